@@ -1,0 +1,1 @@
+"""The LAA-Transformer as PyTorch modules: configuration, network, protocol and checkpoints. Knows nothing of photos."""

@@ -1,0 +1,83 @@
+"""What network to build: a frozen, self-validating description that travels inside every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, NamedTuple, get_args
+
+Attention = Literal["rsa", "csa"]  # Table 2
+Integration = Literal["both", "first", "second", "dwconv", "position"]  # Table 3
+Fusion = Literal["wfm", "wfm_unsplit", "concat"]  # Table 4
+
+STAGES = 4  # extraction steps; the recovery mirrors them (Sec. 3.1)
+
+
+class Stage(NamedTuple):
+    """One row of Sec. 4.2: the shape that a stage's RSA blocks work on."""
+
+    channels: int
+    size: int  # height and width, px
+    heads: int
+    stride: int  # lambda of Eq. 7
+
+
+@dataclass(frozen=True)
+class LAAConfig:
+    """The LAA-Transformer's hyperparameters; the defaults are the paper's. Raises ValueError on an impossible one."""
+
+    base_channels: int = 32  # C of Eq. 1
+    image_size: int = 128
+    blocks: int = 2  # RSA blocks per stage
+    attention: Attention = "rsa"
+    integration: Integration = "both"
+    fusion: Fusion = "wfm"
+    mlp_ratio: int = 4  # Assumption: the usual Transformer ratio; with it the size is the expected 18 M parameters
+    reduction: int = 4  # Assumption: channel-attention bottleneck; 16 would leave a single unit at 16 channels
+    leaky_slope: float = 0.2  # Assumption: the usual slope of face-SR networks; the paper names none
+
+    def __post_init__(self) -> None:
+        """Names the first field that cannot be built."""
+        for name, kinds in (("attention", Attention), ("integration", Integration), ("fusion", Fusion)):
+            if getattr(self, name) not in get_args(kinds):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(kinds))}, not {getattr(self, name)!r}")
+        for name in ("base_channels", "image_size", "blocks", "mlp_ratio", "reduction"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
+        if self.base_channels % 2:
+            raise ValueError(f"base_channels must be even (16 heads share 8x as many), not {self.base_channels}")
+        if self.image_size % 32:
+            raise ValueError(f"image_size must be a multiple of 32, not {self.image_size}")
+        if not 0 <= self.leaky_slope < 1:
+            raise ValueError(f"leaky_slope must lie in [0, 1), not {self.leaky_slope}")
+
+    @property
+    def extraction(self) -> tuple[Stage, ...]:
+        """Sec. 4.2: 2^(i-1) C channels and 2^(i-1) heads at step i."""
+        return tuple(self._stage(self.base_channels << i, i, 1 << i) for i in range(STAGES))
+
+    @property
+    def transformation(self) -> Stage:
+        """Sec. 4.2: 256 channels (8 C) and 16 heads."""
+        return self._stage(self.base_channels << (STAGES - 1), STAGES - 1, 16)
+
+    @property
+    def recovery(self) -> tuple[Stage, ...]:
+        """Sec. 4.2: 2^(5-j) C channels and 2^(4-j) heads at step j."""
+        return tuple(self._stage(self.base_channels << (i + 1), i, 1 << i) for i in reversed(range(STAGES)))
+
+    def _stage(self, channels: int, halvings: int, heads: int) -> Stage:
+        size = self.image_size >> halvings
+        return Stage(channels, size, heads, stride=1 if size <= 32 else 4)  # Sec. 4.2: lambda
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON-ready form that `from_dict` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LAAConfig:
+        """Builds from `to_dict`'s form; a name that this version does not know raises ValueError."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown setting {unknown[0]!r}")
+        return cls(**values)
