@@ -1,0 +1,54 @@
+"""The program: runs the command line, and is the one place where failures become messages and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from .errors import Exit, LaaError
+
+
+def main() -> None:
+    """The `laa` command."""
+    signal.signal(signal.SIGTERM, terminated)
+    sys.exit(guarded())
+
+
+def guarded() -> int:
+    """Runs the command line; every failure ends in one line on stderr and its exit code."""
+    from . import check_models
+    from .app import app
+
+    try:
+        check_models()
+        app(prog_name="laa")
+    except LaaError as error:
+        return told(str(error), error.code)
+    except KeyboardInterrupt:
+        return told("interrupted: files already written are whole", Exit.INTERRUPTED)
+    except MemoryError:
+        return told("not enough memory: use a smaller --scale", Exit.FAILED)
+    except Exception as error:  # the last resort: a fault of laa's own
+        if "--debug" in sys.argv:
+            raise
+        message = f"laa failed unexpectedly ({type(error).__name__}: {error}): please report it with the output of --debug"
+        return told(message, Exit.FAILED)
+    return Exit.OK
+
+
+def told(message: str, code: Exit) -> int:
+    """Says what failed."""
+    from .console import Screen
+
+    Screen().error(message)
+    return int(code)
+
+
+def terminated(signal_number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends like Ctrl-C, so that temporary files are cleaned up on the way out."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

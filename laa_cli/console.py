@@ -1,0 +1,65 @@
+"""The one module that prints: tables and notices for people, records for programs, errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class Screen:
+    """What a run shows. `quiet` leaves errors alone; `data_on_stdout` moves everything human to stderr."""
+
+    def __init__(self, *, quiet: bool = False, data_on_stdout: bool = False) -> None:
+        self.quiet = quiet
+        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.people = self.errors if data_on_stdout else Console(highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        if not self.quiet:
+            self.people.print(escape(text), soft_wrap=True)
+
+    def notice(self, text: str) -> None:
+        """Something a person should know though nothing failed; on stderr."""
+        if not self.quiet:
+            self.errors.print(f"[yellow]notice:[/] {escape(text)}")
+
+    def error(self, text: str) -> None:
+        """What failed, in one line on stderr, even when quiet."""
+        self.errors.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
+
+    def record(self, values: dict[str, Any]) -> None:
+        """One JSON line on stdout."""
+        print(json.dumps(values, ensure_ascii=False), flush=True)
+
+    def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+        """A table for people; columns whose names start with ">" are set flush right."""
+        if self.quiet:
+            return
+        table = Table(title=escape(title), title_justify="left", header_style="bold")
+        for column in columns:
+            table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self.people.print(table)
+
+    def track(self, items: list[Any], verb: str) -> Iterator[Any]:
+        """Iterates under a progress bar, where there are several items and someone is watching."""
+        if self.quiet or len(items) < 2 or not self.errors.is_terminal:
+            yield from items
+            return
+        columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.errors, transient=True) as progress:
+            yield from progress.track(items)
+
+    def bytes(self, content: bytes) -> None:
+        """A photo on stdout."""
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()

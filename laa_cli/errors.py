@@ -1,0 +1,24 @@
+"""laa's own errors and the exit code that each one ends with (documented in the README)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Process exit codes."""
+
+    OK = 0
+    FAILED = 1  # something could not be done: every photo failed, or weights could not be loaded
+    USAGE = 2  # the command line itself is wrong
+    PARTLY = 3  # some photos failed, the others were written
+    NO_FACE = 4  # --require-face and none found
+    INTERRUPTED = 130
+
+
+class LaaError(Exception):
+    """A failure that a person can act on: what failed, on which file, what to do. One line, no traceback."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.code = code

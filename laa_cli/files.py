@@ -1,0 +1,49 @@
+"""Writing files so that none is ever half there, and none is lost."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from .errors import LaaError
+
+
+def write_atomically(path: Path, content: bytes | memoryview, *, overwrite: bool) -> None:
+    """Writes a file whole or not at all: a temporary neighbour, then a rename. Raises LaaError where it cannot."""
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~current_umask())
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            publish(temporary, path)
+    except OSError as error:
+        raise LaaError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def publish(temporary: str, path: Path) -> None:
+    """Gives a finished file its name unless the name is taken, even by a file that appeared meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise LaaError(f"{path} exists already: choose another --output, or allow it with --overwrite") from None
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise LaaError(f"{path} exists already: choose another --output, or allow it with --overwrite") from None
+        os.replace(temporary, path)
+
+
+def current_umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""Training and measuring networks on sets of faces; `laa upscale` needs none of it."""

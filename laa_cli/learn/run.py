@@ -1,0 +1,123 @@
+"""`laa train`: reads the faces, trains until the budget is spent, saves and reports on the way."""
+
+from __future__ import annotations
+
+import csv
+import math
+import platform
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.checkpoint import Card, save_bytes
+from models.config import LAAConfig
+
+from ..console import Screen
+from ..device import choose_device
+from ..errors import LaaError
+from ..files import write_atomically
+from .batches import Batches
+from .faces import HR_FACE_PX, STORED_FACE_PX, read_faces
+from .trainer import TrainConfig, Trainer
+from .validation import measure
+
+GLANCE = 128  # validation faces looked at on the way; all of them count at the end
+CHECK_STEPS = 20  # steps between looks at the loss, which make a GPU wait
+
+
+def start(
+    data: list[Path], held_out: Path, folder: Path, model: LAAConfig, config: TrainConfig, device: str,
+    *, about: str, resume: bool, fuse: bool, screen: Screen,
+) -> Path:  # fmt: skip
+    """Trains on the faces of `data` and writes `weights.safetensors`, `state.safetensors` and `log.csv` into `folder`."""
+    state = folder / "state.safetensors"
+    if state.exists() and not resume:
+        raise LaaError(f"{state} is a run's state already: go on with --resume, or choose another --output")
+    trainer = Trainer(model, config, choose_device(device))
+    if resume:
+        trainer.resume(state)
+    faces = read_faces(data, STORED_FACE_PX)
+    validation = read_faces([held_out], HR_FACE_PX)
+    screen.say(f"{len(faces)} faces for training, {len(validation)} for validation, on {trainer.device}")
+    make_folder(folder)
+    if fuse:
+        trainer.compile()
+    run(trainer, Batches(faces, config.batch_size, config.seed), validation, folder, screen)
+    return finish(trainer, validation, folder, about, len(faces), screen)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the output folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LaaError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def run(trainer: Trainer, batches: Batches, validation: Tensor, folder: Path, screen: Screen) -> None:
+    """Trains until the budget is spent; whatever ends it, the state is saved first."""
+    progress, config = trainer.progress, trainer.config
+    last, saved, losses = time.monotonic(), progress.minutes, [0.0]
+    try:
+        while progress.minutes < config.minutes:
+            loss = trainer.step(batches(progress.step))
+            if progress.step % CHECK_STEPS == 0:
+                losses.append(checked(loss.item(), progress.step))
+            now = time.monotonic()
+            progress.minutes, last = progress.minutes + (now - last) / 60, now
+            if progress.minutes - saved > config.save_minutes:
+                trainer.save(folder / "state.safetensors")
+                report(trainer, validation[:GLANCE], folder, losses, screen)
+                saved, losses = progress.minutes, []
+    except KeyboardInterrupt:
+        trainer.save(folder / "state.safetensors")
+        raise
+    trainer.save(folder / "state.safetensors")
+
+
+def checked(loss: float, step: int) -> float:
+    """The loss, if training can go on with it."""
+    if not math.isfinite(loss):
+        raise LaaError(
+            f"the loss is {loss} at step {step}: go on from the last state with --resume and a lower --learning-rate"
+        )
+    return loss
+
+
+def finish(trainer: Trainer, validation: Tensor, folder: Path, about: str, faces: int, screen: Screen) -> Path:
+    """Validates on all faces and writes the weights with their card."""
+    figures = report(trainer, validation, folder, [], screen)
+    training = {"about": about, "training_faces": faces, "hardware": hardware(trainer.device)}
+    training |= asdict(trainer.config) | asdict(trainer.progress)
+    card = Card(trainer.network.config, folder.name, training, figures)
+    path = folder / "weights.safetensors"
+    write_atomically(path, save_bytes(trainer.average, card), overwrite=True)
+    screen.say(f"{path}: {figures['gain_db']:+.2f} dB over bicubic after {trainer.progress.faces} faces")
+    return path
+
+
+def report(trainer: Trainer, validation: Tensor, folder: Path, losses: list[float], screen: Screen) -> dict[str, Any]:
+    """Validates the moving average and adds a line to the log."""
+    figures = measure(trainer.average, validation, trainer.device).summary()
+    loss = sum(losses) / len(losses) if losses else math.nan
+    row = asdict(trainer.progress) | {"loss": loss} | figures
+    path = folder / "log.csv"
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    screen.say(f"{row['minutes']:6.1f} min  {row['faces']:8} faces  loss {loss:.4f}  {figures['gain_db']:+.3f} dB")
+    return figures
+
+
+def hardware(device: torch.device) -> str:
+    """What the run ran on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

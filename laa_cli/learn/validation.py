@@ -1,0 +1,40 @@
+"""Figures of a network on held-out faces, under the protocol and always beside bicubic's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.protocol import network_input, psnr_db, reduce, ssim
+
+
+@dataclass(frozen=True)
+class Figures:
+    """PSNR (dB) and SSIM on Y per face, each (n,), of the network and of bicubic."""
+
+    psnr_db: Tensor
+    ssim: Tensor
+    bicubic_psnr_db: Tensor
+    bicubic_ssim: Tensor
+
+    def summary(self) -> dict[str, Any]:
+        """The means, as a checkpoint's card holds them."""
+        means = {name: value.mean().item() for name, value in vars(self).items()}
+        gain = means["psnr_db"] - means["bicubic_psnr_db"]
+        return {"validated_faces": len(self.psnr_db)} | means | {"gain_db": gain}
+
+
+@torch.inference_mode()
+def measure(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, batch_size: int = 16) -> Figures:
+    """Reduces, restores and compares. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
+    parts = []
+    for truth in faces.split(batch_size):
+        hr = truth.to(device).float().div(255)
+        enlarged = network_input(reduce(hr))
+        restored = network(enlarged)
+        parts.append((psnr_db(restored, hr), ssim(restored, hr), psnr_db(enlarged, hr), ssim(enlarged, hr)))
+    return Figures(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))

@@ -1,0 +1,59 @@
+"""Enlarging a whole photo: bicubic, the protocol's kernel, in the photo's own bit depth."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.protocol import resize
+
+from .paste import Floats, Pixels
+
+
+def enlarge(pixels: Pixels, scale: int) -> Pixels:
+    """(h, w, c) uint8 or uint16 -> (scale h, scale w, c) of the same type; c: grey, grey + alpha, RGB or RGBA.
+
+    Colours beside transparent pixels are weighted by alpha, so that hidden colours do not bleed into the edges.
+    """
+    if scale == 1:
+        return pixels.copy()
+    if pixels.shape[2] in (2, 4):
+        return enlarge_with_alpha(pixels, scale)
+    size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+    if pixels.dtype == np.uint8:  # torch's fast path, without float copies; Pillow's arithmetic
+        enlarged = resize(torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0), size)
+        return np.ascontiguousarray(enlarged[0].permute(1, 2, 0).numpy())
+    return np.dstack([to_levels(resize(plane(pixels, index), size), pixels.dtype) for index in range(pixels.shape[2])])
+
+
+def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
+    """The same for a photo whose last channel is alpha."""
+    size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+    alpha = plane(pixels, -1)
+    coverage = resize(alpha, size).clamp_min(0)
+    out = np.empty((*size, pixels.shape[2]), pixels.dtype)
+    for index in range(pixels.shape[2] - 1):
+        colour = plane(pixels, index)
+        covered = resize(colour * alpha, size) / coverage.clamp_min(1e-6)
+        out[..., index] = to_levels(torch.where(coverage > 1e-3, covered, resize(colour, size)), pixels.dtype)
+    out[..., -1] = to_levels(coverage, pixels.dtype)
+    return out
+
+
+def plane(pixels: Pixels, index: int) -> Tensor:
+    """One channel as (1, 1, h, w) in [0, 1]."""
+    values = pixels[..., index].astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return torch.from_numpy(values)[None, None]
+
+
+def to_levels(values: Tensor, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """(1, 1, h, w) in [0, 1] -> (h, w) of an integer type."""
+    top = np.iinfo(kind).max
+    return values[0, 0].clamp(0, 1).mul(top).round().numpy().astype(kind)
+
+
+def to_floats(pixels: Pixels) -> Floats:
+    """Integer pixels of any shape as float32 in [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)

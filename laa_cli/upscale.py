@@ -1,0 +1,193 @@
+"""The pipeline on pixels, and laa's Python API: enlarge, detect, crop, restore, paste."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.protocol import CROP_MARGIN, resize
+
+from .crop import Square, cut, square_around
+from .detect import Detector, Face
+from .device import choose_device
+from .errors import Exit, LaaError
+from .paste import Floats, Patch, Pixels, paste
+from .resample import enlarge, to_floats
+from .restore import Restorer
+
+SCALES = (1, 2, 4, 8)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, for grey photos
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to enlarge a photo and treat its faces. Raises LaaError on values that make no sense."""
+
+    scale: int = 4
+    max_face_px: float = 48  # crop side above which a face is left alone; measured, see docs/model-card.md
+    margin: float = CROP_MARGIN  # crop side over the longer side of the face's box
+    feather: float = 0.2  # soft rim, as a share of the crop's side
+    max_pixels: int = 500_000_000  # of the enlarged photo
+
+    def __post_init__(self) -> None:
+        """Names the first value that is out of range."""
+        ranges = {"max_face_px": (0, 1e6), "margin": (1, 3), "feather": (0, 0.5), "max_pixels": (1, 2**40)}
+        if self.scale not in SCALES:
+            raise LaaError(f"--scale must be one of {', '.join(map(str, SCALES))}, not {self.scale}", Exit.USAGE)
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                flag = name.removesuffix("_px").replace("_", "-")
+                raise LaaError(f"--{flag} must lie between {low:g} and {high:g}, not {getattr(self, name):g}", Exit.USAGE)
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """A face, its crop in photo pixels, and what was done to it."""
+
+    face: Face
+    square: Square
+    restored: bool
+    reason: str
+    consistency: float | None = None  # RMSE between the restored face, reduced to the photo's resolution, and the photo; 0..1
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """The enlarged photo, (scale h, scale w, c) like the input, its faces, and the seconds spent in each stage."""
+
+    pixels: Pixels
+    faces: list[FaceReport]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def restored(self) -> list[FaceReport]:
+        """The faces that were super-resolved."""
+        return [report for report in self.faces if report.restored]
+
+
+class Restores(Protocol):
+    """What a restorer does: see `restore.Restorer`."""
+
+    def __call__(self, crops: list[Tensor]) -> list[Tensor]: ...
+
+
+class Upscaler:
+    """Enlarges photos and super-resolves their small faces. Load once, call on as many photos as you like."""
+
+    def __init__(self, detect: Callable[[NDArray[np.uint8]], Sequence[Face]], restore: Restores) -> None:
+        self.detect, self.restore = detect, restore
+
+    @classmethod
+    def load(
+        cls, device: str = "auto", weights: str | Path | None = None, min_face_px: float = 12, confidence: float | None = None
+    ) -> Upscaler:
+        """With MTCNN and a weights file, by default the shipped one. LaaError where either cannot be loaded."""
+        chosen = choose_device(device)
+        restorer = Restorer.load(Path(weights) if weights else None, chosen)
+        return cls(load_detector(chosen, min_face_px, confidence), restorer)
+
+    def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
+        """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged."""
+        options = options or Options()
+        check_size(pixels.shape[1], pixels.shape[0], options)
+        clock = Clock()
+        faces = self.detect(rgb8(pixels))
+        clock.lap("detect")
+        reports = [examine(face, options) for face in faces]
+        chosen = [report.square for report in reports if report.restored]
+        crops = [as_crop(cut(pixels, square)) for square in chosen]
+        clock.lap("crop")
+        restored = self.restore(crops)
+        clock.lap("network")
+        canvas = enlarge(pixels, options.scale)
+        clock.lap("enlarge")
+        colours = canvas[..., : canvas.shape[2] - 1] if canvas.shape[2] in (2, 4) else canvas
+        patches = [
+            as_patch(face, square, options.scale, colours.shape[2]) for face, square in zip(restored, chosen, strict=True)
+        ]
+        paste(colours, patches, options.feather)
+        clock.lap("paste")
+        return Upscaled(canvas, with_consistency(reports, restored, crops), clock.seconds)
+
+
+def load_detector(device: torch.device, min_face_px: float, confidence: float | None) -> Detector:
+    """MTCNN with its own default confidence unless one is given."""
+    if confidence is None:
+        return Detector(device, min_face_px=min_face_px)
+    return Detector(device, min_face_px=min_face_px, confidence=confidence)
+
+
+def check_size(width: int, height: int, options: Options) -> None:
+    """Refuses an enlargement of more than `max_pixels`, naming the scale that would fit. Sizes in px."""
+    pixels = width * height * options.scale**2
+    if pixels <= options.max_pixels:
+        return
+    fitting = [scale for scale in SCALES if width * height * scale**2 <= options.max_pixels]
+    advice = f"use --scale {fitting[-1]}, or allow it with" if fitting else "allow it with"
+    raise LaaError(
+        f"{width}x{height} enlarged {options.scale}x is {pixels / 1e6:.0f} megapixels, the limit is "
+        f"{options.max_pixels / 1e6:.0f}: {advice} --max-pixels {pixels}"
+    )
+
+
+def examine(face: Face, options: Options) -> FaceReport:
+    """Whether a face is worth the network, and why."""
+    square = square_around(face.box_xyxy, options.margin)
+    if square.side > options.max_face_px:
+        reason = f"sharp enough: its crop of {square.side} px is above --max-face {options.max_face_px:g}"
+        return FaceReport(face, square, restored=False, reason=reason)
+    return FaceReport(face, square, restored=True, reason=f"crop of {square.side} px")
+
+
+def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
+    """(h, w, c) of any kind -> (h, w, 3) uint8 RGB; alpha is ignored."""
+    colours = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
+    if colours.dtype != np.uint8:
+        colours = np.rint(colours / np.float32(257)).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
+
+
+def as_crop(pixels: NDArray[np.generic]) -> Tensor:
+    """(e, e, c) integers of any kind -> (3, e, e) RGB in [0, 1]; alpha is ignored."""
+    colours = to_floats(pixels[..., : 3 if pixels.shape[2] >= 3 else 1])  # type: ignore[arg-type]
+    return torch.from_numpy(colours).permute(2, 0, 1).expand(3, -1, -1).contiguous()
+
+
+def as_patch(face: Tensor, square: Square, scale: int, channels: int) -> Patch:
+    """A restored face (3, 128, 128) at its place and size in the enlarged photo, grey for a grey photo."""
+    side = square.side * scale
+    values: Floats = resize(face[None], side)[0].clamp(0, 1).permute(1, 2, 0).numpy()
+    if channels == 1:
+        values = values @ LUMA[:, None]
+    return Patch(Square(square.x * scale, square.y * scale, side), values)
+
+
+def with_consistency(reports: list[FaceReport], restored: list[Tensor], crops: list[Tensor]) -> list[FaceReport]:
+    """Adds to each restored face how far it is from what the photo shows."""
+    errors = iter(
+        (resize(face[None], crop.shape[-1])[0] - crop).square().mean().sqrt().item()
+        for face, crop in zip(restored, crops, strict=True)
+    )
+    return [replace(report, consistency=next(errors)) if report.restored else report for report in reports]
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Ends a stage."""
+        now = time.perf_counter()
+        self.seconds[stage] = now - self.last
+        self.last = now
