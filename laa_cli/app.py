@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,13 +17,14 @@ app = typer.Typer(
     help="Brings small faces in photos back into focus with the LAA-Transformer.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help takes longer to import than all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 bench = typer.Typer(help="Measures the weights on faces of known truth.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
 
-class Scale(str, Enum):
+class Scale(StrEnum):
     """Enlargement of the whole photo."""
 
     ONE, TWO, FOUR, EIGHT = "1", "2", "4", "8"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .pixels import Pixels
+
 
 @dataclass(frozen=True)
 class Square:
@@ -28,7 +30,7 @@ def square_around(box_xyxy: tuple[float, float, float, float], margin: float) ->
     return Square(math.floor((x0 + x1 - side) / 2 + 0.5), math.floor((y0 + y1 - side) / 2 + 0.5), side)
 
 
-def cut(pixels: NDArray[np.generic], square: Square) -> NDArray[np.generic]:
+def cut(pixels: Pixels, square: Square) -> Pixels:
     """The square's pixels. `pixels`: (h, w, c) -> (side, side, c), reflected about the photo's outermost pixels."""
     rows = reflect(np.arange(square.y, square.y + square.side), pixels.shape[0])
     columns = reflect(np.arange(square.x, square.x + square.side), pixels.shape[1])

@@ -9,7 +9,7 @@ from typing import Any
 
 from .console import Screen
 from .errors import Exit, LaaError
-from .outputs import STREAM, check_target, plan
+from .outputs import STREAM, check_target, named, plan
 from .photo import Photo, check_output, encode_photo, read_photo, without_metadata, write_photo
 from .pictures import face_pair, side_by_side
 from .resample import enlarge
@@ -59,7 +59,7 @@ def prepare(source: Path, output: Path, sheet: Path | None, job: Job, stdin: Cal
     photo = read_photo(stdin() if source == STREAM else source, max_pixels=job.options.max_pixels)
     check_size(photo.width, photo.height, job.options)
     scale = job.options.scale
-    check_output(suffix_of(output, photo), photo.width * scale, photo.height * scale, str(output))
+    check_output(suffix_of(source, output), photo.width * scale, photo.height * scale, str(output))
     return without_metadata(photo) if job.strip_metadata else photo
 
 
@@ -70,16 +70,16 @@ def finish(source: Path, output: Path, sheet: Path | None, photo: Photo, upscale
         if job.require_face and not result.faces:
             raise LaaError(f"no face found in {source}: lower --confidence or --min-face", Exit.NO_FACE)
         write_pictures(source, photo, result, sheet, job)
-        write(replace(photo, pixels=result.pixels), output, job, screen)
+        write(photo.with_pixels(result.pixels), source, output, job, screen)
     except MemoryError:
         raise LaaError(f"not enough memory to enlarge {source}: use a smaller --scale") from None
     report(source, output, result, job, screen)
 
 
-def write(photo: Photo, output: Path, job: Job, screen: Screen) -> None:
+def write(photo: Photo, source: Path, output: Path, job: Job, screen: Screen) -> None:
     """The result to its file, or to stdout."""
     if output == STREAM:
-        screen.bytes(encode_photo(photo, suffix_of(output, photo), name="stdout"))
+        screen.bytes(encode_photo(photo, suffix_of(source, output), name="stdout"))
     else:
         write_photo(photo, output, overwrite=job.overwrite)
 
@@ -100,9 +100,9 @@ def write_pictures(source: Path, photo: Photo, result: Upscaled, sheet: Path | N
             write_photo(without_metadata(replace(photo, pixels=pixels)), path, overwrite=job.overwrite)
 
 
-def suffix_of(output: Path, photo: Photo) -> str:
-    """The format of an output; stdout takes the photo's own."""
-    return photo.suffix if output == STREAM else output.suffix
+def suffix_of(source: Path, output: Path) -> str:
+    """The format of an output; on stdout it is the photo's own, or PNG for one that came from stdin."""
+    return Path(named(source, "")).suffix if output == STREAM else output.suffix
 
 
 def fail(source: Path, error: LaaError, job: Job, screen: Screen) -> LaaError:

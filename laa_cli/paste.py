@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .crop import Square
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-Floats = NDArray[np.float32]
+from .pixels import Floats, Pixels
 
 
 @dataclass(frozen=True)

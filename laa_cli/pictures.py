@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from .crop import Square, cut
 from .detect import Face
-from .paste import Pixels
-from .upscale import rgb8
+from .pixels import Pixels, rgb8
 
 SIDE_BY_SIDE_PX = 8000  # widest comparison; a wider one is reduced to it
 
@@ -17,7 +16,7 @@ SIDE_BY_SIDE_PX = 8000  # widest comparison; a wider one is reduced to it
 def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:
     """A face's crop from the plainly enlarged photo and from the result, both (side, side, c)."""
     enlarged = Square(square.x * scale, square.y * scale, square.side * scale)
-    return cut(before, enlarged), cut(after, enlarged)  # type: ignore[return-value]
+    return cut(before, enlarged), cut(after, enlarged)
 
 
 def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.protocol import resize
 
-from .paste import Floats, Pixels
+from .pixels import Pixels, has_alpha, to_floats
 
 
 def enlarge(pixels: Pixels, scale: int) -> Pixels:
@@ -19,7 +20,7 @@ def enlarge(pixels: Pixels, scale: int) -> Pixels:
     """
     if scale == 1:
         return pixels.copy()
-    if pixels.shape[2] in (2, 4):
+    if has_alpha(pixels):
         return enlarge_with_alpha(pixels, scale)
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
     if pixels.dtype == np.uint8:  # torch's fast path, without float copies; Pillow's arithmetic
@@ -44,16 +45,10 @@ def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
 
 def plane(pixels: Pixels, index: int) -> Tensor:
     """One channel as (1, 1, h, w) in [0, 1]."""
-    values = pixels[..., index].astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return torch.from_numpy(values)[None, None]
+    return torch.from_numpy(to_floats(pixels[..., index]))[None, None]
 
 
-def to_levels(values: Tensor, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+def to_levels(values: Tensor, kind: np.dtype[Any]) -> Pixels:
     """(1, 1, h, w) in [0, 1] -> (h, w) of an integer type."""
     top = np.iinfo(kind).max
     return values[0, 0].clamp(0, 1).mul(top).round().numpy().astype(kind)
-
-
-def to_floats(pixels: Pixels) -> Floats:
-    """Integer pixels of any shape as float32 in [0, 1]."""
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)

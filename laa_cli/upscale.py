@@ -19,8 +19,9 @@ from .crop import Square, cut, square_around
 from .detect import Detector, Face
 from .device import choose_device
 from .errors import Exit, LaaError
-from .paste import Floats, Patch, Pixels, paste
-from .resample import enlarge, to_floats
+from .paste import Patch, paste
+from .pixels import Floats, Pixels, opaque, rgb8, to_floats
+from .resample import enlarge
 from .restore import Restorer
 
 SCALES = (1, 2, 4, 8)
@@ -109,7 +110,7 @@ class Upscaler:
         clock.lap("network")
         canvas = enlarge(pixels, options.scale)
         clock.lap("enlarge")
-        colours = canvas[..., : canvas.shape[2] - 1] if canvas.shape[2] in (2, 4) else canvas
+        colours = opaque(canvas)
         patches = [
             as_patch(face, square, options.scale, colours.shape[2]) for face, square in zip(restored, chosen, strict=True)
         ]
@@ -147,18 +148,9 @@ def examine(face: Face, options: Options) -> FaceReport:
     return FaceReport(face, square, restored=True, reason=f"crop of {square.side} px")
 
 
-def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
-    """(h, w, c) of any kind -> (h, w, 3) uint8 RGB; alpha is ignored."""
-    colours = pixels[..., : 3 if pixels.shape[2] >= 3 else 1]
-    if colours.dtype != np.uint8:
-        colours = np.rint(colours / np.float32(257)).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
-
-
 def as_crop(pixels: NDArray[np.generic]) -> Tensor:
     """(e, e, c) integers of any kind -> (3, e, e) RGB in [0, 1]; alpha is ignored."""
-    colours = to_floats(pixels[..., : 3 if pixels.shape[2] >= 3 else 1])  # type: ignore[arg-type]
-    return torch.from_numpy(colours).permute(2, 0, 1).expand(3, -1, -1).contiguous()
+    return torch.from_numpy(to_floats(opaque(pixels))).permute(2, 0, 1).expand(3, -1, -1).contiguous()
 
 
 def as_patch(face: Tensor, square: Square, scale: int, channels: int) -> Patch:

@@ -126,7 +126,7 @@ class Positions(nn.Module):
         self.table = nn.Parameter(torch.zeros(1, size, size, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        table = F.adaptive_avg_pool2d(self.table.permute(0, 3, 1, 2), x.shape[1:3])
+        table = F.adaptive_avg_pool2d(self.table.permute(0, 3, 1, 2), (x.shape[1], x.shape[2]))
         return x + table.permute(0, 2, 3, 1).to(x.dtype)
 
     def regions(self, x: Tensor, index: Tensor, grid: int, stride: int) -> Tensor:

@@ -105,7 +105,8 @@ def load(path: Path, *, verify: bool | None = None) -> tuple[LAATransformer, Car
 
 def check_hash(path: Path) -> None:
     """Compares a file with its line in the SHA256SUMS beside it."""
-    sums = dict(reversed(line.split()) for line in (path.parent / "SHA256SUMS").read_text().splitlines())
+    lines = (path.parent / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in map(str.split, lines)}
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sums.get(path.name):
         raise CheckpointError(f"is damaged: its SHA-256 is {found}, not {sums.get(path.name)}: install laa again")

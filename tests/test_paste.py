@@ -14,7 +14,8 @@ from PIL import Image
 
 from laa_cli.crop import Square, cut, square_around
 from laa_cli.paste import Patch, feathered, paste
-from laa_cli.resample import enlarge, to_floats
+from laa_cli.pixels import to_floats
+from laa_cli.resample import enlarge
 from laa_cli.upscale import as_crop, as_patch
 from models.protocol import HR_SIZE, resize
 

@@ -34,7 +34,9 @@ def test_ssim_is_scikit_images() -> None:
     output = (truth + 0.05 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
     for index in range(2):
         a, b = luma(to_8_bits(output.double()))[index].numpy(), luma(truth.double())[index].numpy()
-        _, full = structural_similarity(a, b, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True)
+        _, full = structural_similarity(
+            a, b, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+        )
         expected = full[5:-5, 5:-5].mean()
         assert abs(ssim(output, truth)[index].item() - expected) < 1e-6
 

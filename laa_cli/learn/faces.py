@@ -28,7 +28,7 @@ def read_faces(sources: list[Path], size_px: int) -> Tensor:
     decoded: list[Tensor] = []
     for source in sources:
         with ThreadPoolExecutor() as pool:
-            decoded += pool.map(lambda item: decode(*item, size_px), encoded_pictures(source))
+            decoded += pool.map(lambda item: decode(item[0], item[1], size_px), encoded_pictures(source))
     if not decoded:
         raise LaaError(f"no pictures in {', '.join(map(str, sources))}: expected a folder or tar of {size_px}x{size_px} faces")
     return torch.stack(decoded)

@@ -47,7 +47,7 @@ def start(
     if fuse:
         trainer.compile()
     run(trainer, Batches(faces, config.batch_size, config.seed), validation, folder, screen)
-    return finish(trainer, validation, folder, about, len(faces), screen)
+    return finish(trainer, validation, folder, {"name": folder.name, "about": about, "training_faces": len(faces)}, screen)
 
 
 def make_folder(folder: Path) -> None:
@@ -88,12 +88,11 @@ def checked(loss: float, step: int) -> float:
     return loss
 
 
-def finish(trainer: Trainer, validation: Tensor, folder: Path, about: str, faces: int, screen: Screen) -> Path:
-    """Validates on all faces and writes the weights with their card."""
+def finish(trainer: Trainer, validation: Tensor, folder: Path, about: dict[str, Any], screen: Screen) -> Path:
+    """Validates on all faces and writes the weights with their card; `about`: what the card says of name and data."""
     figures = report(trainer, validation, folder, [], screen)
-    training = {"about": about, "training_faces": faces, "hardware": hardware(trainer.device)}
-    training |= asdict(trainer.config) | asdict(trainer.progress)
-    card = Card(trainer.network.config, folder.name, training, figures)
+    training = about | {"hardware": hardware(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
+    card = Card(trainer.network.config, training.pop("name"), training, figures)
     path = folder / "weights.safetensors"
     write_atomically(path, save_bytes(trainer.average, card), overwrite=True)
     screen.say(f"{path}: {figures['gain_db']:+.2f} dB over bicubic after {trainer.progress.faces} faces")

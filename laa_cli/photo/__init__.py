@@ -1,0 +1,115 @@
+"""Reading and writing photos. Through here, and nowhere else, pass the pictures of the people who use laa."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LaaError
+from ..files import write_atomically
+from ..pixels import Pixels, has_alpha, rgb8
+from .decode import decode
+from .encode import check_output, encode
+from .metadata import Metadata
+
+__all__ = ["Metadata", "Photo", "check_output", "encode_photo", "read_photo", "without_metadata", "write_photo"]
+
+BYTES_PER_PIXEL = 16  # no sound photo takes more in its file: 16-bit RGBA is 8
+METADATA_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Photo:
+    """`pixels`: (h, w, c), contiguous, upright, uint8 or uint16 over their full range; c = 1 grey, 2 grey+alpha, 3 RGB,
+    4 RGBA, alpha not premultiplied. `metadata`: what was kept of the file's, fitting the pixels."""
+
+    pixels: Pixels
+    metadata: Metadata = field(default_factory=Metadata)
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return has_alpha(self.pixels)
+
+    def rgb8(self) -> NDArray[np.uint8]:
+        """(h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
+        return rgb8(self.pixels)
+
+    def with_pixels(self, pixels: Pixels) -> Photo:
+        """The same photo with other pixels, (h, w, c) with as many channels, for instance enlarged ones."""
+        if pixels.shape[2:] != self.pixels.shape[2:]:
+            raise ValueError(f"expected {self.pixels.shape[2]} channels, got an array of {pixels.shape}")
+        return replace(self, pixels=np.ascontiguousarray(pixels))
+
+
+def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int) -> Photo:
+    """Reads one photo from a path, an open binary file (standard input) or its bytes.
+
+    JPEG, PNG, WebP, TIFF, BMP, AVIF, or a GIF of one frame. The size is checked against `max_pixels` (width * height)
+    before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16 bits. Damaged metadata
+    is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too large or no photo.
+    """
+    name = str(source) if isinstance(source, Path) else "the photo on standard input"
+    content = stored(source, name, BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES)
+    pixels, metadata = decode(content, name, max_pixels)
+    return Photo(pixels, metadata)
+
+
+def stored(source: Path | BinaryIO | bytes, name: str, most_bytes: int) -> bytes:
+    """The file's content, neither empty nor endless."""
+    if isinstance(source, Path) and source.is_dir():
+        raise LaaError(f"cannot read {name}: it is a folder: give the photos in it")
+    try:
+        content = source if isinstance(source, bytes) else read_at_most(source, most_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a closed file, or a path with a NUL in it
+        hint = "check that the file exists and that you may read it"
+        raise LaaError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}: {hint}") from error
+    if not content:
+        raise LaaError(f"cannot read {name}: it is empty (0 bytes): use an intact copy")
+    if len(content) > most_bytes:
+        raise LaaError(f"{name} is too large: over {most_bytes} bytes: raise --max-pixels if it is a photo")
+    return content
+
+
+def read_at_most(source: Path | BinaryIO, size: int) -> bytes:
+    """The first `size` bytes of a file."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(size)
+    return source.read(size)
+
+
+def encode_photo(photo: Photo, suffix: str, *, name: str = "the output") -> bytes:
+    """A photo as the content of a file with that suffix (".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"...).
+
+    JPEG (quality 95, 4:4:4), WebP (95) and AVIF (90, 4:4:4) are lossy, the others exact. Alpha is kept except in JPEG and
+    BMP, which get it laid over white; grey stays grey except in WebP; 16 bits stay in PNG and TIFF and are rounded to 8
+    elsewhere. EXIF, resolution, XMP and a colour profile that fits the written channels are kept where the format has
+    them (BMP: only the resolution; WebP and AVIF: all but the resolution). Raises LaaError on an unknown suffix, or a
+    size that the format cannot hold.
+    """
+    return encode(photo.pixels, photo.metadata, suffix, name)
+
+
+def write_photo(photo: Photo, path: Path, *, overwrite: bool) -> None:
+    """Writes a photo, whole or not at all, in the format that the path's suffix names. Raises LaaError."""
+    write_atomically(path, encode_photo(photo, path.suffix, name=str(path)), overwrite=overwrite)
+
+
+def without_metadata(photo: Photo) -> Photo:
+    """The photo without EXIF, resolution and XMP. The colour profile stays: without it the colours would change."""
+    return replace(photo, metadata=Metadata(icc=photo.metadata.icc))

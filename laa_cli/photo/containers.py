@@ -1,0 +1,120 @@
+"""PNG with 16 bits and TIFF, written here: Pillow has no 16-bit colour, OpenCV keeps no metadata."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pixels import Pixels, row_blocks
+from . import exif
+from .metadata import Metadata
+
+PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+DEFLATE_LEVEL = 6
+CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 24)  # beyond, offsets no longer fit and the file becomes a BigTIFF
+SHORT, LONG, RATIONAL, BYTE, UNDEFINED, LONG8 = 3, 4, 5, 1, 7, 16
+
+
+def png16(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
+    """A PNG of (h, w, 1-4) uint16 pixels."""
+    height, width, channels = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR_TYPES[channels], 0, 0, 0)
+    parts = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *metadata_chunks(metadata)]
+    deflate = zlib.compressobj(DEFLATE_LEVEL)
+    for rows in row_blocks(pixels):
+        parts.append(chunk(b"IDAT", deflate.compress(filtered(pixels, rows))))
+    return b"".join([*parts, chunk(b"IDAT", deflate.flush()), chunk(b"IEND", b"")])
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """One PNG chunk."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
+
+
+def metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
+    """The chunks that must come before the pixels."""
+    if metadata.icc:
+        yield chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
+    if metadata.dpi:
+        x, y = (round(value / 0.0254) for value in metadata.dpi)  # PNG counts per metre
+        yield chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
+    if metadata.exif:
+        yield chunk(b"eXIf", metadata.exif)
+    if metadata.xmp:
+        yield chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+
+
+def filtered(pixels: NDArray[np.uint16], rows: slice) -> bytes:
+    """Rows as PNG stores them: each less its left neighbour or the row above, whichever leaves smaller numbers."""
+    with_above = pixels[max(rows.start - 1, 0) : rows.stop].astype(">u2").view(np.uint8)
+    count, step = rows.stop - rows.start, 2 * pixels.shape[2]
+    raw = with_above.reshape(len(with_above), -1)
+    above = raw[:-1] if rows.start else np.vstack([np.zeros_like(raw[:1]), raw[:-1]])
+    raw = raw[-count:]
+    left = raw.copy()
+    left[:, step:] -= raw[:, :-step]
+    up = raw - above
+    smaller_up = magnitude(up) < magnitude(left)
+    kinds = np.where(smaller_up, 2, 1).astype(np.uint8)
+    return np.hstack([kinds[:, None], np.where(smaller_up[:, None], up, left)]).tobytes()
+
+
+def magnitude(differences: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Sum of each row's bytes taken as signed numbers: what PNG's authors recommend to choose the filter by."""
+    smaller: NDArray[Any] = np.minimum(differences, -differences).sum(axis=1, dtype=np.int64)
+    return smaller
+
+
+def tiff(pixels: Pixels, metadata: Metadata) -> bytes:
+    """A deflated TIFF of (h, w, 1-4) uint8 or uint16 pixels; a BigTIFF where 4 GB are not enough."""
+    blocks = list(row_blocks(pixels))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        strips = list(pool.map(lambda rows: strip(pixels[rows]), blocks))
+    big = sum(map(len, strips)) > CLASSIC_TIFF_BYTES
+    magic = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0" + struct.pack("<I", 8)
+    tags = tiff_tags(pixels, metadata) | {278: numbers(LONG, blocks[0].stop)}
+    tags[279] = numbers(LONG8 if big else LONG, *map(len, strips))
+    for origin in (0, len(magic) + len(exif.serialise(tags | {273: tags[279]}, len(magic), big=big))):
+        offsets = np.cumsum([origin, *map(len, strips[:-1])])
+        tags[273] = numbers(LONG8 if big else LONG, *offsets.tolist())
+    return b"".join([magic, exif.serialise(tags, len(magic), big=big), *strips])
+
+
+def strip(pixels: Pixels) -> bytes:
+    """Rows as deflated differences to the left neighbour (predictor 2), little-endian."""
+    differences = pixels.astype(pixels.dtype.newbyteorder("<"))
+    differences[:, 1:] -= pixels[:, :-1]
+    return zlib.compress(differences.tobytes(), DEFLATE_LEVEL)
+
+
+def tiff_tags(pixels: Pixels, metadata: Metadata) -> exif.Directory:
+    """All tags but those of the strips."""
+    height, width, channels = pixels.shape
+    tags = exif.clean(metadata.exif) if metadata.exif else {}
+    tags |= {256: numbers(LONG, width), 257: numbers(LONG, height), 258: numbers(SHORT, *[pixels.itemsize * 8] * channels)}
+    tags |= {259: numbers(SHORT, 8), 262: numbers(SHORT, 2 if channels >= 3 else 1), 277: numbers(SHORT, channels)}
+    tags |= {284: numbers(SHORT, 1), 317: numbers(SHORT, 2)}
+    if channels in (2, 4):
+        tags[338] = numbers(SHORT, 2)  # alpha, not premultiplied
+    if metadata.dpi:
+        tags |= {282 + axis: numbers(RATIONAL, round(value * 1000), 1000) for axis, value in enumerate(metadata.dpi)}
+        tags[296] = numbers(SHORT, 2)  # per inch
+    if metadata.icc:
+        tags[34675] = exif.Entry(UNDEFINED, len(metadata.icc), metadata.icc)
+    if metadata.xmp:
+        tags[700] = exif.Entry(BYTE, len(metadata.xmp), metadata.xmp)
+    return tags
+
+
+def numbers(kind: int, *values: int) -> exif.Entry:
+    """An entry of unsigned numbers; rationals are given as numerator, denominator."""
+    sign = {SHORT: "H", LONG: "I", RATIONAL: "I", LONG8: "Q"}[kind]
+    count = len(values) // 2 if kind == RATIONAL else len(values)
+    return exif.Entry(kind, count, struct.pack(f"<{len(values)}{sign}", *values))

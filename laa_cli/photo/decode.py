@@ -1,0 +1,183 @@
+"""From the bytes of a photo's file to upright pixels and what is worth keeping of its metadata."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from contextlib import nullcontext
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+from PIL.ImageFile import ImageFile
+
+from ..errors import LaaError
+from ..pixels import Pixels, straight_alpha, upright
+from . import exif
+from . import metadata as meta
+from .quiet import quiet_pillow, quiet_stderr
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF")
+DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+SUBFILE, BITS, PHOTOMETRIC, EXTRA_SAMPLES, DNG_VERSION = 254, 258, 262, 338, 50706  # TIFF tags
+PNG_GREY_ALPHA = 4  # PNG's colour type, in byte 25
+# All that Pillow's readers are known to raise on hostile bytes.
+PILLOW_ERRORS = (
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError),
+    *(AssertionError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
+)
+
+
+def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Metadata]:
+    """Upright (h, w, c) pixels and cleaned metadata. Raises LaaError on anything that is not one intact photo."""
+    with quiet_pillow(max_pixels):
+        image = opened(content, name, max_pixels)
+        try:
+            check(image, name, max_pixels)
+            return decoded(image, content, name)
+        except MemoryError as error:
+            raise LaaError(f"not enough memory to read {name} ({image.width}x{image.height}): use a smaller photo") from error
+        except PILLOW_ERRORS as error:
+            raise damaged(name, error) from error
+
+
+def opened(content: bytes, name: str, max_pixels: int) -> ImageFile:
+    """The photo with its header read."""
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        raise too_large(name, f"{pixels[0] if pixels else 'too many'} pixels", max_pixels) from error
+    except MemoryError as error:
+        raise LaaError(f"not enough memory to read {name}: use a smaller photo") from error
+    except PILLOW_ERRORS as error:
+        raise LaaError(f"cannot read {name}: {unknown(content)}") from error
+
+
+def unknown(content: bytes) -> str:
+    """Why Pillow may not have recognised the file, and what to do."""
+    if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
+        return "it is a HEIC photo, which laa does not open: convert it to JPEG or PNG first"
+    if b"<svg" in content[:4096]:
+        return "it is an SVG drawing, not a photo: export it to PNG first"
+    magic = {b"\xff\xd8": "JPEG", b"\x89P": "PNG", b"RI": "WebP", b"II": "TIFF", b"MM": "TIFF", b"BM": "BMP", b"GI": "GIF"}
+    kind = "AVIF" if content[4:8] == b"ftyp" else magic.get(content[:2])
+    if kind:
+        return f"its {kind} header is truncated, damaged or of an unsupported kind: use an intact copy, or export it to PNG"
+    return "it is not a JPEG, PNG, WebP, TIFF, BMP or AVIF photo: convert it to one of these first"
+
+
+def too_large(name: str, size: str, max_pixels: int) -> LaaError:
+    """The error for photos beyond the limit."""
+    return LaaError(
+        f"{name} is too large: {size}, and at most {max_pixels} pixels are allowed: raise --max-pixels or shrink it"
+    )
+
+
+def damaged(name: str, reason: object) -> LaaError:
+    """The error for photos whose header is fine and whose content is not."""
+    first_line = (str(reason).splitlines() or [""])[0]
+    return LaaError(
+        f"cannot read {name}: it is truncated or damaged ({first_line or type(reason).__name__}): use an intact copy"
+    )
+
+
+def check(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuses, before any pixel is decoded, what is too large or not one photo."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise too_large(name, f"{width}x{height} is {width * height} pixels", max_pixels)
+    if width < 1 or height < 1:
+        raise LaaError(f"cannot read {name}: it is {width}x{height} pixels: use an intact copy")
+    tags = getattr(image, "tag_v2", {})
+    if DNG_VERSION in tags or tags.get(SUBFILE, 0) == 1:
+        raise LaaError(f"cannot read {name}: it is a camera's raw file: develop it to JPEG or TIFF first")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # a camera's MPO is a JPEG followed by previews
+        what = "pages" if image.format == "TIFF" else "frames"
+        raise LaaError(f"cannot read {name}: it has {frames} {what}: export the one you want")
+
+
+def decoded(image: ImageFile, content: bytes, name: str) -> tuple[Pixels, meta.Metadata]:
+    """Upright pixels and cleaned metadata of a photo that passed the checks."""
+    if image.format == "PNG":
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as copy:
+            copy.verify()  # loading does not look at the checksums of the pixels
+    deep = bool(image.tile) and ";16" in repr(image.tile[0].args)
+    with quiet_stderr() if image.format == "TIFF" else nullcontext():
+        image.load()
+    block, xmp = meta.stored_exif(image, content), meta.stored_xmp(image)
+    pixels: Pixels = deep_grey(image) if image.mode in DEEP_GREY else shallow(image, name)
+    if deep and image.mode not in (*DEEP_GREY, "CMYK"):
+        pixels = deep_colour(image, pixels, content, name)
+    if image.format != "TIFF":  # Pillow and OpenCV turn TIFFs themselves
+        pixels = upright(pixels, meta.orientation(block, xmp))
+    icc = None if image.mode in ("CMYK", "LAB") else meta.fitting_profile(image.info.get("icc_profile"), pixels.shape[2])
+    kept = meta.Metadata(exif.to_bytes(exif.clean(block)), icc, meta.clean_dpi(image.info.get("dpi")), meta.clean_xmp(xmp))
+    return pixels, kept
+
+
+def shallow(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Any 8-bit photo as grey, grey+alpha, RGB or RGBA."""
+    if image.mode in ("I", "F"):
+        raise LaaError(f"cannot read {name}: its pixels are signed, 32-bit or fractions: save it with 8 or 16 bits per channel")
+    if image.mode in ("CMYK", "LAB"):
+        image = to_srgb(image)
+    grey = image.mode in ("1", "L", "LA", "La")
+    mode = ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
+    pixels = np.array(image if image.mode == mode else image.convert(mode))
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """CMYK by its own profile if it has a sound one, and L*a*b*, as RGB."""
+    icc = image.info.get("icc_profile")
+    if icc and image.mode == "CMYK" and meta.profile_space(icc) == "CMYK":
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    elif image.mode == "LAB":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    else:
+        return image.convert("RGB")
+    try:
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except ImageCms.PyCMSError:
+        return image.convert("RGB")
+    return converted or image.convert("RGB")
+
+
+def deep_grey(image: Image.Image) -> NDArray[np.uint16]:
+    """16-bit grey, with alpha where one level is marked as transparent."""
+    pixels = np.array(image).astype(np.uint16)[:, :, None]
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(BITS) == (12,):
+        pixels = ((pixels.astype(np.uint32) * 65535 + 2047) // 4095).astype(np.uint16)
+    if tags.get(PHOTOMETRIC) == 0:  # white is zero
+        pixels = 65535 - pixels
+    clear = image.info.get("transparency")
+    return (
+        np.concatenate([pixels, np.where(pixels == clear, 0, 65535)], 2, dtype=np.uint16) if isinstance(clear, int) else pixels
+    )
+
+
+def deep_colour(image: Image.Image, pixels: NDArray[np.uint8], content: bytes, name: str) -> NDArray[np.uint16]:
+    """The 16 bits per channel of which Pillow gave the upper 8, `pixels`."""
+    try:
+        with quiet_stderr():
+            bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise damaged(name, error) from error
+    if bgr is None or bgr.dtype != np.uint16 or bgr.ndim != 3 or bgr.shape[:2] != pixels.shape[:2]:
+        raise damaged(name, "its 16-bit pixels cannot be decoded")
+    grey = image.format == "PNG" and content[25] == PNG_GREY_ALPHA  # both libraries repeat the grey
+    opaque, clear = ([0], [0, 3]) if grey else ([2, 1, 0], [2, 1, 0, 3])
+    deep = np.ascontiguousarray(bgr[:, :, clear if bgr.shape[2] == 4 else opaque], dtype=np.uint16)
+    if getattr(image, "tag_v2", {}).get(EXTRA_SAMPLES) == (1,):
+        return straight_alpha(deep)
+    colours = len(opaque)
+    if not np.array_equal((deep[:, :, :colours] >> 8).astype(np.uint8), pixels[:, :, :colours]):
+        raise damaged(name, "its 16-bit pixels cannot be decoded")
+    return deep

@@ -1,0 +1,95 @@
+"""Conversions between the kinds of pixels that a photo can have; arrays are (h, w, c): grey, grey+alpha, RGB or RGBA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]  # uint8 or uint16
+Floats = NDArray[np.float32]
+BLOCK_BYTES = 1 << 24  # temporaries stay this small, whatever the size of the photo
+
+
+def row_blocks(pixels: Pixels) -> Iterator[slice]:
+    """Slices of rows that together cover the array, each of about 16 MB."""
+    height = pixels.shape[0]
+    step = max(1, BLOCK_BYTES // max(1, pixels[:1].nbytes))
+    for top in range(0, height, step):
+        yield slice(top, min(top + step, height))
+
+
+def has_alpha(pixels: Pixels) -> bool:
+    """Whether the last channel is alpha."""
+    return pixels.shape[2] in (2, 4)
+
+
+def opaque(pixels: Pixels) -> Pixels:
+    """A view without alpha: (h, w, 1) grey or (h, w, 3) RGB."""
+    return pixels[..., :-1] if has_alpha(pixels) else pixels
+
+
+def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 RGB: grey repeated, 16 bits rounded to 8, alpha left out."""
+    return np.ascontiguousarray(as_colour(to_8bit(opaque(pixels))), dtype=np.uint8)
+
+
+def to_floats(pixels: Pixels) -> Floats:
+    """The same shape in float32, [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+
+
+def to_8bit(pixels: Pixels) -> NDArray[np.uint8]:
+    """(h, w, c) uint8, 0-255, from 16 bits by v*255/65535 rounded to nearest; 8-bit arrays come back as they are."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint8, copy=False)
+    result = np.empty(pixels.shape, np.uint8)
+    for rows in row_blocks(pixels):
+        result[rows] = (pixels[rows].astype(np.uint32) + 128) // 257  # 65535 = 255 * 257
+    return result
+
+
+def as_colour(pixels: Pixels) -> Pixels:
+    """RGB of grey, RGBA of grey+alpha; colour comes back as it is."""
+    channels = pixels.shape[2]
+    if channels >= 3:
+        return pixels
+    return pixels[:, :, [0, 0, 0]] if channels == 1 else pixels[:, :, [0, 0, 0, 1]]
+
+
+def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Without its alpha channel, laid over white: (h, w, 1 or 3) uint8; opaque arrays come back as they are."""
+    channels = pixels.shape[2]
+    if channels in (1, 3):
+        return pixels
+    result = np.empty((*pixels.shape[:2], channels - 1), np.uint8)
+    for rows in row_blocks(pixels):
+        alpha = pixels[rows, :, -1:].astype(np.uint32)
+        result[rows] = (pixels[rows, :, :-1] * alpha + 255 * (255 - alpha) + 127) // 255
+    return result
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turned and mirrored as an EXIF orientation (1-8) asks for."""
+    turned = {
+        2: lambda: pixels[:, ::-1],
+        3: lambda: pixels[::-1, ::-1],
+        4: lambda: pixels[::-1],
+        5: lambda: pixels.swapaxes(0, 1),
+        6: lambda: np.rot90(pixels, -1),
+        7: lambda: pixels[::-1, ::-1].swapaxes(0, 1),
+        8: lambda: np.rot90(pixels),
+    }.get(orientation, lambda: pixels)()
+    return np.ascontiguousarray(turned)
+
+
+def straight_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """16-bit RGBA whose colours were premultiplied by alpha, without that."""
+    result = pixels.copy()
+    for rows in row_blocks(pixels):
+        alpha = pixels[rows, :, -1:].astype(np.uint64)
+        colour = (pixels[rows, :, :-1] * np.uint64(65535) + alpha // 2) // np.maximum(alpha, 1)
+        result[rows, :, :-1] = np.minimum(colour, 65535)
+    return result
