@@ -71,9 +71,16 @@ def finish(source: Path, output: Path, sheet: Path | None, photo: Photo, upscale
             raise LaaError(f"no face found in {source}: lower --confidence or --min-face", Exit.NO_FACE)
         write_pictures(source, photo, result, sheet, job)
         write(photo.with_pixels(result.pixels), source, output, job, screen)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         raise LaaError(f"not enough memory to enlarge {source}: use a smaller --scale") from None
     report(source, output, result, job, screen)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch says so on the CPU with a RuntimeError only."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error)
 
 
 def write(photo: Photo, source: Path, output: Path, job: Job, screen: Screen) -> None:

@@ -179,9 +179,10 @@ def test_too_large_an_output_is_refused_before_detection(photo: Path, capsys: An
     assert "use --scale 2" in " ".join(capsys.readouterr().err.split())
 
 
-def test_out_of_memory_is_an_error_of_the_photo(photo: Path, capsys: Any) -> None:
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")])
+def test_out_of_memory_is_an_error_of_the_photo(photo: Path, capsys: Any, error: Exception) -> None:
     def detect(rgb: Any) -> list[Face]:
-        raise MemoryError
+        raise error
 
     assert upscale([photo], Upscaler(detect, white)) == Exit.FAILED
     assert "not enough memory" in capsys.readouterr().err

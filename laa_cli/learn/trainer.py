@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -98,19 +98,22 @@ class Trainer:
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
         write_atomically(path, save(self.state(), metadata), overwrite=True)
 
+    @torch.no_grad()
     def resume(self, path: Path) -> None:
         """Takes up a saved run."""
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata()
+                metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             self.network.load_state_dict(part(tensors, "network."))
             self.average.load_state_dict(part(tensors, "average."))
             for name, parameter in self.network.named_parameters():
-                moments = {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {key: value.to(self.device) for key, value in moments.items()}
+                step = tensors[f"step.{name}"].to(self.device)
+                # The fused optimiser walks through memory: the moments must lie there in the weights' own order.
+                moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[parameter] = {"step": step, **moments}
             self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise LaaError(f"cannot resume from {path}: {error}") from error
 
 

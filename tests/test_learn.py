@@ -1,0 +1,200 @@
+"""Training and measuring, with a tiny network on made-up faces."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from laa_cli.console import Screen
+from laa_cli.errors import LaaError
+from laa_cli.learn import bench
+from laa_cli.learn.batches import MAX_SHIFT_PX, Batches
+from laa_cli.learn.faces import read_faces
+from laa_cli.learn.run import checked, start
+from laa_cli.learn.trainer import TrainConfig, Trainer, schedule
+from laa_cli.learn.validation import measure
+from models.checkpoint import Card, load, save_bytes
+from models.config import LAAConfig
+from models.network import LAATransformer
+from models.protocol import resize
+
+TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+CPU = torch.device("cpu")
+
+
+def pictures(count: int, size: int) -> torch.Tensor:
+    """Smooth made-up faces, (count, 3, size, size) uint8."""
+    values = resize(torch.rand(count, 3, 9, 9, generator=torch.Generator().manual_seed(count)), size)
+    return values.clamp(0, 1).mul(255).byte()
+
+
+def folder_of(faces: torch.Tensor, folder: Path) -> Path:
+    folder.mkdir()
+    for number, face in enumerate(faces):
+        Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
+    return folder
+
+
+def tar_of(folder: Path, path: Path) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for picture in sorted(folder.iterdir()):
+            tar.add(picture, picture.name)
+    return path
+
+
+def test_faces_come_from_folders_and_tar_files_alike(tmp_path: Path) -> None:
+    faces = pictures(5, 144)
+    folder = folder_of(faces, tmp_path / "faces")
+    (folder / "notes.txt").write_text("not a picture")
+    assert torch.equal(read_faces([folder], 144), faces)
+    assert torch.equal(read_faces([tar_of(folder, tmp_path / "faces.tar"), folder], 144), torch.cat([faces, faces]))
+
+
+def test_unusable_faces_are_named(tmp_path: Path) -> None:
+    folder = folder_of(pictures(2, 144), tmp_path / "faces")
+    with pytest.raises(LaaError, match=r"000.png is 144x144, not 128x128"):
+        read_faces([folder], 128)
+    (folder / "001.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(LaaError, match=r"cannot read the face .*001.png"):
+        read_faces([folder], 144)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LaaError, match="no pictures in"):
+        read_faces([tmp_path / "empty"], 144)
+    (tmp_path / "broken.tar").write_bytes(b"no tar")
+    for name in ("broken.tar", "missing.tar"):
+        with pytest.raises(LaaError, match=f"cannot read faces from .*{name}"):
+            read_faces([tmp_path / name], 144)
+
+
+def test_every_epoch_sees_every_face_once() -> None:
+    batches = Batches(pictures(12, 144), size=4, seed=3)
+    epochs = [sum((batches.places(step) for step in range(first, first + 3)), []) for first in (0, 3)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
+    assert epochs[0] != epochs[1]
+
+
+def test_batches_are_shifted_flipped_and_repeatable() -> None:
+    column = torch.arange(144, dtype=torch.uint8).expand(3, 144, 144).contiguous()
+    batches = Batches(column[None], size=64, seed=0)
+    batch = batches(5)
+    assert batch.shape == (64, 3, 128, 128)
+    assert torch.equal(batch, batches(5))
+    starts = batch[:, 0, 0, 0].int()
+    unflipped = starts[batch[:, 0, 0, 1] > batch[:, 0, 0, 0]]
+    assert 10 < len(unflipped) < 54
+    assert unflipped.min() == 8 - MAX_SHIFT_PX
+    assert unflipped.max() == 8 + MAX_SHIFT_PX
+
+
+def test_schedule_warms_up_and_ends_at_zero() -> None:
+    values = [schedule(done / 1000, 0.03) for done in range(1001)]
+    assert 0 < values[0] < 0.1
+    assert max(values) == pytest.approx(1, abs=1e-3)
+    assert values[1000] == pytest.approx(0, abs=1e-6)
+    assert all(later <= earlier for earlier, later in zip(values[31:], values[32:], strict=False))
+
+
+def stepped(trainer: Trainer, batches: Batches, steps: int) -> None:
+    """Steps on a clock of its own: a minute each."""
+    for _ in range(steps):
+        trainer.step(batches(trainer.progress.step))
+        trainer.progress.minutes += 1
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
+    config = TrainConfig(minutes=10, batch_size=2)
+    batches = Batches(pictures(6, 144), 2, seed=0)
+    whole, first, second = (Trainer(TINY, config, CPU) for _ in range(3))
+    stepped(whole, batches, 2)
+    stepped(first, batches, 1)
+    first.save(tmp_path / "state.safetensors")
+    second.resume(tmp_path / "state.safetensors")
+    stepped(second, batches, 1)
+    assert second.progress == whole.progress
+    for name, value in whole.state().items():
+        assert torch.equal(second.state()[name], value), name
+
+
+def test_an_unusable_state_is_an_error_of_ours(tmp_path: Path) -> None:
+    state = tmp_path / "state.safetensors"
+    trainer = Trainer(TINY, TrainConfig(), CPU)
+    for content in (None, b"", b"broken", save_bytes(LAATransformer(TINY), Card(TINY))):
+        if content is not None:
+            state.write_bytes(content)
+        with pytest.raises(LaaError, match="cannot resume from"):
+            trainer.resume(state)
+    stepped(trainer, Batches(pictures(2, 144), 2, seed=0), 1)
+    trainer.save(state)
+    with pytest.raises(LaaError, match="cannot resume from"):
+        Trainer(replace(TINY, base_channels=4), TrainConfig(), CPU).resume(state)
+
+
+def test_training_learns() -> None:
+    trainer = Trainer(TINY, TrainConfig(minutes=1000, batch_size=4, learning_rate=3e-3, warmup=0.001), CPU)
+    batches = Batches(pictures(4, 144), 4, seed=0)
+    losses = []
+    for _ in range(12):
+        losses.append(trainer.step(batches(0)).item())
+        trainer.progress.minutes += 1
+    assert sum(losses[-2:]) < 0.9 * sum(losses[:2])
+
+
+def test_train_writes_weights_that_load(tmp_path: Path, capsys: Any) -> None:
+    data = folder_of(pictures(4, 144), tmp_path / "train")
+    held_out = folder_of(pictures(3, 128), tmp_path / "validation")
+    config = TrainConfig(minutes=0.02, batch_size=2, save_minutes=0.001)
+
+    def train(resume: bool) -> Path:
+        arguments = {"about": "made up", "resume": resume, "fuse": False, "screen": Screen()}
+        return start([data], held_out, tmp_path / "run", TINY, config, "cpu", **arguments)  # type: ignore[arg-type]
+
+    network, card = load(train(resume=False))
+    assert (card.name, card.config, card.training["about"]) == ("run", TINY, "made up")
+    assert card.training["faces"] == 2 * card.training["step"] > 0
+    faces = read_faces([held_out], 128)
+    assert measure(network, faces, CPU).summary()["gain_db"] == pytest.approx(card.validation["gain_db"], abs=0.02)
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert int(rows[-1]["faces"]) == card.training["faces"]
+    with pytest.raises(LaaError, match="--resume"):
+        train(resume=False)
+    assert load(train(resume=True))[1].training["step"] >= card.training["step"]
+    assert "dB over bicubic" in capsys.readouterr().out
+
+
+def test_a_diverged_run_stops() -> None:
+    with pytest.raises(LaaError, match="the loss is nan at step 40"):
+        checked(float("nan"), 40)
+
+
+def test_bench_prints_what_the_network_is_worth(tmp_path: Path, capsys: Any) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(save_bytes(LAATransformer(TINY), Card(TINY)))
+    data = folder_of(pictures(3, 128), tmp_path / "faces")
+    bench.run(data, weights, "cpu", Screen(data_on_stdout=True), as_json=True, sizes=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["validated_faces"] == 3
+    assert found["gain_db"] == pytest.approx(0, abs=1e-4)  # an untrained network is bicubic
+    assert [row["crop_px"] for row in found["sizes"]] == list(bench.FACE_SIZES_PX)
+    for row in found["sizes"]:  # the more pixels the photo has, the better; the bottleneck has 16, whatever it has
+        assert row["laa_db"] >= row["network_db"] - 0.5
+    assert found["sizes"][-1]["laa_db"] > found["sizes"][0]["laa_db"] + 3
+    bench.run(data, weights, "cpu", Screen(), as_json=False, sizes=False)
+    assert "bicubic" in capsys.readouterr().out
+
+
+def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((300, 300), np.uint8)).save(file, "PNG")
+    (tmp_path / "big.png").write_bytes(file.getvalue())
+    with pytest.raises(LaaError, match="300x300"):
+        read_faces([tmp_path], 128)
