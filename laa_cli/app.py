@@ -33,7 +33,7 @@ class Scale(StrEnum):
 Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the shipped ones.", show_default=False)]
-MinFace = Annotated[float, typer.Option(help="Smallest face looked for: longer side of its box, px.")]
+MinFace = Annotated[float, typer.Option(help="Smallest face looked for: side of its crop, px.")]
 Confidence = Annotated[float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default="measured")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
@@ -83,7 +83,7 @@ def upscale(
     overwrite: Overwrite = False,
     strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")] = False,
     require_face: Annotated[bool, typer.Option("--require-face", help="No face in a photo is an error (exit code 4).")] = False,
-    max_pixels: MaxPixels = 500_000_000,
+    max_pixels: MaxPixels = 700_000_000,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -114,7 +114,7 @@ def detect(
     confidence: Confidence = None,
     json: Json = False,
     overwrite: Overwrite = False,
-    max_pixels: MaxPixels = 500_000_000,
+    max_pixels: MaxPixels = 700_000_000,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

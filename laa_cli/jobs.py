@@ -138,7 +138,7 @@ def report(source: Path, output: Path, result: Upscaled, job: Job, screen: Scree
     if not result.faces:
         screen.notice(f"no face found in {source}: the photo was enlarged without one")
     else:
-        columns = ("place", ">size", ">confidence", "done", "why")
+        columns = ("place", ">face", ">crop", ">confidence", "done", "why")
         screen.table(str(source), columns, (row(face) for face in result.faces))
     height, width = result.pixels.shape[:2]
     screen.say(f"{output}: {width}x{height}, {len(result.restored)} of {len(result.faces)} faces restored, {seconds:.1f} s")
@@ -148,7 +148,8 @@ def row(face: FaceReport) -> tuple[str, ...]:
     """A face's line in the table."""
     x0, y0, _, _ = face.face.box_xyxy
     done = "restored" if face.restored else "left as it is"
-    return f"{x0:.0f}, {y0:.0f}", f"{face.face.size_px:.0f} px", f"{face.face.confidence:.3f}", done, face.reason
+    sizes = f"{face.face.size_px:.0f} px", f"{face.square.side} px"
+    return f"{x0:.0f}, {y0:.0f}", *sizes, f"{face.face.confidence:.3f}", done, face.reason
 
 
 def record(source: Path, output: Path, result: Upscaled, job: Job) -> dict[str, Any]:
