@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes | memoryview, *, overwrite: bool
         else:
             publish(temporary, path)
     except OSError as error:
-        raise LaaError(f"cannot write {path}: {error.strerror or error}") from error
+        raise LaaError(f"cannot write {path}: {error.strerror or error}: make room or choose another place") from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

@@ -57,8 +57,8 @@ def show(source: Path, photo: Photo, faces: list[Face], screen: Screen, as_json:
     if not faces:
         screen.notice(f"no face found in {source}")
         return
-    columns = ("place", ">size", ">confidence")
-    screen.table(f"{source}: {len(faces)} faces", columns, (as_row(face) for face in faces))
+    columns = ("place", ">face", ">confidence")
+    screen.table(f"{source}: faces found: {len(faces)}", columns, (as_row(face) for face in faces))
 
 
 def as_row(face: Face) -> tuple[str, ...]:
