@@ -76,7 +76,9 @@ def test_the_sample_photo_gets_closer_to_the_truth() -> None:
     truth = np.asarray(Image.fromarray(astronaut()).resize((384, 384), Image.Resampling.LANCZOS))
     square = report.square
     place = np.s_[square.y * 4 : (square.y + square.side) * 4, square.x * 4 : (square.x + square.side) * 4]
-    errors = [float(np.square(picture[place].astype(float) - truth[place]).mean()) for picture in (result.pixels, plainly(pixels))]
+    errors = [
+        float(np.square(picture[place].astype(float) - truth[place]).mean()) for picture in (result.pixels, plainly(pixels))
+    ]
     assert errors[0] < 0.9 * errors[1]
 
 
@@ -152,3 +154,12 @@ def test_a_face_hanging_over_the_edge() -> None:
     result = Upscaler(lambda rgb: [detected], upscaler().restore)(cropped, Options(scale=4))
     assert len(result.restored) == 1
     assert np.array_equal(result.pixels[:, 200:], plainly(cropped)[:, 200:])
+
+
+def test_faces_on_their_own_and_together_agree() -> None:
+    """The bench's path, batches of one size, against the command's, a list of any sizes."""
+    restorer = upscaler().restore
+    assert isinstance(restorer, Restorer)
+    crops = resize(real_face(), 24).clamp(0, 1).repeat(2, 1, 1, 1)
+    together = true_to_photo(restorer.alone(reduce(crops)), crops)
+    torch.testing.assert_close(torch.stack(restorer(list(crops))), together, rtol=0, atol=1e-4)

@@ -216,8 +216,8 @@ def test_plan_names_outputs(tmp_path: Path) -> None:
 def test_colliding_outputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LaaError, match="both become"):
         plan([Path("a/b.jpg"), Path("c/b.jpg")], tmp_path, "_x4")
+    (tmp_path / "file.jpg").touch()
     with pytest.raises(LaaError, match="folder"):
-        (tmp_path / "file.jpg").touch()
         plan([Path("a.jpg"), Path("b.jpg")], tmp_path / "file.jpg", "_x4")
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_unusable_faces_are_named(tmp_path: Path) -> None:
 
 def test_every_epoch_sees_every_face_once() -> None:
     batches = Batches(pictures(12, 144), size=4, seed=3)
-    epochs = [sum((batches.places(step) for step in range(first, first + 3)), []) for first in (0, 3)]
+    epochs = [[place for step in range(first, first + 3) for place in batches.places(step)] for first in (0, 3)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
     assert epochs[0] != epochs[1]
 
@@ -101,7 +102,7 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
     assert 0 < values[0] < 0.1
     assert max(values) == pytest.approx(1, abs=1e-3)
     assert values[1000] == pytest.approx(0, abs=1e-6)
-    assert all(later <= earlier for earlier, later in zip(values[31:], values[32:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(values[31:]))
 
 
 def stepped(trainer: Trainer, batches: Batches, steps: int) -> None:

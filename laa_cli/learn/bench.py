@@ -38,7 +38,8 @@ def by_size(restorer: Restorer, faces: Tensor, side_px: int) -> dict[str, Any]:
         truth = part.float().div(255)
         crops = reduce(truth, side_px)
         bicubic = resize(crops, HR_SIZE).clamp(0, 1)
-        rows = (bicubic, true_to_photo(bicubic, crops), restorer.alone(reduce(crops)), torch.stack(restorer(list(crops))))
+        network = restorer.alone(reduce(crops))
+        rows = (bicubic, true_to_photo(bicubic, crops), network, true_to_photo(network, crops))
         sums += torch.stack([psnr_db(row, truth).sum() for row in rows])
     bicubic_db, projected_db, network_db, laa_db = (sums / len(faces)).tolist()
     return {"crop_px": side_px, "bicubic_db": bicubic_db, "ibp_db": projected_db, "network_db": network_db, "laa_db": laa_db}

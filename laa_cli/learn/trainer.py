@@ -110,7 +110,9 @@ class Trainer:
             for name, parameter in self.network.named_parameters():
                 step = tensors[f"step.{name}"].to(self.device)
                 # The fused optimiser walks through memory: the moments must lie there in the weights' own order.
-                moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
+                moments = {
+                    key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")
+                }
                 self.optimizer.state[parameter] = {"step": step, **moments}
             self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
