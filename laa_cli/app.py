@@ -141,7 +141,6 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.2e-3,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
-    fuse: Annotated[bool, typer.Option("--compile", help="torch.compile: a slow start, then about a third faster.")] = False,
     device: DeviceName = "auto",
     seed: int = 0,
     debug: Debug = False,
@@ -155,7 +154,7 @@ def train(
 
     model = LAAConfig(base_channels=width)
     config = TrainConfig(minutes, batch_size, learning_rate, seed=seed)
-    start(data, validation, output, model, config, device, about=about, resume=resume, fuse=fuse, screen=Screen())
+    start(data, validation, output, model, config, device, about=about, resume=resume, screen=Screen())
 
 
 @bench.command()

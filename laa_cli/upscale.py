@@ -98,6 +98,7 @@ class Upscaler:
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
         """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged."""
         options = options or Options()
+        check_pixels(pixels)
         check_size(pixels.shape[1], pixels.shape[0], options)
         clock = Clock()
         faces = self.detect(rgb8(pixels))
@@ -124,6 +125,17 @@ def load_detector(device: torch.device, min_face_px: float, confidence: float | 
     if confidence is None:
         return Detector(device, min_face_px=min_face_px)
     return Detector(device, min_face_px=min_face_px, confidence=confidence)
+
+
+def check_pixels(pixels: Pixels) -> None:
+    """Refuses arrays that are no photo, which only callers from Python can pass."""
+    if (
+        pixels.ndim != 3
+        or pixels.shape[2] not in (1, 2, 3, 4)
+        or 0 in pixels.shape
+        or pixels.dtype not in (np.uint8, np.uint16)
+    ):
+        raise LaaError(f"a photo is a uint8 or uint16 array (h, w, 1 to 4), not {pixels.dtype} {pixels.shape}")
 
 
 def check_size(width: int, height: int, options: Options) -> None:

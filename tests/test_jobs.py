@@ -243,3 +243,14 @@ def test_every_kind_of_photo_keeps_its_kind(kind: type, channels: int) -> None:
 def test_a_photo_of_one_pixel() -> None:
     assert fake()(np.zeros((1, 1, 3), np.uint8)).pixels.shape == (4, 4, 3)
     assert fake(face(-5, -5, 12))(np.zeros((1, 1, 3), np.uint8)).pixels.shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (5, 5, 5), (0, 5, 3), (5, 5, 3, 1)])
+def test_arrays_that_are_no_photo_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(LaaError, match="uint8 or uint16"):
+        fake()(np.zeros(shape, np.uint8))
+
+
+def test_floats_are_refused() -> None:
+    with pytest.raises(LaaError, match="float64"):
+        fake()(np.zeros((5, 5, 3)))

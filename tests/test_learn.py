@@ -158,7 +158,7 @@ def test_train_writes_weights_that_load(tmp_path: Path, capsys: Any) -> None:
     config = TrainConfig(minutes=0.02, batch_size=2, save_minutes=0.001)
 
     def train(resume: bool) -> Path:
-        arguments = {"about": "made up", "resume": resume, "fuse": False, "screen": Screen()}
+        arguments = {"about": "made up", "resume": resume, "screen": Screen()}
         return start([data], held_out, tmp_path / "run", TINY, config, "cpu", **arguments)  # type: ignore[arg-type]
 
     network, card = load(train(resume=False))

@@ -31,7 +31,7 @@ CHECK_STEPS = 20  # steps between looks at the loss, which make a GPU wait
 
 def start(
     data: list[Path], held_out: Path, folder: Path, model: LAAConfig, config: TrainConfig, device: str,
-    *, about: str, resume: bool, fuse: bool, screen: Screen,
+    *, about: str, resume: bool, screen: Screen,
 ) -> Path:  # fmt: skip
     """Trains on the faces of `data` and writes `weights.safetensors`, `state.safetensors` and `log.csv` into `folder`."""
     state = folder / "state.safetensors"
@@ -44,8 +44,6 @@ def start(
     validation = read_faces([held_out], HR_FACE_PX)
     screen.say(f"{len(faces)} faces for training, {len(validation)} for validation, on {trainer.device}")
     make_folder(folder)
-    if fuse:
-        trainer.compile()
     run(trainer, Batches(faces, config.batch_size, config.seed), validation, folder, screen)
     return finish(trainer, validation, folder, {"name": folder.name, "about": about, "training_faces": len(faces)}, screen)
 
