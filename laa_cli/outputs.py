@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from .errors import Exit, LaaError
+from .photo import SUFFIXES
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif")
 STREAM = Path("-")  # stdin or stdout
 
 

@@ -13,11 +13,12 @@ from ..errors import LaaError
 from ..files import write_atomically
 from ..pixels import Pixels, has_alpha, rgb8
 from .decode import decode
-from .encode import check_output, encode
+from .encode import KINDS, check_output, encode
 from .metadata import Metadata
 
-__all__ = ["Metadata", "Photo", "check_output", "encode_photo", "read_photo", "without_metadata", "write_photo"]
+__all__ = ["SUFFIXES", "Metadata", "Photo", "check_output", "encode_photo", "read_photo", "without_metadata", "write_photo"]
 
+SUFFIXES = frozenset(KINDS)  # of the formats that laa writes
 BYTES_PER_PIXEL = 16  # no sound photo takes more in its file: 16-bit RGBA is 8
 METADATA_BYTES = 64 << 20
 
