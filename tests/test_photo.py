@@ -448,21 +448,14 @@ def test_pillows_own_limit_gives_way_and_comes_back(monkeypatch: pytest.MonkeyPa
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])  # Pillow neither writes nor opens such an AVIF
 @pytest.mark.parametrize("damage", [b"Exif\0\0II*\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\0\1", b"Exif\0\0nothing at all"])
 def test_damaged_metadata_is_left_out(kind: str, damage: bytes) -> None:
     block = damage if kind == "JPEG" else damage[6:]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = stored(Image.new("RGB", (16, 16)), kind, exif=block, icc_profile=b"\0" * 200)
-    except (SyntaxError, ValueError, struct.error):
-        pytest.skip(f"Pillow writes no such {kind}")
-    try:
-        photo = read(content)
-    except LaaError:
-        assert kind == "AVIF"  # whose EXIF is read by the decoder itself
-        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = stored(Image.new("RGB", (16, 16)), kind, exif=block, icc_profile=b"\0" * 200)
+    photo = read(content)
     assert (photo.metadata.exif, photo.metadata.icc) == (None, None)
 
 
