@@ -24,7 +24,8 @@ def enlarge(pixels: Pixels, scale: int) -> Pixels:
         return enlarge_with_alpha(pixels, scale)
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
     if pixels.dtype == np.uint8:  # torch has a fast path, with Pillow's arithmetic
-        enlarged = resize(torch.tensor(pixels).permute(2, 0, 1).unsqueeze(0), size)  # a copy: the array may be read-only
+        copy = torch.tensor(np.ascontiguousarray(pixels))  # a copy, for the array may be read-only
+        enlarged = resize(copy.permute(2, 0, 1).unsqueeze(0), size)
         return np.ascontiguousarray(enlarged[0].permute(1, 2, 0).numpy())
     return np.dstack([to_levels(resize(plane(pixels, index), size), pixels.dtype) for index in range(pixels.shape[2])])
 

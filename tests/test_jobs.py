@@ -254,3 +254,13 @@ def test_arrays_that_are_no_photo_are_refused(shape: tuple[int, ...]) -> None:
 def test_floats_are_refused() -> None:
     with pytest.raises(LaaError, match="float64"):
         fake()(np.zeros((5, 5, 3)))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_views_and_read_only_arrays_are_photos_too(kind: type, scale: int) -> None:
+    pixels = np.arange(60 * 60 * 3).reshape(60, 60, 3).astype(kind)
+    view = pixels[::-1, ::2]
+    view.flags.writeable = False
+    expected = fake(face(8, 20, 12))(np.ascontiguousarray(view), Options(scale=scale))
+    assert np.array_equal(fake(face(8, 20, 12))(view, Options(scale=scale)).pixels, expected.pixels)
