@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from types import FrameType
@@ -12,6 +13,9 @@ from .errors import Exit, LaaError
 def main() -> None:
     """The `laa` command."""
     signal.signal(signal.SIGTERM, terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no file name is worth an exception
     sys.exit(guarded())
 
 
@@ -25,10 +29,12 @@ def guarded() -> int:
         app(prog_name="laa")
     except LaaError as error:
         return told(str(error), error.code)
-    except KeyboardInterrupt:
-        return told("interrupted: files already written are whole", Exit.INTERRUPTED)
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != Exit.INTERRUPTED:  # typer makes one of Ctrl-C
+            raise
+        return told("interrupted: what was written before is whole", Exit.INTERRUPTED)
     except MemoryError:
-        return told("not enough memory: use a smaller --scale", Exit.FAILED)
+        return told("not enough memory: use a smaller photo or --scale", Exit.FAILED)
     except Exception as error:  # the last resort: a fault of laa's own
         if "--debug" in sys.argv:
             raise

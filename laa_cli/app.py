@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -33,8 +33,10 @@ class Scale(StrEnum):
 Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the shipped ones.", show_default=False)]
-MinFace = Annotated[float, typer.Option(help="Smallest face looked for: side of its crop, px.")]
-Confidence = Annotated[float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default="measured")]
+MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
+Confidence = Annotated[
+    float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default="0.94, measured")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow replacing files that exist.")]
@@ -96,11 +98,11 @@ def upscale(
     options = Options(int(scale.value), max_face, margin, feather, max_pixels)
     job = Job(options, output, faces_dir, compare, json, overwrite, strip_metadata, require_face)
     streamed = output == STREAM or (output is None and STREAM in photos)
-    if streamed and (json or sys.stdout.isatty()):
+    if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
         raise usage("stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it")
     screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
     load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
-    raise typer.Exit(run(photos, job, load, screen, sys.stdin.buffer.read))
+    raise typer.Exit(run(photos, job, load, screen, stdin))
 
 
 @app.command()
@@ -126,7 +128,7 @@ def detect(
 
     screen = Screen(quiet=quiet, data_on_stdout=json)
     load = lambda: load_detector(choose_device(device), min_face, confidence)  # noqa: E731
-    code = run(photos, output, load, screen, sys.stdin.buffer.read, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
+    code = run(photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
     raise typer.Exit(code)
 
 
@@ -135,14 +137,14 @@ def train(
     data: Annotated[list[Path], typer.Argument(help="Folders or tar files of 144x144 faces.", show_default=False)],
     validation: Annotated[Path, typer.Option(help="Folder or tar file of 128x128 faces that training never sees.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the weights, the log and the state.")],
-    minutes: Annotated[float, typer.Option(help="Budget; the schedule fits it.")] = 60,
+    minutes: Annotated[float, typer.Option(help="Training time in minutes; the learning rate falls to zero at its end.")] = 60,
     width: Annotated[int, typer.Option(help="Base channels; the paper's network has 32.")] = 32,
     batch_size: Annotated[int, typer.Option(help="Faces per step.")] = 8,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.2e-3,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
     device: DeviceName = "auto",
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Of the initial weights and the order of the faces.")] = 0,
     debug: Debug = False,
 ) -> None:
     """Trains a network on faces within a budget of minutes."""
@@ -152,7 +154,10 @@ def train(
     from .learn.run import start
     from .learn.trainer import TrainConfig
 
-    model = LAAConfig(base_channels=width)
+    try:
+        model = LAAConfig(base_channels=width)
+    except ValueError as error:
+        raise usage(f"--width: {error}") from error
     config = TrainConfig(minutes, batch_size, learning_rate, seed=seed)
     start(data, validation, output, model, config, device, about=about, resume=resume, screen=Screen())
 
@@ -171,6 +176,13 @@ def faces(
     from .learn.bench import run
 
     run(data, weights, device, Screen(data_on_stdout=json), as_json=json, sizes=sizes)
+
+
+def stdin() -> BinaryIO:
+    """Standard input, for the photo "-"."""
+    if sys.stdin is None:
+        raise usage("there is no standard input: name a photo")
+    return sys.stdin.buffer
 
 
 def usage(message: str) -> Exception:

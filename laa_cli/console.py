@@ -12,14 +12,19 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from .errors import LaaError
+
 
 class Screen:
     """What a run shows. `quiet` leaves errors alone; `data_on_stdout` moves everything human to stderr."""
 
     def __init__(self, *, quiet: bool = False, data_on_stdout: bool = False) -> None:
         self.quiet = quiet
-        self.errors = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.people = self.errors if data_on_stdout else Console(highlight=False)
+        self.errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        people = Console(highlight=False, emoji=False)
+        # One console for both where both are a terminal: otherwise the progress bar and the tables overwrite each other.
+        together = data_on_stdout or (people.is_terminal and self.errors.is_terminal)
+        self.people = self.errors if together else people
 
     def say(self, text: str) -> None:
         """A line for people."""
@@ -36,8 +41,8 @@ class Screen:
         self.errors.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
 
     def record(self, values: dict[str, Any]) -> None:
-        """One JSON line on stdout."""
-        print(json.dumps(values, ensure_ascii=False), flush=True)
+        """One JSON line on stdout; escaped to ASCII, so that every file name survives every locale."""
+        self.bytes(json.dumps(values).encode() + b"\n")
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         """A table for people; columns whose names start with ">" are set flush right."""
@@ -48,7 +53,7 @@ class Screen:
             table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(escape, row))
-        self.people.print(table)
+        self.people.print(table, soft_wrap=False)
 
     def track(self, items: list[Any], verb: str) -> Iterator[Any]:
         """Iterates under a progress bar, where there are several items and someone is watching."""
@@ -56,10 +61,14 @@ class Screen:
             yield from items
             return
         columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.errors, transient=True) as progress:
+        with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False) as progress:
             yield from progress.track(items)
 
     def bytes(self, content: bytes) -> None:
-        """A photo on stdout."""
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        """Data on stdout. Raises LaaError where nobody takes it."""
+        try:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        except (OSError, AttributeError) as error:  # AttributeError: there is no stdout
+            raise LaaError(f"cannot write to stdout: {getattr(error, 'strerror', None) or 'it is closed'}") from error

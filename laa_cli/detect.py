@@ -67,9 +67,9 @@ class Detector:
 
     def __init__(self, device: torch.device, *, min_face_px: float = 12, confidence: float = CONFIDENCE) -> None:
         if not 8 <= min_face_px < math.inf:
-            raise LaaError(f"the smallest face must be 8 px or more, not {min_face_px:g}", Exit.USAGE)
+            raise LaaError(f"--min-face must be 8 px or more, not {min_face_px:g}", Exit.USAGE)
         if not 0 <= confidence <= 1:
-            raise LaaError(f"the confidence must be from 0 to 1, not {confidence:g}", Exit.USAGE)
+            raise LaaError(f"--confidence must be from 0 to 1, not {confidence:g}", Exit.USAGE)
         from facenet_pytorch import MTCNN  # here, because it is slow
         from torchvision.ops import nms
 

@@ -9,7 +9,7 @@ class Exit(IntEnum):
     """Process exit codes."""
 
     OK = 0
-    FAILED = 1  # something could not be done: every photo failed, or weights could not be loaded
+    FAILED = 1  # nothing could be done: every photo failed, or weights could not be loaded
     USAGE = 2  # the command line itself is wrong
     PARTLY = 3  # some photos failed, the others were written
     NO_FACE = 4  # --require-face and none found
@@ -22,3 +22,13 @@ class LaaError(Exception):
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class SetupError(LaaError):
+    """A failure that concerns every photo of a run and so ends it, such as unusable weights."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out. torch on the CPU, torch on MPS and OpenCV say so in the text of a general error only."""
+    words = ("out of memory", "allocate memory", "failed to allocate", "insufficient memory")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)

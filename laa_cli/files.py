@@ -9,11 +9,17 @@ from pathlib import Path
 from .errors import LaaError
 
 
+def taken(path: Path) -> LaaError:
+    """The error for an output that is there already."""
+    return LaaError(f"{path} exists already: choose another place, or allow it with --overwrite")
+
+
 def write_atomically(path: Path, content: bytes | memoryview, *, overwrite: bool) -> None:
-    """Writes a file whole or not at all: a temporary neighbour, then a rename. Raises LaaError where it cannot."""
+    """Writes a file whole or not at all: a temporary neighbour, then a rename. Makes its folder; LaaError where it cannot."""
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".laa-", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -35,10 +41,10 @@ def publish(temporary: str, path: Path) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError:
-        raise LaaError(f"{path} exists already: choose another --output, or allow it with --overwrite") from None
+        raise taken(path) from None
     except OSError:  # a file system without hard links
-        if path.exists():
-            raise LaaError(f"{path} exists already: choose another --output, or allow it with --overwrite") from None
+        if os.path.lexists(path):
+            raise taken(path) from None
         os.replace(temporary, path)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from .console import Screen
 from .detect import Detector, Face
-from .errors import Exit, LaaError
-from .jobs import verdict
-from .outputs import STREAM, check_target, plan
+from .errors import Exit
+from .jobs import Loaded, Stdin, each
+from .outputs import STREAM, check_target, identities, plan, refuse_twins
 from .photo import Photo, check_output, read_photo, write_photo
 from .pictures import with_boxes
 
@@ -20,55 +20,52 @@ def run(
     output: Path | None,
     load: Callable[[], Detector],
     screen: Screen,
-    stdin: Callable[[], bytes],
+    stdin: Stdin,
     *,
     as_json: bool,
     overwrite: bool,
     max_pixels: int,
 ) -> Exit:
     """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
-    drawings = plan(inputs, output, "_faces") if output else [None] * len(inputs)
-    detector: Detector | None = None
-    failures: list[LaaError] = []
-    for source, drawing in screen.track(list(zip(inputs, drawings, strict=True)), "photos"):
-        try:
-            if drawing is not None:
-                check_target(source, drawing, overwrite)
-            photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
-        except LaaError as error:
-            failures.append(error)
-            screen.error(str(error))
-            continue
-        detector = detector or load()
-        faces = detector(photo.rgb8())
-        show(source, photo, faces, screen, as_json)
+    drawings = plan(inputs, output, "_faces", "detect --output") if output else [None] * len(inputs)
+    refuse_twins(filter(None, drawings))
+    photos, loaded = identities(inputs), Loaded(load)
+
+    def work(item: tuple[Path, Path | None]) -> None:
+        source, drawing = item
         if drawing is not None:
-            check_output(drawing.suffix, photo.width, photo.height, str(drawing))
+            check_target(drawing, photos, overwrite)
+            check_output(drawing.suffix, 1, 1, str(drawing))
+        photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
+        faces = loaded()(photo.rgb8())
+        if drawing is not None:
             write_photo(replace(photo, pixels=with_boxes(photo.rgb8(), faces)), drawing, overwrite=overwrite)
-    return verdict(len(inputs), failures)
+        show(source, photo, faces, screen, as_json)
+
+    return each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
 
 
 def show(source: Path, photo: Photo, faces: list[Face], screen: Screen, as_json: bool) -> None:
     """One photo's faces."""
     if as_json:
-        screen.record(
-            {"input": str(source), "width": photo.width, "height": photo.height, "faces": [as_record(f) for f in faces]}
-        )
+        records = [as_record(number, face) for number, face in enumerate(faces, 1)]
+        screen.record({"input": str(source), "width": photo.width, "height": photo.height, "faces": records})
     if not faces:
         screen.notice(f"no face found in {source}")
         return
-    columns = ("place", ">face", ">confidence")
-    screen.table(f"{source}: faces found: {len(faces)}", columns, (as_row(face) for face in faces))
+    lines = (as_row(number, face) for number, face in enumerate(faces, 1))
+    screen.table(f"{source}: faces found: {len(faces)}", ("#", "place", ">face", ">confidence"), lines)
 
 
-def as_row(face: Face) -> tuple[str, ...]:
+def as_row(number: int, face: Face) -> tuple[str, ...]:
     """A face's line in the table."""
-    return f"{face.box_xyxy[0]:.0f}, {face.box_xyxy[1]:.0f}", f"{face.size_px:.0f} px", f"{face.confidence:.3f}"
+    return f"{number}", f"{face.box_xyxy[0]:.0f}, {face.box_xyxy[1]:.0f}", f"{face.size_px:.0f} px", f"{face.confidence:.3f}"
 
 
-def as_record(face: Face) -> dict[str, object]:
+def as_record(number: int, face: Face) -> dict[str, object]:
     """A face's machine-readable form."""
     return {
+        "number": number,
         "box_xyxy": [round(value, 2) for value in face.box_xyxy],
         "size_px": round(face.size_px, 2),
         "confidence": round(face.confidence, 4),

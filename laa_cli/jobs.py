@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from .console import Screen
-from .errors import Exit, LaaError
-from .outputs import STREAM, check_target, named, plan
+from .errors import Exit, LaaError, SetupError, out_of_memory
+from .outputs import STREAM, check_target, identities, named, plan, refuse_twins, stem
 from .photo import Photo, check_output, encode_photo, read_photo, without_metadata, write_photo
 from .pictures import face_pair, side_by_side
+from .report import as_record, columns, rows
 from .resample import enlarge
-from .upscale import FaceReport, Options, Upscaled, Upscaler, check_size
+from .upscale import Options, Upscaled, Upscaler, check_size
+
+Item = TypeVar("Item")
+Stdin = Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
@@ -30,94 +34,73 @@ class Job:
     require_face: bool = False
 
 
-def run(inputs: list[Path], job: Job, load: Callable[[], Upscaler], screen: Screen, stdin: Callable[[], bytes]) -> Exit:
-    """Processes all photos and returns the exit code. `load` is called once, when the first readable photo needs it."""
-    label = f"_x{job.options.scale}"
-    outputs = plan(inputs, job.output, label)
-    sheets = plan(inputs, job.compare, f"{label}_compare", "--compare") if job.compare else [None] * len(inputs)
-    upscaler: Upscaler | None = None
-    failures: list[LaaError] = []
-    for source, output, sheet in screen.track(list(zip(inputs, outputs, sheets, strict=True)), "photos"):
-        try:
-            photo = prepare(source, output, sheet, job, stdin)
-        except LaaError as error:
-            failures.append(fail(source, error, job, screen))
-            continue
-        upscaler = upscaler or load()  # a failure here concerns every photo and ends the run
-        try:
-            finish(source, output, sheet, photo, upscaler, job, screen)
-        except LaaError as error:
-            failures.append(fail(source, error, job, screen))
-    return verdict(len(inputs), failures)
+@dataclass(frozen=True)
+class Errand:
+    """One photo and where its results go."""
+
+    source: Path
+    output: Path
+    sheet: Path | None  # the comparison
+    faces: Path | None  # what the names of its faces' pictures begin with
 
 
-def prepare(source: Path, output: Path, sheet: Path | None, job: Job, stdin: Callable[[], bytes]) -> Photo:
-    """Reads a photo after checking everything about its outputs that can be checked before any work is done."""
-    for path in (output, sheet):
-        if path is not None:
-            check_target(source, path, job.overwrite)
-    photo = read_photo(stdin() if source == STREAM else source, max_pixels=job.options.max_pixels)
-    check_size(photo.width, photo.height, job.options)
-    scale = job.options.scale
-    check_output(suffix_of(source, output), photo.width * scale, photo.height * scale, str(output))
-    return without_metadata(photo) if job.strip_metadata else photo
+def run(inputs: list[Path], job: Job, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
+    """Processes all photos and returns the exit code. `load` is called when the first readable photo needs it."""
+    errands, photos = errands_of(inputs, job), identities(inputs)
+    loaded = Loaded(load)
 
-
-def finish(source: Path, output: Path, sheet: Path | None, photo: Photo, upscaler: Upscaler, job: Job, screen: Screen) -> None:
-    """Upscales a photo, writes everything asked for, and reports."""
-    try:
+    def work(errand: Errand) -> None:
+        photo = prepare(errand, photos, job, stdin)
+        upscaler = loaded()
         result = upscaler(photo.pixels, job.options)
-        if job.require_face and not result.faces:
-            raise LaaError(f"no face found in {source}: lower --confidence or --min-face", Exit.NO_FACE)
-        write_pictures(source, photo, result, sheet, job)
-        write(photo.with_pixels(result.pixels), source, output, job, screen)
-    except (MemoryError, RuntimeError) as error:
+        finish(errand, photo, result, job, screen)
+
+    return each(errands, lambda errand: errand.source, work, screen, as_json=job.json)
+
+
+def each(
+    items: list[Item], source: Callable[[Item], Path], work: Callable[[Item], None], screen: Screen, *, as_json: bool
+) -> Exit:
+    """Works on every item whatever becomes of the others, reports those that fail, and returns the exit code."""
+    failures: list[LaaError] = []
+    for item in screen.track(items, "photos"):
+        try:
+            with_memory(source(item), lambda item=item: work(item))  # type: ignore[misc]
+        except SetupError:
+            raise
+        except LaaError as error:
+            failures.append(error)
+            screen.error(str(error))
+            if as_json:
+                screen.record({"input": str(source(item)), "error": str(error)})
+    return verdict(len(items), failures)
+
+
+def with_memory(source: Path, work: Callable[[], None]) -> None:
+    """Does the work; memory that runs out becomes an error of the photo."""
+    try:
+        work()
+    except LaaError:
+        raise
+    except Exception as error:
         if not out_of_memory(error):
             raise
-        raise LaaError(f"not enough memory to enlarge {source}: use a smaller --scale") from None
-    report(source, output, result, job, screen)
+        raise LaaError(f"not enough memory for {source}: use a smaller photo or --scale, or --device cpu") from error
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch says so on the CPU with a RuntimeError only."""
-    return isinstance(error, MemoryError) or "allocate memory" in str(error)
+class Loaded:
+    """Calls `load` once, when first needed. What fails there concerns every photo."""
 
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self.load, self.value = load, None
 
-def write(photo: Photo, source: Path, output: Path, job: Job, screen: Screen) -> None:
-    """The result to its file, or to stdout."""
-    if output == STREAM:
-        screen.bytes(encode_photo(photo, suffix_of(source, output), name="stdout"))
-    else:
-        write_photo(photo, output, overwrite=job.overwrite)
-
-
-def write_pictures(source: Path, photo: Photo, result: Upscaled, sheet: Path | None, job: Job) -> None:
-    """The comparison and the crops before and after, where they were asked for."""
-    if sheet is None and job.faces_dir is None:
-        return
-    plain = enlarge(photo.pixels, job.options.scale)
-    if sheet is not None:
-        write_photo(without_metadata(replace(photo, pixels=side_by_side(plain, result.pixels))), sheet, overwrite=job.overwrite)
-    for number, face in enumerate(result.restored if job.faces_dir else [], 1):
-        pair = face_pair(plain, result.pixels, face.square, job.options.scale)
-        for kind, pixels in zip(("before", "after"), pair, strict=True):
-            stem = "photo" if source == STREAM else source.stem
-            path = job.faces_dir / f"{stem}_face{number:02}_{kind}.png"  # type: ignore[operator]
-            check_target(source, path, job.overwrite)
-            write_photo(without_metadata(replace(photo, pixels=pixels)), path, overwrite=job.overwrite)
-
-
-def suffix_of(source: Path, output: Path) -> str:
-    """The format of an output; on stdout it is the photo's own, or PNG for one that came from stdin."""
-    return Path(named(source, "")).suffix if output == STREAM else output.suffix
-
-
-def fail(source: Path, error: LaaError, job: Job, screen: Screen) -> LaaError:
-    """Reports a photo that failed."""
-    screen.error(str(error))
-    if job.json:
-        screen.record({"input": str(source), "error": str(error)})
-    return error
+    def __call__(self) -> Any:
+        if self.value is None:
+            try:
+                self.value = self.load()
+            except LaaError as error:
+                raise SetupError(str(error), error.code) from error
+        return self.value
 
 
 def verdict(photos: int, failures: list[LaaError]) -> Exit:
@@ -130,49 +113,68 @@ def verdict(photos: int, failures: list[LaaError]) -> Exit:
     return codes.pop() if len(codes) == 1 else Exit.FAILED
 
 
-def report(source: Path, output: Path, result: Upscaled, job: Job, screen: Screen) -> None:
-    """The table for people, the record for programs."""
-    seconds = sum(result.seconds.values())
-    if job.json:
-        screen.record(record(source, output, result, job))
-    if not result.faces:
-        screen.notice(f"no face found in {source}: the photo was enlarged without one")
+def errands_of(inputs: list[Path], job: Job) -> list[Errand]:
+    """Where everything goes. LaaError (usage) where two results would have one name."""
+    label = f"_x{job.options.scale}"
+    outputs = plan(inputs, job.output, label)
+    sheets = plan(inputs, job.compare, f"{label}_compare", "--compare") if job.compare else []
+    faces = [job.faces_dir / stem(source) for source in inputs] if job.faces_dir else []
+    refuse_twins([*outputs, *sheets])
+    refuse_twins(faces)
+    missing = [None] * len(inputs)
+    return [Errand(*places) for places in zip(inputs, outputs, sheets or missing, faces or missing, strict=True)]
+
+
+def prepare(errand: Errand, photos: set[tuple[int, int]], job: Job, stdin: Stdin) -> Photo:
+    """Reads a photo after checking everything about its outputs that can be checked before any work is done."""
+    for path in (errand.output, errand.sheet):
+        if path is not None:
+            check_target(path, photos, job.overwrite)
+    if errand.sheet is not None:
+        check_output(errand.sheet.suffix, 1, 1, str(errand.sheet))
+    photo = read_photo(stdin() if errand.source == STREAM else errand.source, max_pixels=job.options.max_pixels)
+    check_size(photo.width, photo.height, job.options)
+    scale = job.options.scale
+    check_output(suffix_of(errand), photo.width * scale, photo.height * scale, str(errand.output))
+    return without_metadata(photo) if job.strip_metadata else photo
+
+
+def finish(errand: Errand, photo: Photo, result: Upscaled, job: Job, screen: Screen) -> None:
+    """Writes everything asked for, and reports."""
+    if job.require_face and not result.faces:
+        raise LaaError(f"no face found in {errand.source}: lower --confidence or --min-face", Exit.NO_FACE)
+    enlarged = photo.with_pixels(result.pixels)
+    if errand.output == STREAM:
+        screen.bytes(encode_photo(enlarged, suffix_of(errand), name="stdout"))
     else:
-        columns = ("place", ">face", ">crop", ">confidence", "done", "why")
-        screen.table(str(source), columns, (row(face) for face in result.faces))
+        write_photo(enlarged, errand.output, overwrite=job.overwrite)
+    write_pictures(errand, photo, result, job)
+    if job.json:
+        screen.record(as_record(errand.source, errand.output, result, job.options.scale))
+    if result.faces:
+        screen.table(str(errand.source), columns(), rows(result))
+    else:
+        screen.notice(f"no face found in {errand.source}: the photo was enlarged without one")
     height, width = result.pixels.shape[:2]
-    screen.say(f"{output}: {width}x{height}, {len(result.restored)} of {len(result.faces)} faces restored, {seconds:.1f} s")
+    done = f"{len(result.restored)} of {len(result.faces)} faces restored"
+    screen.say(f"{errand.output}: {width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
 
 
-def row(face: FaceReport) -> tuple[str, ...]:
-    """A face's line in the table."""
-    x0, y0, _, _ = face.face.box_xyxy
-    done = "restored" if face.restored else "left as it is"
-    sizes = f"{face.face.size_px:.0f} px", f"{face.square.side} px"
-    return f"{x0:.0f}, {y0:.0f}", *sizes, f"{face.face.confidence:.3f}", done, face.reason
+def write_pictures(errand: Errand, photo: Photo, result: Upscaled, job: Job) -> None:
+    """The comparison and the crops before and after, where they were asked for."""
+    if errand.sheet is None and errand.faces is None:
+        return
+    plain = enlarge(photo.pixels, job.options.scale)
+    pictures = {errand.sheet: side_by_side(plain, result.pixels)} if errand.sheet else {}
+    for number, face in enumerate(result.faces if errand.faces else [], 1):
+        if errand.faces and face.restored:
+            pair = face_pair(plain, result.pixels, face.square, job.options.scale)
+            for kind, pixels in zip(("before", "after"), pair, strict=True):
+                pictures[errand.faces.with_name(f"{errand.faces.name}_face{number:02}_{kind}.png")] = pixels
+    for path, pixels in pictures.items():
+        write_photo(without_metadata(replace(photo, pixels=pixels)), path, overwrite=job.overwrite)
 
 
-def record(source: Path, output: Path, result: Upscaled, job: Job) -> dict[str, Any]:
-    """A photo's machine-readable record."""
-    height, width = result.pixels.shape[:2]
-    faces = [
-        {
-            "box_xyxy": [round(value, 2) for value in face.face.box_xyxy],
-            "size_px": round(face.face.size_px, 2),
-            "confidence": round(face.face.confidence, 4),
-            "crop": asdict(face.square),
-            "action": "restored" if face.restored else "left",
-            "reason": face.reason,
-            "consistency": None if face.consistency is None else round(face.consistency, 5),
-        }
-        for face in result.faces
-    ]
-    return {
-        "input": str(source),
-        "output": str(output),
-        "width": width,
-        "height": height,
-        "scale": job.options.scale,
-        "faces": faces,
-        "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
-    }
+def suffix_of(errand: Errand) -> str:
+    """The format of an output; on stdout it is the photo's own, or PNG for one that came from stdin."""
+    return Path(named(errand.source, "")).suffix if errand.output == STREAM else errand.output.suffix

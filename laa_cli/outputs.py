@@ -1,11 +1,13 @@
-"""Where results go: names beside the input, a file or a folder by --output, and never over something that is there."""
+"""Where results go: names beside the input, a file or a folder by --output, and never over a photo of the run."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import Exit, LaaError
+from .files import taken
 from .photo import SUFFIXES
 
 STREAM = Path("-")  # stdin or stdout
@@ -14,48 +16,67 @@ STREAM = Path("-")  # stdin or stdout
 def plan(inputs: list[Path], output: Path | None, label: str, flag: str = "--output") -> list[Path]:
     """The output of each input, as far as names go: `photo.jpg` becomes `photo{label}.jpg` beside it or in a folder.
 
-    LaaError (usage) where `output` does not fit several photos or two outputs would be one file.
+    LaaError (usage) where `output` does not fit several photos.
     """
-    targets = [target(source, output, label, flag, several=len(inputs) > 1) for source in inputs]
-    taken: dict[str, Path] = {}
-    for source, path in zip(inputs, targets, strict=True):
-        key = os.path.normcase(os.path.abspath(path))
-        if path != STREAM and key in taken:
-            raise LaaError(f"{taken[key]} and {source} would both become {path}: process them apart", Exit.USAGE)
-        taken[key] = source
-    return targets
+    return [target(source, output, label, flag, several=len(inputs) > 1) for source in inputs]
 
 
 def target(source: Path, output: Path | None, label: str, flag: str, several: bool) -> Path:
     """One input's output: `output` itself, a name in its folder, or a name beside the input."""
+    if not source.name:
+        raise LaaError(f"{source} is a folder: give the photos in it", Exit.USAGE)
     if output is None:
         return STREAM if source == STREAM else source.with_name(named(source, label))
-    if output == STREAM or not (several or output.is_dir() or not output.suffix):
-        if several:
-            raise LaaError(f"{flag} - takes one photo only", Exit.USAGE)
+    if output == STREAM and (several or flag != "--output"):
+        raise LaaError(f"{flag} - is not possible here: give a {'folder' if several else 'file'}", Exit.USAGE)
+    is_folder = os.path.isdir(output)
+    if output == STREAM or not (several or is_folder or not output.suffix):
         return output
-    if output.exists() and not output.is_dir():
-        raise LaaError(f"{flag} {output} is a file, but a folder is needed here", Exit.USAGE)
+    if not is_folder and (os.path.lexists(output) or output.suffix.lower() in SUFFIXES):
+        raise LaaError(f"{flag} {output} is a file, but a folder is needed for several photos", Exit.USAGE)
     return output / named(source, label)
 
 
 def named(source: Path, label: str) -> str:
     """photo.jpg -> photo{label}.jpg; formats that laa reads but does not write become PNG."""
-    stem, suffix = ("photo", "") if source == STREAM else (source.stem, source.suffix)
-    return stem + label + (suffix if suffix.lower() in SUFFIXES else ".png")
+    suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".png"
+    return stem(source) + label + suffix
 
 
-def check_target(source: Path, path: Path, overwrite: bool) -> None:
-    """Refuses an output that is the photo itself or exists already, and makes its folder."""
+def stem(source: Path) -> str:
+    """What the names of a photo's results begin with."""
+    return "photo" if source == STREAM else source.stem
+
+
+def refuse_twins(targets: Iterable[Path]) -> None:
+    """LaaError (usage) where two results would have one name."""
+    seen: set[str] = set()
+    for path in targets:
+        key = os.path.normcase(os.path.abspath(path))
+        if path != STREAM and key in seen:
+            raise LaaError(f"{path} would be written twice: process those photos apart", Exit.USAGE)
+        seen.add(key)
+
+
+def identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """Which files there are behind names and links: device and inode of each that exists."""
+    found = set()
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):  # what cannot be looked at is reported when it is read
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def check_target(path: Path, photos: set[tuple[int, int]], overwrite: bool) -> None:
+    """Refuses an output that is one of the run's photos (`photos`: their identities), a folder, or there already."""
     if path == STREAM:
         return
-    if path.is_dir():
+    if os.path.isdir(path):
         raise LaaError(f"{path} is a folder: name a file")
-    if source != STREAM and path.exists() and source.exists() and path.samefile(source):
-        raise LaaError(f"{path} is the photo itself: choose another --output")
+    if identities([path]) & photos:
+        raise LaaError(f"{path} is one of the photos: choose another --output")
     if os.path.lexists(path) and not overwrite:
-        raise LaaError(f"{path} exists already: choose another --output, or allow it with --overwrite")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LaaError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+        raise taken(path)

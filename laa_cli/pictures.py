@@ -10,7 +10,7 @@ from .crop import Square, cut
 from .detect import Face
 from .pixels import Pixels, rgb8
 
-SIDE_BY_SIDE_PX = 8000  # widest comparison; a wider one is reduced to it
+SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced to it
 
 
 def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:
@@ -22,7 +22,7 @@ def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tupl
 def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
     """The plainly enlarged photo on the left, the result on the right: (h, 2 w + gap, 3) uint8 RGB."""
     left, right = rgb8(before), rgb8(after)
-    shrink = SIDE_BY_SIDE_PX / (2 * left.shape[1])
+    shrink = SIDE_BY_SIDE_PX / max(2 * left.shape[1], left.shape[0])
     if shrink < 1:
         size = (max(1, round(left.shape[1] * shrink)), max(1, round(left.shape[0] * shrink)))
         left, right = (cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8) for half in (left, right))

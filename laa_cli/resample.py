@@ -33,6 +33,9 @@ def enlarge(pixels: Pixels, scale: int) -> Pixels:
 def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
     """The same for a photo whose last channel is alpha."""
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+    top = np.iinfo(pixels.dtype).max
+    if (pixels[..., -1] == top).all():
+        return np.dstack([enlarge(pixels[..., :-1], scale), np.full((*size, 1), top, pixels.dtype)])
     alpha = plane(pixels, -1)
     coverage = resize(alpha, size).clamp_min(0)
     out = np.empty((*size, pixels.shape[2]), pixels.dtype)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import SHIPPED, Card, CheckpointError, load
-from models.protocol import network_input, reduce, resize
+from models.protocol import HR_SIZE, network_input, reduce, resize
 
-from .errors import LaaError
+from .errors import LaaError, out_of_memory
 
 BATCH = 16  # faces at once, halved where memory runs out
 PROJECTIONS = 3  # rounds of back-projection
@@ -35,6 +35,8 @@ class Restorer:
             raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
         except CheckpointError as error:
             raise LaaError(f"cannot use the weights {path}: the file {error}") from error
+        if card.config.image_size != HR_SIZE:
+            raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
         return cls(network.to(device, memory_format=torch.channels_last), device, card)  # type: ignore[call-overload]
 
     @torch.inference_mode()
@@ -59,10 +61,10 @@ def in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, size: int) 
     """Applies `function` to batches of `inputs`, smaller ones where the device's memory does not hold them."""
     try:
         return torch.cat([function(batch) for batch in inputs.split(size)])
-    except torch.OutOfMemoryError:
-        if size == 1:
-            raise LaaError("the device's memory does not hold a single face: use --device cpu") from None
-    torch.cuda.empty_cache()
+    except RuntimeError as error:
+        if size == 1 or not out_of_memory(error):
+            raise
+    torch.cuda.empty_cache()  # does nothing where there is no CUDA
     return in_batches(function, inputs, size // 2)
 
 

@@ -13,6 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from . import check_models
+
+check_models()  # so that a foreign `models` is named, rather than found to lack a module
+
 from models.protocol import CROP_MARGIN, resize
 
 from .crop import Square, cut, square_around
@@ -96,7 +100,10 @@ class Upscaler:
         return cls(load_detector(chosen, min_face_px, confidence), restorer)
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
-        """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged."""
+        """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged.
+
+        Raises LaaError where `pixels` is no such array or the result would have more than `options.max_pixels`.
+        """
         options = options or Options()
         check_pixels(pixels)
         check_size(pixels.shape[1], pixels.shape[0], options)

@@ -44,7 +44,10 @@ def take(x: Tensor, index: Tensor) -> Tensor:
 
 
 class ChannelAttention(nn.Module):
-    """The per-channel weights of Fig. 3, from a map's mean (n, c) -> (n, c) in (0, 1)."""
+    """The per-channel weights of Fig. 3, from a map's mean (n, c) -> (n, c) in (0, 1).
+
+    Assumption: squeeze and excitation with ReLU and sigmoid, the usual form, and never fewer than 4 units between.
+    """
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -61,6 +64,7 @@ class FIM(nn.Module):
 
     Assumption: each branch holds one depth-wise convolution and one channel attention, in either order, as the text says.
     Assumption: Eq. 8 writes one H_FIM for both maps, so they share its weights.
+    Assumption: Table 3's rows with a single branch or a depth-wise convolution alone keep the residual connection.
     """
 
     def __init__(self, channels: int, kind: str, reduction: int) -> None:
@@ -164,7 +168,10 @@ class SelfAttention(nn.Module):
         return self.merge(F.scaled_dot_product_attention(*self.split(x)))
 
     def with_received(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, and Sum(AM) of Eq. 10: the attention that each token receives over all heads and queries, (n, tokens)."""
+        """The same, and Sum(AM) of Eq. 10: the attention that each token receives, (n, tokens).
+
+        Assumption: it is summed over the heads too, since there is one choice of regions for all of them.
+        """
         q, k, v = self.split(x)
         attention = torch.softmax(q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5, dim=-1)
         return self.merge(attention @ v), attention.detach().sum((1, 2), dtype=torch.float32)
@@ -183,7 +190,8 @@ class RSA(nn.Module):
         self.coarse = SelfAttention(c, stage.heads)
         # Assumption: the fine attention has its own W: Eq. 11 names a second MHSA, and its tokens are pixels, not regions.
         self.fine = SelfAttention(c, stage.heads) if self.keys else None
-        # Assumption: Eq. 12's 4x4 transposed convolution takes stride lambda, which alone brings lambda = 4 back to full size.
+        # Assumption: Eq. 12's 4x4 transposed convolution takes stride lambda, which alone brings lambda = 4 back to full size;
+        # at lambda = 1 there is nothing to enlarge.
         self.up = nn.ConvTranspose2d(c, c, stage.stride, stage.stride) if stage.stride > 1 else nn.Identity()
         self.depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c)
 
@@ -198,7 +206,10 @@ class RSA(nn.Module):
         return conv(self.depthwise, refined + conv(self.up, attended))  # Eq. 12
 
     def refine(self, x: Tensor, index: Tensor, attention: SelfAttention) -> Tensor:
-        """Eq. 11: adds the joint attention over all pixels of the key regions back at their places."""
+        """Eq. 11: adds the joint attention over all pixels of the key regions back at their places.
+
+        Assumption: back to F_input, as the equation has it, where the text says F_input after the FIM.
+        """
         details = attention(self.integration.regions(x, index, self.grid, self.stride))
         places = pixel_index(index, self.grid, self.stride, rim=0).flatten(1).unsqueeze(-1).expand_as(details)
         return x.flatten(1, 2).scatter_add(1, places, details.to(x.dtype)).view_as(x)

@@ -31,7 +31,7 @@ class LAAConfig:
     attention: Attention = "rsa"
     integration: Integration = "both"
     fusion: Fusion = "wfm"
-    mlp_ratio: int = 4  # Assumption: the usual Transformer ratio; with it the size is the expected 18 M parameters
+    mlp_ratio: int = 4  # Assumption: the usual Transformer ratio; the network has 19.4 M parameters then
     reduction: int = 4  # Assumption: channel-attention bottleneck; 16 would leave a single unit at 16 channels
     leaky_slope: float = 0.2  # Assumption: the usual slope of face-SR networks; the paper names none
 

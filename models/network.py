@@ -33,7 +33,10 @@ def rsa_blocks(config: LAAConfig, stage: Stage) -> nn.Sequential:
 
 
 class Skip(nn.Module):
-    """What an extraction step hands to the recovery (Eq. 3), its channels brought to what the fusion needs."""
+    """What an extraction step hands to the recovery (Eq. 3), its channels brought to what the fusion needs.
+
+    Assumption: Table 4's concatenation takes the map as it is, since Eq. 3's convolutions belong to the bands.
+    """
 
     def __init__(self, config: LAAConfig, channels: int, fused: int) -> None:
         super().__init__()
@@ -71,6 +74,7 @@ class Fusion(nn.Module):
 class LAATransformer(nn.Module):
     """An enlarged blurred face in, the same face with detail out.
 
+    Assumption: every convolution and linear layer has a bias; the paper mentions none.
     Call with `enlarged`: (n, 3, s, s) RGB in [0, 1], s = `config.image_size`, made by `models.protocol.network_input`
     -> (n, 3, s, s), not clamped. Any other shape raises ValueError.
     """

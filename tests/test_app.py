@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from laa_cli.__main__ import guarded
-from laa_cli.errors import Exit
+from laa_cli.console import Screen
+from laa_cli.errors import Exit, LaaError
 
 ROOT = Path(__file__).parent.parent
 
@@ -97,6 +100,67 @@ def test_a_fault_of_our_own_shows_no_traceback(monkeypatch: pytest.MonkeyPatch, 
     assert "ZeroDivisionError: oops" in one_line(capsys)
     with pytest.raises(ZeroDivisionError):
         laa(monkeypatch, "upscale", "photo.jpg", "--debug")
+
+
+def in_a_terminal(tmp_path: Path, *arguments: str) -> tuple[str, bytes]:
+    """Runs a script with a pseudo-terminal as stderr: what it showed there, and its stdout."""
+    master, slave = os.openpty()
+    command = [sys.executable, "-c", *arguments]
+    with (tmp_path / "stdout").open("wb") as stdout:
+        process = subprocess.Popen(command, stdout=stdout, stderr=slave, cwd=ROOT)
+    os.close(slave)
+    shown = b""
+    with suppress(OSError):  # how a pseudo-terminal says that it was closed
+        while part := os.read(master, 4096):
+            shown += part
+    os.close(master)
+    assert process.wait() == 0, shown
+    return shown.decode(), (tmp_path / "stdout").read_bytes()
+
+
+def test_records_go_to_stdout_under_a_progress_bar(tmp_path: Path) -> None:
+    code = (
+        "from laa_cli.console import Screen\n"
+        "screen = Screen(data_on_stdout=True)\n"
+        "for name in screen.track(['a', '\\udcff'], 'photos'): screen.record({'input': name}); screen.say(name)"
+    )
+    shown, data = in_a_terminal(tmp_path, "import sys; sys.stderr.reconfigure(errors='backslashreplace')\n" + code)
+    assert "photos" in shown
+    assert data.decode().splitlines() == ['{"input": "a"}', '{"input": "\\udcff"}']
+
+
+def test_ctrl_c_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("laa_cli.jobs.run", interrupted)
+    assert laa(monkeypatch, "upscale", "photo.jpg") == Exit.INTERRUPTED
+    assert "interrupted" in one_line(capsys)
+
+
+def test_a_closed_stdin_is_no_matter_unless_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert laa(monkeypatch, "upscale", tmp_path / "gone.jpg") == Exit.FAILED
+    assert "No such file" in one_line(capsys)
+    assert laa(monkeypatch, "upscale", "-", "-o", tmp_path / "x.png") == Exit.USAGE
+    assert "no standard input" in one_line(capsys)
+
+
+def test_a_full_stdout_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=full, flush=lambda: None))
+        with pytest.raises(LaaError, match="cannot write to stdout: No space left"):
+            Screen().bytes(b"photo")
+
+
+@pytest.mark.parametrize("option", [["--width", "3"], ["--batch-size", "0"], ["--minutes", "0"]])
+def test_senseless_training_options(
+    option: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laa(monkeypatch, "train", "gone.tar", "--validation", "gone.tar", "-o", "run", *option) == Exit.USAGE
+    assert option[0] in one_line(capsys)
 
 
 def test_another_models_package_is_named(tmp_path: Path) -> None:

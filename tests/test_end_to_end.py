@@ -131,7 +131,7 @@ def test_batches_shrink_until_they_fit(fits: int) -> None:
     def run(batch: torch.Tensor) -> torch.Tensor:
         sizes.append(len(batch))
         if len(batch) > fits:
-            raise torch.OutOfMemoryError
+            raise torch.OutOfMemoryError("CUDA out of memory")
         return batch * 2
 
     inputs = torch.arange(40.0).view(40, 1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.jobs import Job, run
-from laa_cli.outputs import STREAM, plan
+from laa_cli.outputs import STREAM, plan, refuse_twins
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE
 
@@ -36,7 +38,7 @@ def fake(*faces: Face) -> Upscaler:
     return Upscaler(lambda rgb: list(faces), white)
 
 
-def no_stdin() -> bytes:
+def no_stdin() -> BinaryIO:
     raise AssertionError("stdin was read")
 
 
@@ -106,6 +108,50 @@ def test_nothing_is_overwritten_unless_allowed(photo: Path, capsys: Any) -> None
     assert target.read_bytes() != b"precious"
 
 
+def test_another_photo_of_the_run_is_never_the_output(photo: Path) -> None:
+    earlier = photo.with_name("photo_x4.png")
+    Image.new("RGB", (7, 7)).save(earlier)
+    before = earlier.read_bytes()
+    assert upscale([photo, earlier], overwrite=True) == Exit.PARTLY
+    assert earlier.read_bytes() == before
+
+
+def test_results_that_would_share_a_name_are_refused_before_any_work(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "photo.png"
+    twin.write_bytes(photo.read_bytes())
+    for job in ({"faces_dir": tmp_path / "faces"}, {"output": tmp_path}, {"compare": tmp_path}):
+        with pytest.raises(LaaError, match="written twice"):
+            upscale([photo, twin], **job, overwrite=True)
+    with pytest.raises(LaaError, match="written twice"):
+        upscale([photo], output=tmp_path / "same.png", compare=tmp_path / "same.png", overwrite=True)
+
+
+def test_names_that_no_file_can_have_are_errors_of_the_photo(photo: Path) -> None:
+    impossible = [photo.with_name("x" * 250 + ".png"), photo.with_name("y" * 300 + ".png"), photo.with_name("a\0b.png")]
+    impossible[0].write_bytes(photo.read_bytes())
+    assert upscale([*impossible, photo]) == Exit.PARTLY
+    assert photo.with_name("photo_x4.png").exists()
+
+
+def test_a_photo_that_cannot_be_read_leaves_no_folder(photo: Path, tmp_path: Path) -> None:
+    assert upscale([photo.with_name("gone.png")], output=tmp_path / "new" / "x.png") == Exit.FAILED
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_impossible_comparison_is_refused_before_any_work(photo: Path, tmp_path: Path) -> None:
+    assert upscale([photo], compare=tmp_path / "sheet.xyz") == Exit.USAGE
+    with pytest.raises(LaaError, match="--compare - is not possible"):
+        upscale([photo], compare=STREAM)
+    assert os.listdir(tmp_path) == ["photo.png"]
+
+
+def test_a_very_high_photo_can_be_compared(tmp_path: Path) -> None:
+    path = tmp_path / "high.png"
+    Image.new("RGB", (2, 9000)).save(path)
+    assert upscale([path], fake(), options=Options(scale=1), compare=tmp_path / "sheet.jpg") == Exit.OK
+
+
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_the_photo_itself_is_never_the_output(photo: Path, link: Any) -> None:
     before = photo.read_bytes()
@@ -134,7 +180,7 @@ def test_models_are_not_loaded_for_nothing(photo: Path) -> None:
 
 def test_unusable_weights_end_the_run(photo: Path) -> None:
     def load() -> Upscaler:
-        raise LaaError("cannot use the weights")
+        raise LaaError("cannot use the weights")  # once, not for every photo
 
     with pytest.raises(LaaError, match="weights"):
         run([photo, photo.with_name("gone.png")], Job(Options()), load, Screen(), no_stdin)
@@ -165,7 +211,10 @@ def test_an_unknown_extension_is_refused_before_any_work(photo: Path, tmp_path: 
 
 def test_from_stdin_to_stdout(photo: Path, capfdbinary: Any) -> None:
     loaded = fake(face(20, 20, 16))
-    assert run([STREAM], Job(Options()), lambda: loaded, Screen(data_on_stdout=True), photo.read_bytes) == Exit.OK
+    assert (
+        run([STREAM], Job(Options()), lambda: loaded, Screen(data_on_stdout=True), lambda: BytesIO(photo.read_bytes()))
+        == Exit.OK
+    )
     captured = capfdbinary.readouterr()
     assert captured.out.startswith(b"\x89PNG")
     assert b"1 of 1 faces restored" in captured.err
@@ -179,7 +228,16 @@ def test_too_large_an_output_is_refused_before_detection(photo: Path, capsys: An
     assert "use --scale 2" in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory"),
+        cv2.error("(-4:Insufficient memory) Failed to allocate 123 bytes"),
+    ],
+)
 def test_out_of_memory_is_an_error_of_the_photo(photo: Path, capsys: Any, error: Exception) -> None:
     def detect(rgb: Any) -> list[Face]:
         raise error
@@ -214,11 +272,14 @@ def test_plan_names_outputs(tmp_path: Path) -> None:
 
 
 def test_colliding_outputs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(LaaError, match="both become"):
-        plan([Path("a/b.jpg"), Path("c/b.jpg")], tmp_path, "_x4")
+    with pytest.raises(LaaError, match="written twice"):
+        refuse_twins(plan([Path("a/b.jpg"), Path("c/b.jpg")], tmp_path, "_x4"))
     (tmp_path / "file.jpg").touch()
+    for output in (tmp_path / "file.jpg", tmp_path / "new.jpg", STREAM):
+        with pytest.raises(LaaError, match="folder"):
+            plan([Path("a.jpg"), Path("b.jpg")], output, "_x4")
     with pytest.raises(LaaError, match="folder"):
-        plan([Path("a.jpg"), Path("b.jpg")], tmp_path / "file.jpg", "_x4")
+        plan([Path()], None, "_x4")
 
 
 @pytest.mark.parametrize("values", [{"scale": 3}, {"feather": 0.6}, {"margin": 0.5}, {"max_face_px": -1}, {"max_pixels": 0}])

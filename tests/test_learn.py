@@ -21,7 +21,7 @@ from laa_cli.errors import LaaError
 from laa_cli.learn import bench
 from laa_cli.learn.batches import MAX_SHIFT_PX, Batches
 from laa_cli.learn.faces import read_faces
-from laa_cli.learn.run import checked, start
+from laa_cli.learn.run import checked, run, start
 from laa_cli.learn.trainer import TrainConfig, Trainer, schedule
 from laa_cli.learn.validation import measure
 from models.checkpoint import Card, load, save_bytes
@@ -134,10 +134,6 @@ def test_an_unusable_state_is_an_error_of_ours(tmp_path: Path) -> None:
             state.write_bytes(content)
         with pytest.raises(LaaError, match="cannot resume from"):
             trainer.resume(state)
-    stepped(trainer, Batches(pictures(2, 144), 2, seed=0), 1)
-    trainer.save(state)
-    with pytest.raises(LaaError, match="cannot resume from"):
-        Trainer(replace(TINY, base_channels=4), TrainConfig(), CPU).resume(state)
 
 
 def test_training_learns() -> None:
@@ -172,6 +168,41 @@ def test_train_writes_weights_that_load(tmp_path: Path, capsys: Any) -> None:
         train(resume=False)
     assert load(train(resume=True))[1].training["step"] >= card.training["step"]
     assert "dB over bicubic" in capsys.readouterr().out
+
+
+def test_a_diverged_run_leaves_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(TINY, TrainConfig(batch_size=2, save_minutes=0), CPU)
+    step = trainer.step
+
+    def diverging(faces: torch.Tensor) -> torch.Tensor:
+        loss = step(faces)
+        return loss * torch.nan if trainer.progress.step == 2 else loss
+
+    monkeypatch.setattr(trainer, "step", diverging)
+    with pytest.raises(LaaError, match="the loss is nan at step 2"):
+        run(trainer, Batches(pictures(2, 144), 2, seed=0), pictures(1, 128), tmp_path, Screen(quiet=True))
+    again = Trainer(TINY, TrainConfig(batch_size=2), CPU)
+    again.resume(tmp_path / "state.safetensors")
+    assert again.progress.step == 1
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state.safetensors"
+    Trainer(TINY, TrainConfig(), CPU).save(state)
+    Trainer(TINY, TrainConfig(), CPU).resume(state)  # though no step was made
+    for model, config in (
+        (replace(TINY, base_channels=4), TrainConfig()),
+        (TINY, TrainConfig(seed=1)),
+        (TINY, TrainConfig(batch_size=4)),
+    ):
+        with pytest.raises(LaaError, match=r"cannot resume from .*: its (network|seed|batch_size) is"):
+            Trainer(model, config, CPU).resume(state)
+
+
+@pytest.mark.parametrize("values", [{"minutes": 0}, {"batch_size": 0}, {"learning_rate": float("nan")}])
+def test_senseless_training_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(LaaError, match="must be above 0"):
+        TrainConfig(**values)
 
 
 def test_a_diverged_run_stops() -> None:

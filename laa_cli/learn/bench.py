@@ -23,7 +23,7 @@ def run(data: Path, weights: Path | None, device: str, screen: Screen, *, as_jso
     """Prints the protocol's figures and, with `sizes`, the gain over the size of the face in the photo."""
     restorer = Restorer.load(weights, choose_device(device))
     faces = read_faces([data], HR_FACE_PX)
-    figures = measure(restorer.network, faces, restorer.device).summary()
+    figures = measure(restorer.run, faces, restorer.device).summary()
     curve = [by_size(restorer, faces, size) for size in FACE_SIZES_PX] if sizes else []
     if as_json:
         screen.record({"weights": str(weights or "laa-x8"), "data": str(data), **figures, "sizes": curve})

@@ -35,8 +35,9 @@ def start(
 ) -> Path:  # fmt: skip
     """Trains on the faces of `data` and writes `weights.safetensors`, `state.safetensors` and `log.csv` into `folder`."""
     state = folder / "state.safetensors"
-    if state.exists() and not resume:
-        raise LaaError(f"{state} is a run's state already: go on with --resume, or choose another --output")
+    for path in (state, folder / "weights.safetensors"):
+        if path.exists() and not resume:
+            raise LaaError(f"{path} exists already: go on with --resume, or choose another --output")
     trainer = Trainer(model, config, choose_device(device))
     if resume:
         trainer.resume(state)
@@ -57,24 +58,26 @@ def make_folder(folder: Path) -> None:
 
 
 def run(trainer: Trainer, batches: Batches, validation: Tensor, folder: Path, screen: Screen) -> None:
-    """Trains until the budget is spent; whatever ends it, the state is saved first."""
-    progress, config = trainer.progress, trainer.config
-    last, saved, losses = time.monotonic(), progress.minutes, [0.0]
+    """Trains until the budget is spent; Ctrl-C saves the state on its way out."""
+    progress, config, state = trainer.progress, trainer.config, folder / "state.safetensors"
+    last, saved = time.monotonic(), progress.minutes
+    losses: list[float] = []
+    loss: Tensor | None = None
     try:
         while progress.minutes < config.minutes:
             loss = trainer.step(batches(progress.step))
-            if progress.step % CHECK_STEPS == 0:
-                losses.append(checked(loss.item(), progress.step))
             now = time.monotonic()
             progress.minutes, last = progress.minutes + (now - last) / 60, now
-            if progress.minutes - saved > config.save_minutes:
-                trainer.save(folder / "state.safetensors")
+            due = progress.minutes - saved > config.save_minutes
+            if due or progress.step % CHECK_STEPS == 0:
+                losses.append(checked(loss.item(), progress.step))  # before saving: the last state must be a good one
+            if due:
+                trainer.save(state)
                 report(trainer, validation[:GLANCE], folder, losses, screen)
                 saved, losses = progress.minutes, []
-    except KeyboardInterrupt:
-        trainer.save(folder / "state.safetensors")
-        raise
-    trainer.save(folder / "state.safetensors")
+    finally:
+        if loss is not None and math.isfinite(loss.item()):
+            trainer.save(state)
 
 
 def checked(loss: float, step: int) -> float:

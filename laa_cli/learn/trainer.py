@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +17,13 @@ from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input, reduce
 
-from ..errors import LaaError
+from ..errors import Exit, LaaError
 from ..files import write_atomically
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train. Loss, optimiser, betas and weight decay are the paper's (Sec. 4.2)."""
+    """How to train. Loss, optimiser, betas and weight decay are the paper's (Sec. 4.2). LaaError on senseless values."""
 
     minutes: float = 60.0
     batch_size: int = 8
@@ -32,6 +33,12 @@ class TrainConfig:
     ema: float = 0.999
     save_minutes: float = 10.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Names the first value that is out of range."""
+        for name in ("minutes", "batch_size", "learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise LaaError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}", Exit.USAGE)
 
 
 @dataclass
@@ -90,27 +97,38 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Writes the run's state, from which `resume` goes on."""
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
-        write_atomically(path, save(self.state(), metadata), overwrite=True)
+        write_atomically(path, save(self.state(), metadata | self.identity()), overwrite=True)
 
-    @torch.no_grad()
+    def identity(self) -> dict[str, str]:
+        """What must be the same for a run to go on with a state: the network, and which faces a step sees."""
+        network = json.dumps(self.network.config.to_dict(), sort_keys=True)
+        return {"network": network, "batch_size": str(self.config.batch_size), "seed": str(self.config.seed)}
+
     def resume(self, path: Path) -> None:
-        """Takes up a saved run."""
+        """Takes up a saved run. LaaError where the file is no state of such a run."""
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            self.network.load_state_dict(part(tensors, "network."))
-            self.average.load_state_dict(part(tensors, "average."))
-            for name, parameter in self.network.named_parameters():
-                step = tensors[f"step.{name}"].to(self.device)
-                # The fused optimiser walks through memory: the moments must lie there in the weights' own order.
-                moments = {
-                    key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")
-                }
-                self.optimizer.state[parameter] = {"step": step, **moments}
-            self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        except (OSError, SafetensorError) as error:
             raise LaaError(f"cannot resume from {path}: {error}") from error
+        for name, value in self.identity().items():
+            if metadata.get(name) != value:
+                raise LaaError(f"cannot resume from {path}: its {name} is {metadata.get(name)}, this run's {value}")
+        self.take(tensors)
+        self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
+
+    @torch.no_grad()
+    def take(self, tensors: dict[str, Tensor]) -> None:
+        """Fills in what `state` gave."""
+        self.network.load_state_dict(part(tensors, "network."))
+        self.average.load_state_dict(part(tensors, "average."))
+        for name, parameter in self.network.named_parameters():
+            if f"step.{name}" not in tensors:  # saved before the first step
+                continue
+            # The fused optimiser walks through memory: the moments must lie there in the weights' own order.
+            moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
+            self.optimizer.state[parameter] = {"step": tensors[f"step.{name}"].to(self.device), **moments}
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

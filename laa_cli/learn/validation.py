@@ -30,11 +30,11 @@ class Figures:
 
 @torch.inference_mode()
 def measure(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, batch_size: int = 16) -> Figures:
-    """Reduces, restores and compares. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
+    """Reduces, restores on the device and compares on the CPU. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
     parts = []
     for truth in faces.split(batch_size):
-        hr = truth.to(device).float().div(255)
+        hr = truth.float().div(255)
         enlarged = network_input(reduce(hr))
-        restored = network(enlarged)
+        restored = network(enlarged.to(device)).float().cpu()
         parts.append((psnr_db(restored, hr), ssim(restored, hr), psnr_db(enlarged, hr), ssim(enlarged, hr)))
-    return Figures(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
+    return Figures(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -72,7 +73,7 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int) -> Photo:
 
 def stored(source: Path | BinaryIO | bytes, name: str, most_bytes: int) -> bytes:
     """The file's content, neither empty nor endless."""
-    if isinstance(source, Path) and source.is_dir():
+    if isinstance(source, Path) and os.path.isdir(source):
         raise LaaError(f"cannot read {name}: it is a folder: give the photos in it")
     try:
         content = source if isinstance(source, bytes) else read_at_most(source, most_bytes + 1)
