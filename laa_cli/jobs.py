@@ -14,7 +14,7 @@ from .photo import Photo, check_output, encode_photo, read_photo, without_metada
 from .pictures import face_pair, side_by_side
 from .report import as_record, columns, rows
 from .resample import enlarge
-from .upscale import Options, Upscaled, Upscaler, check_size
+from .upscale import Clock, Options, Upscaled, Upscaler, check_size
 
 Item = TypeVar("Item")
 Stdin = Callable[[], BinaryIO]
@@ -50,10 +50,14 @@ def run(inputs: list[Path], job: Job, load: Callable[[], Upscaler], screen: Scre
     loaded = Loaded(load)
 
     def work(errand: Errand) -> None:
+        clock = Clock()
         photo = prepare(errand, photos, job, stdin)
-        upscaler = loaded()
-        result = upscaler(photo.pixels, job.options)
-        finish(errand, photo, result, job, screen)
+        clock.lap("read")
+        result: Upscaled = loaded()(photo.pixels, job.options)
+        clock.take(result.seconds)
+        save(errand, photo, result, job, screen)
+        clock.lap("write")
+        tell(errand, replace(result, seconds=clock.seconds), job, screen)
 
     return each(errands, lambda errand: errand.source, work, screen, as_json=job.json)
 
@@ -139,8 +143,8 @@ def prepare(errand: Errand, photos: set[tuple[int, int]], job: Job, stdin: Stdin
     return without_metadata(photo) if job.strip_metadata else photo
 
 
-def finish(errand: Errand, photo: Photo, result: Upscaled, job: Job, screen: Screen) -> None:
-    """Writes everything asked for, and reports."""
+def save(errand: Errand, photo: Photo, result: Upscaled, job: Job, screen: Screen) -> None:
+    """Writes everything asked for, the photo first."""
     if job.require_face and not result.faces:
         raise LaaError(f"no face found in {errand.source}: lower --confidence or --min-face", Exit.NO_FACE)
     enlarged = photo.with_pixels(result.pixels)
@@ -149,6 +153,10 @@ def finish(errand: Errand, photo: Photo, result: Upscaled, job: Job, screen: Scr
     else:
         write_photo(enlarged, errand.output, overwrite=job.overwrite)
     write_pictures(errand, photo, result, job)
+
+
+def tell(errand: Errand, result: Upscaled, job: Job, screen: Screen) -> None:
+    """Reports a photo that is done."""
     if job.json:
         screen.record(as_record(errand.source, errand.output, result, job.options.scale))
     if result.faces:

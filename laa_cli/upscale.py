@@ -201,3 +201,8 @@ class Clock:
         now = time.perf_counter()
         self.seconds[stage] = now - self.last
         self.last = now
+
+    def take(self, seconds: dict[str, float]) -> None:
+        """Adds stages that were timed elsewhere, and goes on from now."""
+        self.seconds |= seconds
+        self.last = time.perf_counter()

@@ -76,7 +76,7 @@ def test_json_is_one_record_per_photo_on_stdout(photo: Path, capsys: Any) -> Non
     assert good["output"] == str(photo.with_name("photo_x4.png"))
     assert good["faces"][0]["action"] == "restored"
     assert good["faces"][0]["crop"] == {"x": 18, "y": 18, "side": 20}
-    assert set(good["seconds"]) == {"detect", "crop", "network", "enlarge", "paste"}
+    assert set(good["seconds"]) == {"read", "detect", "crop", "network", "enlarge", "paste", "write"}
     assert bad["input"] == str(missing)
     assert "missing.jpg" in bad["error"]
 
