@@ -73,7 +73,7 @@ def upscale(
     device: DeviceName = "auto",
     weights: Weights = None,
     min_face: MinFace = 12,
-    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 48,
+    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 56,
     confidence: Confidence = None,
     margin: Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")] = 1.25,
     feather: Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")] = 0.2,

@@ -37,7 +37,7 @@ class Options:
     """How to enlarge a photo and treat its faces. Raises LaaError on values that make no sense."""
 
     scale: int = 4
-    max_face_px: float = 48  # crop side above which a face is left alone; measured, see docs/model-card.md
+    max_face_px: float = 56  # crop side above which a face is left alone: measured, see docs/model-card.md
     margin: float = CROP_MARGIN  # crop side over the longer side of the face's box
     feather: float = 0.2  # soft rim, as a share of the crop's side
     max_pixels: int = 700_000_000  # of the enlarged photo; about 8 bytes of memory each
