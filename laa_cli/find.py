@@ -13,6 +13,7 @@ from .jobs import Loaded, Stdin, each
 from .outputs import STREAM, check_target, identities, plan, refuse_twins
 from .photo import Photo, check_output, read_photo, write_photo
 from .pictures import with_boxes
+from .report import DETECTION_COLUMNS, detection_record, detection_row
 
 
 def run(
@@ -27,7 +28,7 @@ def run(
     max_pixels: int,
 ) -> Exit:
     """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
-    drawings = plan(inputs, output, "_faces", "detect --output") if output else [None] * len(inputs)
+    drawings = plan(inputs, output, "_faces") if output else [None] * len(inputs)
     refuse_twins(filter(None, drawings))
     photos, loaded = identities(inputs), Loaded(load)
 
@@ -48,26 +49,10 @@ def run(
 def show(source: Path, photo: Photo, faces: list[Face], screen: Screen, as_json: bool) -> None:
     """One photo's faces."""
     if as_json:
-        records = [as_record(number, face) for number, face in enumerate(faces, 1)]
+        records = [detection_record(number, face) for number, face in enumerate(faces, 1)]
         screen.record({"input": str(source), "width": photo.width, "height": photo.height, "faces": records})
     if not faces:
         screen.notice(f"no face found in {source}")
         return
-    lines = (as_row(number, face) for number, face in enumerate(faces, 1))
-    screen.table(f"{source}: faces found: {len(faces)}", ("#", "place", ">face", ">confidence"), lines)
-
-
-def as_row(number: int, face: Face) -> tuple[str, ...]:
-    """A face's line in the table."""
-    return f"{number}", f"{face.box_xyxy[0]:.0f}, {face.box_xyxy[1]:.0f}", f"{face.size_px:.0f} px", f"{face.confidence:.3f}"
-
-
-def as_record(number: int, face: Face) -> dict[str, object]:
-    """A face's machine-readable form."""
-    return {
-        "number": number,
-        "box_xyxy": [round(value, 2) for value in face.box_xyxy],
-        "size_px": round(face.size_px, 2),
-        "confidence": round(face.confidence, 4),
-        "landmarks_xy": [[round(value, 2) for value in point] for point in face.landmarks_xy],
-    }
+    lines = (detection_row(number, face) for number, face in enumerate(faces, 1))
+    screen.table(f"{source}: faces found: {len(faces)}", DETECTION_COLUMNS, lines)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from .console import Screen
 from .errors import Exit, LaaError, SetupError, out_of_memory
-from .outputs import STREAM, check_target, identities, named, plan, refuse_twins, stem
+from .outputs import STREAM, Identities, check_target, identities, named, plan, refuse_twins, stem
 from .photo import Photo, check_output, encode_photo, read_photo, without_metadata, write_photo
 from .pictures import face_pair, side_by_side
 from .report import as_record, columns, rows
@@ -55,7 +55,7 @@ def run(inputs: list[Path], job: Job, load: Callable[[], Upscaler], screen: Scre
         clock.lap("read")
         result: Upscaled = loaded()(photo.pixels, job.options)
         clock.take(result.seconds)
-        save(errand, photo, result, job, screen)
+        save(errand, photo, result, photos, job, screen)
         clock.lap("write")
         tell(errand, replace(result, seconds=clock.seconds), job, screen)
 
@@ -69,27 +69,21 @@ def each(
     failures: list[LaaError] = []
     for item in screen.track(items, "photos"):
         try:
-            with_memory(source(item), lambda item=item: work(item))  # type: ignore[misc]
+            work(item)
+            continue
         except SetupError:
             raise
         except LaaError as error:
-            failures.append(error)
-            screen.error(str(error))
-            if as_json:
-                screen.record({"input": str(source(item)), "error": str(error)})
+            failure = error
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            failure = LaaError(f"not enough memory for {source(item)}: use a smaller photo or --scale, or --device cpu")
+        failures.append(failure)
+        screen.error(str(failure))
+        if as_json:
+            screen.record({"input": str(source(item)), "error": str(failure)})
     return verdict(len(items), failures)
-
-
-def with_memory(source: Path, work: Callable[[], None]) -> None:
-    """Does the work; memory that runs out becomes an error of the photo."""
-    try:
-        work()
-    except LaaError:
-        raise
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-        raise LaaError(f"not enough memory for {source}: use a smaller photo or --scale, or --device cpu") from error
 
 
 class Loaded:
@@ -120,7 +114,7 @@ def verdict(photos: int, failures: list[LaaError]) -> Exit:
 def errands_of(inputs: list[Path], job: Job) -> list[Errand]:
     """Where everything goes. LaaError (usage) where two results would have one name."""
     label = f"_x{job.options.scale}"
-    outputs = plan(inputs, job.output, label)
+    outputs = plan(inputs, job.output, label, stream=True)
     sheets = plan(inputs, job.compare, f"{label}_compare", "--compare") if job.compare else []
     faces = [job.faces_dir / stem(source) for source in inputs] if job.faces_dir else []
     refuse_twins([*outputs, *sheets])
@@ -129,7 +123,7 @@ def errands_of(inputs: list[Path], job: Job) -> list[Errand]:
     return [Errand(*places) for places in zip(inputs, outputs, sheets or missing, faces or missing, strict=True)]
 
 
-def prepare(errand: Errand, photos: set[tuple[int, int]], job: Job, stdin: Stdin) -> Photo:
+def prepare(errand: Errand, photos: Identities, job: Job, stdin: Stdin) -> Photo:
     """Reads a photo after checking everything about its outputs that can be checked before any work is done."""
     for path in (errand.output, errand.sheet):
         if path is not None:
@@ -143,7 +137,7 @@ def prepare(errand: Errand, photos: set[tuple[int, int]], job: Job, stdin: Stdin
     return without_metadata(photo) if job.strip_metadata else photo
 
 
-def save(errand: Errand, photo: Photo, result: Upscaled, job: Job, screen: Screen) -> None:
+def save(errand: Errand, photo: Photo, result: Upscaled, photos: Identities, job: Job, screen: Screen) -> None:
     """Writes everything asked for, the photo first."""
     if job.require_face and not result.faces:
         raise LaaError(f"no face found in {errand.source}: lower --confidence or --min-face", Exit.NO_FACE)
@@ -152,7 +146,7 @@ def save(errand: Errand, photo: Photo, result: Upscaled, job: Job, screen: Scree
         screen.bytes(encode_photo(enlarged, suffix_of(errand), name="stdout"))
     else:
         write_photo(enlarged, errand.output, overwrite=job.overwrite)
-    write_pictures(errand, photo, result, job)
+    write_pictures(errand, photo, result, photos, job)
 
 
 def tell(errand: Errand, result: Upscaled, job: Job, screen: Screen) -> None:
@@ -168,7 +162,7 @@ def tell(errand: Errand, result: Upscaled, job: Job, screen: Screen) -> None:
     screen.say(f"{errand.output}: {width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
 
 
-def write_pictures(errand: Errand, photo: Photo, result: Upscaled, job: Job) -> None:
+def write_pictures(errand: Errand, photo: Photo, result: Upscaled, photos: Identities, job: Job) -> None:
     """The comparison and the crops before and after, where they were asked for."""
     if errand.sheet is None and errand.faces is None:
         return
@@ -180,6 +174,7 @@ def write_pictures(errand: Errand, photo: Photo, result: Upscaled, job: Job) -> 
             for kind, pixels in zip(("before", "after"), pair, strict=True):
                 pictures[errand.faces.with_name(f"{errand.faces.name}_face{number:02}_{kind}.png")] = pixels
     for path, pixels in pictures.items():
+        check_target(path, photos, job.overwrite)
         write_photo(without_metadata(replace(photo, pixels=pixels)), path, overwrite=job.overwrite)
 
 

@@ -11,14 +11,18 @@ from .files import taken
 from .photo import SUFFIXES
 
 STREAM = Path("-")  # stdin or stdout
+Identities = set[tuple[int, int]]  # device and inode of files
 
 
-def plan(inputs: list[Path], output: Path | None, label: str, flag: str = "--output") -> list[Path]:
+def plan(inputs: list[Path], output: Path | None, label: str, flag: str = "--output", *, stream: bool = False) -> list[Path]:
     """The output of each input, as far as names go: `photo.jpg` becomes `photo{label}.jpg` beside it or in a folder.
 
-    LaaError (usage) where `output` does not fit several photos.
+    LaaError (usage) where `output` does not fit several photos, or is "-" though `stream` is not allowed.
     """
-    return [target(source, output, label, flag, several=len(inputs) > 1) for source in inputs]
+    several = len(inputs) > 1
+    if output == STREAM and (several or not stream):
+        raise LaaError(f"{flag} - is not possible here: give a {'folder' if several else 'file'}", Exit.USAGE)
+    return [target(source, output, label, flag, several=several) for source in inputs]
 
 
 def target(source: Path, output: Path | None, label: str, flag: str, several: bool) -> Path:
@@ -27,8 +31,6 @@ def target(source: Path, output: Path | None, label: str, flag: str, several: bo
         raise LaaError(f"{source} is a folder: give the photos in it", Exit.USAGE)
     if output is None:
         return STREAM if source == STREAM else source.with_name(named(source, label))
-    if output == STREAM and (several or flag != "--output"):
-        raise LaaError(f"{flag} - is not possible here: give a {'folder' if several else 'file'}", Exit.USAGE)
     is_folder = os.path.isdir(output)
     if output == STREAM or not (several or is_folder or not output.suffix):
         return output
@@ -58,7 +60,7 @@ def refuse_twins(targets: Iterable[Path]) -> None:
         seen.add(key)
 
 
-def identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
+def identities(paths: Iterable[Path]) -> Identities:
     """Which files there are behind names and links: device and inode of each that exists."""
     found = set()
     for path in paths:
@@ -70,7 +72,7 @@ def identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
     return found
 
 
-def check_target(path: Path, photos: set[tuple[int, int]], overwrite: bool) -> None:
+def check_target(path: Path, photos: Identities, overwrite: bool) -> None:
     """Refuses an output that is one of the run's photos (`photos`: their identities), a folder, or there already."""
     if path == STREAM:
         return

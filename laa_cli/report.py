@@ -7,21 +7,38 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .detect import Face
 from .upscale import FaceReport, Upscaled
+
+DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right
 
 
 def columns() -> tuple[str, ...]:
-    """The table's head; ">" marks numbers."""
-    return "#", "place", ">face", ">crop", ">confidence", "done", "why"
+    """The head of the table of `rows`."""
+    return *DETECTION_COLUMNS, ">crop", "done", "why"
 
 
 def rows(result: Upscaled) -> Iterator[tuple[str, ...]]:
     """A line for each face; place is its box's corner in the photo."""
     for number, report in enumerate(result.faces, 1):
-        x0, y0, _, _ = report.face.box_xyxy
-        sizes = f"{report.face.size_px:.0f} px", f"{report.square.side} px"
         done = "restored" if report.restored else "left as it is"
-        yield f"{number}", f"{x0:.0f}, {y0:.0f}", *sizes, f"{report.face.confidence:.3f}", done, report.reason
+        yield *detection_row(number, report.face), f"{report.square.side} px", done, report.reason
+
+
+def detection_row(number: int, face: Face) -> tuple[str, ...]:
+    """What DETECTION_COLUMNS name, of one face."""
+    return f"{number}", f"{face.box_xyxy[0]:.0f}, {face.box_xyxy[1]:.0f}", f"{face.size_px:.0f} px", f"{face.confidence:.3f}"
+
+
+def detection_record(number: int, face: Face) -> dict[str, Any]:
+    """What was detected, in pixels of the photo."""
+    return {
+        "number": number,
+        "box_xyxy": [round(value, 2) for value in face.box_xyxy],
+        "size_px": round(face.size_px, 2),
+        "confidence": round(face.confidence, 4),
+        "landmarks_xy": [[round(value, 2) for value in point] for point in face.landmarks_xy],
+    }
 
 
 def as_record(source: Path, output: Path, result: Upscaled, scale: int) -> dict[str, Any]:
@@ -40,11 +57,7 @@ def as_record(source: Path, output: Path, result: Upscaled, scale: int) -> dict[
 
 def face_record(number: int, report: FaceReport) -> dict[str, Any]:
     """A face's part of the record."""
-    return {
-        "number": number,
-        "box_xyxy": [round(value, 2) for value in report.face.box_xyxy],
-        "size_px": round(report.face.size_px, 2),
-        "confidence": round(report.face.confidence, 4),
+    return detection_record(number, report.face) | {
         "crop": asdict(report.square),
         "action": "restored" if report.restored else "left",
         "reason": report.reason,

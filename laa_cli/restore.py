@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.checkpoint import SHIPPED, Card, CheckpointError, load
+from models.checkpoint import SHIPPED, CheckpointError, load
 from models.protocol import HR_SIZE, network_input, reduce, resize
 
 from .errors import LaaError, out_of_memory
@@ -22,8 +22,8 @@ Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same s
 class Restorer:
     """The network on its device. Call with crops (3, e, e) RGB in [0, 1], any e -> faces (3, 128, 128) in [0, 1]."""
 
-    def __init__(self, network: Network, device: torch.device, card: Card | None = None) -> None:
-        self.network, self.device, self.card = network, device, card
+    def __init__(self, network: Network, device: torch.device) -> None:
+        self.network, self.device = network, device
 
     @classmethod
     def load(cls, weights: Path | None, device: torch.device) -> Restorer:
@@ -37,7 +37,7 @@ class Restorer:
             raise LaaError(f"cannot use the weights {path}: the file {error}") from error
         if card.config.image_size != HR_SIZE:
             raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
-        return cls(network.to(device, memory_format=torch.channels_last), device, card)  # type: ignore[call-overload]
+        return cls(network.to(device, memory_format=torch.channels_last), device)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def __call__(self, crops: list[Tensor]) -> list[Tensor]:

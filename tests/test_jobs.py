@@ -116,6 +116,14 @@ def test_another_photo_of_the_run_is_never_the_output(photo: Path) -> None:
     assert earlier.read_bytes() == before
 
 
+def test_a_faces_picture_never_replaces_a_photo_of_the_run(photo: Path) -> None:
+    other = photo.with_name("photo_face01_before.png")
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(other)
+    before = other.read_bytes()
+    upscale([photo, other], faces_dir=photo.parent, overwrite=True)
+    assert other.read_bytes() == before
+
+
 def test_results_that_would_share_a_name_are_refused_before_any_work(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     twin = tmp_path / "other" / "photo.png"
@@ -266,7 +274,7 @@ def test_plan_names_outputs(tmp_path: Path) -> None:
     photos = [Path("a/b.jpg"), Path("c.GIF")]
     assert plan(photos, None, "_x4") == [Path("a/b_x4.jpg"), Path("c_x4.png")]
     assert plan(photos, tmp_path, "_x2") == [tmp_path / "b_x2.jpg", tmp_path / "c_x2.png"]
-    assert plan([STREAM], None, "_x4") == [STREAM]
+    assert plan([STREAM], None, "_x4") == plan([Path("a.jpg")], STREAM, "_x4", stream=True) == [STREAM]
     assert plan(photos[:1], Path("out.webp"), "_x4") == [Path("out.webp")]
     assert plan(photos[:1], Path("new_folder"), "_x4") == [Path("new_folder/b_x4.jpg")]
 

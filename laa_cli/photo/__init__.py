@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import LaaError
 from ..files import write_atomically
-from ..pixels import Pixels, has_alpha, rgb8
+from ..pixels import Pixels, rgb8
 from .decode import decode
 from .encode import KINDS, check_output, encode
 from .metadata import Metadata
@@ -41,11 +41,6 @@ class Photo:
     def height(self) -> int:
         """In pixels."""
         return int(self.pixels.shape[0])
-
-    @property
-    def has_alpha(self) -> bool:
-        """Whether the last channel is alpha."""
-        return has_alpha(self.pixels)
 
     def rgb8(self) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
