@@ -1,0 +1,44 @@
+"""Options that several commands share, and what they say of a wrong command line."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from ..errors import Exit, LaaError
+
+
+class Scale(StrEnum):
+    """Enlargement of the whole photo."""
+
+    ONE, TWO, FOUR, EIGHT = "1", "2", "4", "8"
+
+
+Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the shipped ones.", show_default=False)]
+MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
+Confidence = Annotated[
+    float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default="0.94, measured")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow replacing files that exist.")]
+MaxPixels = Annotated[int, typer.Option(help="Largest picture to read or make, in pixels.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected failure.")]
+
+
+def stdin() -> BinaryIO:
+    """Standard input, for the photo "-"."""
+    if sys.stdin is None:
+        raise usage("there is no standard input: name a photo")
+    return sys.stdin.buffer
+
+
+def usage(message: str) -> LaaError:
+    """An error in the command line itself."""
+    return LaaError(message, Exit.USAGE)

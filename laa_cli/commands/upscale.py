@@ -1,0 +1,69 @@
+"""`laa upscale`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import (
+    Confidence,
+    Debug,
+    DeviceName,
+    Json,
+    MaxPixels,
+    MinFace,
+    Overwrite,
+    Photos,
+    Quiet,
+    Scale,
+    Weights,
+    stdin,
+    usage,
+)
+
+
+def upscale(
+    photos: Photos,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A file for one photo, a folder for several, - for stdout.", show_default="beside it"
+        ),
+    ] = None,
+    scale: Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")] = Scale.FOUR,
+    device: DeviceName = "auto",
+    weights: Weights = None,
+    min_face: MinFace = 12,
+    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 56,
+    confidence: Confidence = None,
+    margin: Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")] = 1.25,
+    feather: Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")] = 0.2,
+    faces_dir: Annotated[Path | None, typer.Option(help="Folder for each face before and after.", show_default=False)] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="A before/after picture (a folder for several).", show_default=False)
+    ] = None,
+    json: Json = False,
+    overwrite: Overwrite = False,
+    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")] = False,
+    require_face: Annotated[bool, typer.Option("--require-face", help="No face in a photo is an error (exit code 4).")] = False,
+    max_pixels: MaxPixels = 700_000_000,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Enlarges photos and super-resolves the small faces in them."""
+    from ..console import Screen
+    from ..jobs import Job, run
+    from ..outputs import STREAM
+    from ..upscale import Options, Upscaler
+
+    options = Options(int(scale.value), max_face, margin, feather, max_pixels)
+    job = Job(options, output, faces_dir, compare, json, overwrite, strip_metadata, require_face)
+    streamed = output == STREAM or (output is None and STREAM in photos)
+    if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
+        raise usage("stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it")
+    screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
+    load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
+    raise typer.Exit(run(photos, job, load, screen, stdin))
