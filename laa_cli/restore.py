@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import SHIPPED, CheckpointError, load
-from models.protocol import HR_SIZE, network_input, reduce, resize
+from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce, resize
 
 from .errors import LaaError, out_of_memory
 
@@ -20,10 +20,13 @@ Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same s
 
 
 class Restorer:
-    """The network on its device. Call with crops (3, e, e) RGB in [0, 1], any e -> faces (3, 128, 128) in [0, 1]."""
+    """The network on its device. Call with crops (3, e, e) RGB in [0, 1], any e -> faces (3, 128, 128) in [0, 1].
 
-    def __init__(self, network: Network, device: torch.device) -> None:
-        self.network, self.device = network, device
+    `crop_px`: smallest and largest side of the crops that the network knows; others are brought to it.
+    """
+
+    def __init__(self, network: Network, device: torch.device, crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)) -> None:
+        self.network, self.device, self.crop_px = network, device, crop_px
 
     @classmethod
     def load(cls, weights: Path | None, device: torch.device) -> Restorer:
@@ -37,14 +40,19 @@ class Restorer:
             raise LaaError(f"cannot use the weights {path}: the file {error}") from error
         if card.config.image_size != HR_SIZE:
             raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
-        return cls(network.to(device, memory_format=torch.channels_last), device)  # type: ignore[call-overload]
+        return cls(network.to(device, memory_format=torch.channels_last), device, card.crop_px)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def __call__(self, crops: list[Tensor]) -> list[Tensor]:
         if not crops:
             return []
-        restored = self.alone(torch.cat([reduce(crop[None]) for crop in crops]))
+        restored = in_batches(self.run, torch.cat([self.enlarged(crop) for crop in crops]), BATCH)
         return [true_to_photo(face[None], crop[None])[0] for face, crop in zip(restored, crops, strict=True)]
+
+    def enlarged(self, crop: Tensor) -> Tensor:
+        """The network's input for a crop (3, e, e): (1, 3, 128, 128)."""
+        side = min(max(crop.shape[-1], self.crop_px[0]), self.crop_px[1])
+        return network_input(crop[None] if side == crop.shape[-1] else reduce(crop[None], side))
 
     @torch.inference_mode()
     def alone(self, lr: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class Card:
     name: str = "unnamed"
     training: dict[str, Any] = field(default_factory=dict)  # data, schedule, faces seen, hardware
     validation: dict[str, Any] = field(default_factory=dict)  # psnr_db, ssim, gain_db, ... and of which faces
+    crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)  # smallest and largest side of the crops that it was trained for
 
     def to_json(self) -> str:
         """The text under KEY."""
@@ -44,6 +45,7 @@ class Card:
                 "name": self.name,
                 "config": self.config.to_dict(),
                 "protocol": PROTOCOL,
+                "crop_px": self.crop_px,
                 "training": self.training,
                 "validation": self.validation,
             }
@@ -59,7 +61,10 @@ class Card:
             if values["protocol"] != PROTOCOL:
                 raise CheckpointError(f"was trained for another protocol: {values['protocol']}")
             config = LAAConfig.from_dict(values["config"])
-            return cls(config, values["name"], values["training"], values["validation"])
+            least, most = values.get("crop_px", (LR_SIZE, LR_SIZE))
+            if not 1 <= least <= most <= HR_SIZE:
+                raise ValueError(f"crops of {least} to {most} px")
+            return cls(config, values["name"], values["training"], values["validation"], (least, most))
         except CheckpointError:
             raise
         except (ValueError, KeyError, TypeError) as error:

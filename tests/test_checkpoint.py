@@ -29,7 +29,7 @@ def network() -> LAATransformer:
 @pytest.fixture
 def good(tmp_path: Path, network: LAATransformer) -> Path:
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(save_bytes(network, Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5})))
+    path.write_bytes(save_bytes(network, Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96))))
     return path
 
 
@@ -42,7 +42,7 @@ def rewritten(path: Path, network: LAATransformer, **changes: object) -> Path:
 
 def test_round_trip(good: Path, network: LAATransformer) -> None:
     again, card = load(good)
-    assert card == Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5})
+    assert card == Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96))
     faces = torch.rand(2, 3, 32, 32)
     assert torch.equal(again(faces), network(faces))
     assert not again.training

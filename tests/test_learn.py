@@ -19,15 +19,17 @@ from PIL import Image
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
 from laa_cli.learn import bench
-from laa_cli.learn.batches import MAX_SHIFT_PX, Batches
+from laa_cli.learn.batches import Batches
+from laa_cli.learn.degrade import Photo, Protocol, Samples
 from laa_cli.learn.faces import read_faces
 from laa_cli.learn.run import checked, run, start
-from laa_cli.learn.trainer import TrainConfig, Trainer, schedule
+from laa_cli.learn.trainer import TrainConfig, Trainer, l1, schedule
 from laa_cli.learn.validation import measure
+from laa_cli.restore import true_to_photo
 from models.checkpoint import Card, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
-from models.protocol import resize
+from models.protocol import reduce, resize
 
 TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
 CPU = torch.device("cpu")
@@ -84,17 +86,17 @@ def test_every_epoch_sees_every_face_once() -> None:
     assert epochs[0] != epochs[1]
 
 
-def test_batches_are_shifted_flipped_and_repeatable() -> None:
-    column = torch.arange(144, dtype=torch.uint8).expand(3, 144, 144).contiguous()
-    batches = Batches(column[None], size=64, seed=0)
-    batch = batches(5)
-    assert batch.shape == (64, 3, 128, 128)
-    assert torch.equal(batch, batches(5))
-    starts = batch[:, 0, 0, 0].int()
-    unflipped = starts[batch[:, 0, 0, 1] > batch[:, 0, 0, 0]]
-    assert 10 < len(unflipped) < 54
-    assert unflipped.min() == 8 - MAX_SHIFT_PX
-    assert unflipped.max() == 8 + MAX_SHIFT_PX
+def test_batches_follow_from_seed_and_step() -> None:
+    batches = Batches(pictures(12, 144), size=4, seed=3)
+    (faces, random), (again, same), (_, other) = batches(5), batches(5), batches(6)
+    assert torch.equal(faces, again)
+    assert torch.equal(torch.rand(3, generator=random), torch.rand(3, generator=same))
+    assert not torch.equal(torch.rand(3, generator=random), torch.rand(3, generator=other))
+
+
+def samples(batches: Batches, step: int) -> Samples:
+    """A step's training pairs of the paper's task."""
+    return Protocol()(*batches(step))
 
 
 def test_schedule_warms_up_and_ends_at_zero() -> None:
@@ -108,7 +110,7 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
 def stepped(trainer: Trainer, batches: Batches, steps: int) -> None:
     """Steps on a clock of its own: a minute each."""
     for _ in range(steps):
-        trainer.step(batches(trainer.progress.step))
+        trainer.step(samples(batches, trainer.progress.step))
         trainer.progress.minutes += 1
 
 
@@ -140,7 +142,7 @@ def test_training_learns() -> None:
     """On one batch of stripes that 16 px cannot hold, the loss falls."""
     stripes = (torch.arange(144) // 4 % 2 * 200 + 20).byte().expand(2, 3, 144, 144).contiguous()
     trainer = Trainer(TINY, TrainConfig(minutes=1000, batch_size=2, learning_rate=1e-2, warmup=0.001), CPU)
-    first = Batches(stripes, 2, seed=0)(0)
+    first = samples(Batches(stripes, 2, seed=0), 0)
     losses = []
     for _ in range(30):
         losses.append(trainer.step(first).item())
@@ -170,12 +172,40 @@ def test_train_writes_weights_that_load(tmp_path: Path, capsys: Any) -> None:
     assert "dB over bicubic" in capsys.readouterr().out
 
 
+def test_training_for_photos_starts_from_weights(tmp_path: Path) -> None:
+    data = folder_of(pictures(4, 144), tmp_path / "train")
+    held_out = folder_of(pictures(3, 128), tmp_path / "validation")
+    known = LAATransformer(replace(TINY, base_channels=4))
+    (tmp_path / "known.safetensors").write_bytes(save_bytes(known, Card(known.config)))
+    config = TrainConfig(minutes=0.01, task="photo", batch_size=2, learning_rate=1e-6)
+    network, card = load(start(
+        [data], held_out, tmp_path / "run", TINY, config, "cpu",
+        about="", resume=False, screen=Screen(quiet=True), init_from=tmp_path / "known.safetensors",
+    ))  # fmt: skip
+    assert (card.config, card.crop_px, card.training["task"]) == (known.config, Photo.crop_px, "photo")
+    assert "photo_gain_db" in card.validation
+    moved = network.state_dict()["head.weight"]
+    torch.testing.assert_close(moved, known.state_dict()["head.weight"], atol=1e-3, rtol=1e-3)
+
+
+def test_the_loss_of_projected_faces_is_half_before_and_half_after() -> None:
+    truth = pictures(2, 128).float().div(255)
+    crops = list(reduce(truth, 40))
+    answers = truth + 0.1  # wrong by a shift of brightness alone, which the projection mends
+    plain, half, whole = (l1(answers, Samples(truth, crops, chosen)) for chosen in ([False] * 2, [True, False], [True] * 2))
+    assert plain == pytest.approx(0.1, abs=1e-5)
+    after = (true_to_photo(answers, reduce(truth, 40)) - truth).abs().mean((1, 2, 3))
+    assert after.max() < 0.05
+    assert half == pytest.approx(0.075 + after[0] / 4, abs=1e-5)
+    assert whole == pytest.approx(0.05 + after.mean() / 2, abs=1e-5)
+
+
 def test_a_diverged_run_leaves_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(TINY, TrainConfig(batch_size=2, save_minutes=0), CPU)
     step = trainer.step
 
-    def diverging(faces: torch.Tensor) -> torch.Tensor:
-        loss = step(faces)
+    def diverging(batch: Samples) -> torch.Tensor:
+        loss = step(batch)
         return loss * torch.nan if trainer.progress.step == 2 else loss
 
     monkeypatch.setattr(trainer, "step", diverging)
@@ -194,8 +224,9 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
         (replace(TINY, base_channels=4), TrainConfig()),
         (TINY, TrainConfig(seed=1)),
         (TINY, TrainConfig(batch_size=4)),
+        (TINY, TrainConfig(task="photo")),
     ):
-        with pytest.raises(LaaError, match=r"cannot resume from .*: its (network|seed|batch_size) is"):
+        with pytest.raises(LaaError, match=r"cannot resume from .*: its (network|seed|batch_size|task) is"):
             Trainer(model, config, CPU).resume(state)
 
 
@@ -203,6 +234,11 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_senseless_training_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(LaaError, match="must be above 0"):
         TrainConfig(**values)
+
+
+def test_an_unknown_task_is_refused() -> None:
+    with pytest.raises(LaaError, match="--task must be one of protocol, photo, not 'video'"):
+        TrainConfig(task="video")
 
 
 def test_a_diverged_run_stops() -> None:

@@ -15,15 +15,18 @@ from torch import Tensor
 
 from models.checkpoint import Card, save_bytes
 from models.config import LAAConfig
+from models.network import LAATransformer
 
 from ..console import Screen
 from ..device import choose_device
 from ..errors import LaaError
 from ..files import write_atomically
+from ..restore import Restorer
 from .batches import Batches
+from .degrade import TASKS
 from .faces import HR_FACE_PX, STORED_FACE_PX, read_faces
 from .trainer import TrainConfig, Trainer
-from .validation import measure
+from .validation import measure, photo_gain_db
 
 GLANCE = 128  # validation faces looked at on the way; all of them count at the end
 CHECK_STEPS = 20  # steps between looks at the loss, which make a GPU wait
@@ -31,14 +34,17 @@ CHECK_STEPS = 20  # steps between looks at the loss, which make a GPU wait
 
 def start(
     data: list[Path], held_out: Path, folder: Path, model: LAAConfig, config: TrainConfig, device: str,
-    *, about: str, resume: bool, screen: Screen,
+    *, about: str, resume: bool, screen: Screen, init_from: Path | None = None,
 ) -> Path:  # fmt: skip
     """Trains on the faces of `data` and writes `weights.safetensors`, `state.safetensors` and `log.csv` into `folder`."""
     state = folder / "state.safetensors"
     for path in (state, folder / "weights.safetensors"):
         if path.exists() and not resume:
             raise LaaError(f"{path} exists already: go on with --resume, or choose another --output")
-    trainer = Trainer(model, config, choose_device(device))
+    known = Restorer.load(init_from, torch.device("cpu")).network if init_from else None
+    trainer = Trainer(known.config if isinstance(known, LAATransformer) else model, config, choose_device(device))
+    if isinstance(known, LAATransformer):
+        trainer.start_from(known)
     if resume:
         trainer.resume(state)
     faces = read_faces(data, STORED_FACE_PX)
@@ -59,13 +65,15 @@ def make_folder(folder: Path) -> None:
 
 def run(trainer: Trainer, batches: Batches, validation: Tensor, folder: Path, screen: Screen) -> None:
     """Trains until the budget is spent; Ctrl-C saves the state on its way out."""
+    degrade = TASKS[trainer.config.task]
     progress, config, state = trainer.progress, trainer.config, folder / "state.safetensors"
     last, saved = time.monotonic(), progress.minutes
     losses: list[float] = []
     loss: Tensor | None = None
     try:
         while progress.minutes < config.minutes:
-            loss = trainer.step(batches(progress.step))
+            faces, random = batches(progress.step)
+            loss = trainer.step(degrade(faces.to(trainer.device), random))
             now = time.monotonic()
             progress.minutes, last = progress.minutes + (now - last) / 60, now
             due = progress.minutes - saved > config.save_minutes
@@ -93,7 +101,7 @@ def finish(trainer: Trainer, validation: Tensor, folder: Path, about: dict[str, 
     """Validates on all faces and writes the weights with their card; `about`: what the card says of name and data."""
     figures = report(trainer, validation, folder, [], screen)
     training = about | {"hardware": hardware(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
-    card = Card(trainer.network.config, training.pop("name"), training, figures)
+    card = Card(trainer.network.config, training.pop("name"), training, figures, TASKS[trainer.config.task].crop_px)
     path = folder / "weights.safetensors"
     write_atomically(path, save_bytes(trainer.average, card), overwrite=True)
     screen.say(f"{path}: {figures['gain_db']:+.2f} dB over bicubic after {trainer.progress.faces} faces")
@@ -103,6 +111,8 @@ def finish(trainer: Trainer, validation: Tensor, folder: Path, about: dict[str, 
 def report(trainer: Trainer, validation: Tensor, folder: Path, losses: list[float], screen: Screen) -> dict[str, Any]:
     """Validates the moving average and adds a line to the log."""
     figures = measure(trainer.average, validation, trainer.device).summary()
+    if trainer.config.task == "photo":
+        figures["photo_gain_db"] = photo_gain_db(trainer.average, validation[:GLANCE], trainer.device)
     loss = sum(losses) / len(losses) if losses else math.nan
     row = asdict(trainer.progress) | {"loss": loss} | figures
     path = folder / "log.csv"
@@ -112,7 +122,8 @@ def report(trainer: Trainer, validation: Tensor, folder: Path, losses: list[floa
         if new:
             writer.writeheader()
         writer.writerow(row)
-    screen.say(f"{row['minutes']:6.1f} min  {row['faces']:8} faces  loss {loss:.4f}  {figures['gain_db']:+.3f} dB")
+    in_photos = f"{figures['photo_gain_db']:+.3f} dB in photos" if "photo_gain_db" in figures else ""
+    screen.say(f"{row['minutes']:6.1f} min  {row['faces']:8} faces  loss {loss:.4f}  {figures['gain_db']:+.3f} dB {in_photos}")
     return figures
 
 

@@ -15,17 +15,23 @@ from torch import Tensor
 
 from models.config import LAAConfig
 from models.network import LAATransformer
-from models.protocol import network_input, reduce
+from models.protocol import network_input
 
 from ..errors import Exit, LaaError
 from ..files import write_atomically
+from ..restore import true_to_photo
+from .degrade import TASKS, Samples
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train. Loss, optimiser, betas and weight decay are the paper's (Sec. 4.2). LaaError on senseless values."""
+    """How to train. `task`: "protocol", the paper's, or "photo".
+
+    Loss, optimiser, betas and weight decay are the paper's (Sec. 4.2). LaaError on senseless values.
+    """
 
     minutes: float = 60.0
+    task: str = "protocol"
     batch_size: int = 8
     learning_rate: float = 1.2e-3  # Assumption: 3 x the paper's, which a short schedule needs
     weight_decay: float = 0.02
@@ -36,6 +42,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Names the first value that is out of range."""
+        if self.task not in TASKS:
+            raise LaaError(f"--task must be one of {', '.join(TASKS)}, not {self.task!r}", Exit.USAGE)
         for name in ("minutes", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise LaaError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}", Exit.USAGE)
@@ -62,20 +70,19 @@ class Trainer:
             self.network.parameters(), config.learning_rate, (0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
 
-    def step(self, faces: Tensor) -> Tensor:
-        """One update on HR faces (n, 3, 128, 128) uint8; returns the L1 loss."""
-        truth = faces.to(self.device).float().div(255)
+    def step(self, samples: Samples) -> Tensor:
+        """One update; returns the L1 loss."""
         rate = self.config.learning_rate * schedule(self.progress.minutes / self.config.minutes, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16):
-            restored = self.network(network_input(reduce(truth)))
-        loss = (restored.float() - truth).abs().mean()
+            restored = self.network(torch.cat([network_input(crop[None]) for crop in samples.crops]))
+        loss = l1(restored.float(), samples)
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
-        self.progress.faces += len(faces)
+        self.progress.faces += len(samples.truth)
         self.update_average()
         return loss.detach()
 
@@ -85,6 +92,11 @@ class Trainer:
         decay = min(self.config.ema, (1 + self.progress.step) / (10 + self.progress.step))
         averages, weights = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
+
+    def start_from(self, network: LAATransformer) -> None:
+        """Takes over trained weights; the optimiser starts afresh."""
+        for ours in (self.network, self.average):
+            ours.load_state_dict(network.state_dict())
 
     def state(self) -> dict[str, Tensor]:
         """All tensors of a run: weights, moving average and the optimiser's moments."""
@@ -102,7 +114,9 @@ class Trainer:
     def identity(self) -> dict[str, str]:
         """What must be the same for a run to go on with a state: the network, and which faces a step sees."""
         network = json.dumps(self.network.config.to_dict(), sort_keys=True)
-        return {"network": network, "batch_size": str(self.config.batch_size), "seed": str(self.config.seed)}
+        return {"network": network, "task": self.config.task} | {
+            name: str(getattr(self.config, name)) for name in ("batch_size", "seed")
+        }
 
     def resume(self, path: Path) -> None:
         """Takes up a saved run. LaaError where the file is no state of such a run."""
@@ -129,6 +143,20 @@ class Trainer:
             # The fused optimiser walks through memory: the moments must lie there in the weights' own order.
             moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
             self.optimizer.state[parameter] = {"step": tensors[f"step.{name}"].to(self.device), **moments}
+
+
+def l1(restored: Tensor, samples: Samples) -> Tensor:
+    """The paper's loss (Sec. 4.2); of faces that are projected, half of it after the projection that `upscale` makes.
+
+    The other half keeps the network's own answer near the face: how far it is from the crop tells how noisy the crop is.
+    """
+    losses = [(restored - samples.truth).abs().mean()]
+    chosen = [index for index, projected in enumerate(samples.projected) if projected]
+    for index in chosen:
+        face = true_to_photo(restored[index : index + 1], samples.crops[index][None])
+        before, after = ((image - samples.truth[index]).abs().mean() for image in (restored[index], face[0]))
+        losses.append((after - before) / (2 * len(restored)))
+    return torch.stack(losses).sum()
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
