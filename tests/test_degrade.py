@@ -36,15 +36,17 @@ def as_tensor(image: Image.Image) -> torch.Tensor:
 @pytest.mark.parametrize("quality", [40, 50, 75, 95])
 @pytest.mark.parametrize("size", [17, 48, 128])
 def test_jpeg_is_pillows(quality: int, size: int) -> None:
-    """Within the rounding of libjpeg's integer arithmetic, which is far less than what the coding itself does."""
-    rgb = picture(size)
-    file = io.BytesIO()
-    as_image(rgb).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    expected = as_tensor(Image.open(file))
-    found = jpeg(rgb, quality)
-    error = (found - expected).abs().mean()
-    assert error < 1.5 / 255
-    assert error < 0.3 * (rgb - expected).abs().mean()
+    """Within libjpeg's integer rounding, which now and then moves a coefficient by a step; far less than the coding does."""
+    ours, coding = [], []
+    for seed in range(8):
+        rgb = picture(size, seed)
+        file = io.BytesIO()
+        as_image(rgb).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+        decoded = as_tensor(Image.open(file))
+        ours.append((jpeg(rgb, quality) - decoded).abs().mean().item())
+        coding.append((rgb - decoded).abs().mean().item())
+    assert np.mean(ours) < 1.5 / 255
+    assert np.mean(ours) < 0.3 * np.mean(coding)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,8 @@ def test_draws_keep_their_shares() -> None:
     sides = torch.tensor([crop.shape[-1] for crop in samples.crops])
     assert 0.25 < (sides == 16).float().mean() < 0.42
     assert 0.37 < np.mean(samples.projected) < 0.53
-    assert sides.min() < 12 < 80 < sides.max()
+    assert sides.min() < 12
+    assert sides.max() > 80
     grey = (samples.truth[:, 0] == samples.truth[:, 2]).flatten(1).all(1).float().mean()
     assert GREY_SHARE / 3 < grey < GREY_SHARE * 2
 

@@ -40,9 +40,10 @@ def jpeg(rgb: Tensor, quality: int) -> Tensor:
     y, blue, red = torch.einsum("dc,chw->dhw", levels.new_tensor(TO_YCC), levels.round()).round()
     chroma = F.avg_pool2d(torch.stack((blue, red))[None], 2)[0].round()
     y = quantised(y[None] - 128, LUMA_TABLE, quality) + 128
-    chroma = F.interpolate(quantised(chroma, CHROMA_TABLE, quality)[None], scale_factor=2.0, mode="bilinear")[0]
-    decoded = torch.einsum("dc,chw->dhw", levels.new_tensor(TO_RGB), torch.cat((y, chroma)))
-    return decoded[:, :height, :width].round().clamp(0, 255).div(255)
+    chroma = quantised(chroma, CHROMA_TABLE, quality)[:, : (height + 1) // 2, : (width + 1) // 2]
+    chroma = F.interpolate(chroma[None], scale_factor=2.0, mode="bilinear")[0]
+    ycc = torch.cat((y[:, :height, :width], chroma[:, :height, :width]))
+    return torch.einsum("dc,chw->dhw", levels.new_tensor(TO_RGB), ycc).round().clamp(0, 255).div(255)
 
 
 def quantised(planes: Tensor, table: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
