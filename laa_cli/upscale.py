@@ -78,6 +78,17 @@ class Upscaled:
         return [report for report in self.faces if report.restored]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A photo, its faces, and the crops of those to restore, in their order: each (3, e, e) RGB in [0, 1]."""
+
+    pixels: Pixels
+    options: Options
+    faces: list[FaceReport]
+    crops: list[Tensor]
+    seconds: dict[str, float]
+
+
 class Restores(Protocol):
     """What a restorer does: see `restore.Restorer`."""
 
@@ -104,27 +115,37 @@ class Upscaler:
 
         Raises LaaError where `pixels` is no such array or the result would have more than `options.max_pixels`.
         """
-        options = options or Options()
+        prepared = self.prepare(pixels, options or Options())
+        clock = Clock()
+        restored = self.restore(prepared.crops)
+        clock.lap("network")
+        return finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
+
+    def prepare(self, pixels: Pixels, options: Options) -> Prepared:
+        """The stages before the network: finds the faces and cuts out those to restore. Input and errors as for a call."""
         check_pixels(pixels)
         check_size(pixels.shape[1], pixels.shape[0], options)
         clock = Clock()
         faces = self.detect(rgb8(pixels))
         clock.lap("detect")
         reports = [examine(face, options) for face in faces]
-        chosen = [report.square for report in reports if report.restored]
-        crops = [as_crop(cut(pixels, square)) for square in chosen]
+        crops = [as_crop(cut(pixels, report.square)) for report in reports if report.restored]
         clock.lap("crop")
-        restored = self.restore(crops)
-        clock.lap("network")
-        canvas = enlarge(pixels, options.scale)
-        clock.lap("enlarge")
-        colours = opaque(canvas)
-        patches = [
-            as_patch(face, square, options.scale, colours.shape[2]) for face, square in zip(restored, chosen, strict=True)
-        ]
-        paste(colours, patches, options.feather)
-        clock.lap("paste")
-        return Upscaled(canvas, with_consistency(reports, restored, crops), clock.seconds)
+        return Prepared(pixels, options, reports, crops, clock.seconds)
+
+
+def finish(prepared: Prepared, restored: list[Tensor]) -> Upscaled:
+    """The stages after the network: enlarges the photo and pastes the faces. `restored`: (3, 128, 128) for each crop."""
+    clock, scale = Clock(), prepared.options.scale
+    canvas = enlarge(prepared.pixels, scale)
+    clock.lap("enlarge")
+    colours = opaque(canvas)
+    squares = [report.square for report in prepared.faces if report.restored]
+    patches = [as_patch(face, square, scale, colours.shape[2]) for face, square in zip(restored, squares, strict=True)]
+    paste(colours, patches, prepared.options.feather)
+    clock.lap("paste")
+    faces = with_consistency(prepared.faces, restored, prepared.crops)
+    return Upscaled(canvas, faces, prepared.seconds | clock.seconds)
 
 
 def load_detector(device: torch.device, min_face_px: float, confidence: float | None) -> Detector:

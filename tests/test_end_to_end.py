@@ -16,7 +16,7 @@ from skimage.data import astronaut
 from laa_cli.detect import Face
 from laa_cli.photo import read_photo
 from laa_cli.restore import Restorer, in_batches, true_to_photo
-from laa_cli.upscale import Options, Upscaled, Upscaler
+from laa_cli.upscale import Options, Upscaled, Upscaler, finish
 from models.protocol import HR_SIZE, network_input, psnr_db, reduce, resize
 
 SAMPLE = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
@@ -165,3 +165,11 @@ def test_faces_on_their_own_and_together_agree() -> None:
     crops = resize(real_face(), 24).clamp(0, 1).repeat(2, 1, 1, 1)
     together = true_to_photo(restorer.alone(reduce(crops)), crops)
     torch.testing.assert_close(torch.stack(restorer(list(crops))), together, rtol=0, atol=1e-4)
+
+
+def test_the_stages_one_by_one_are_a_call() -> None:
+    pixels, whole = sample()
+    prepared = upscaler().prepare(pixels, Options(scale=4))
+    result = finish(prepared, upscaler().restore(prepared.crops))
+    assert np.array_equal(result.pixels, whole.pixels)
+    assert result.faces == whole.faces
