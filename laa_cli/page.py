@@ -1,0 +1,60 @@
+"""Pages for a browser: HTML that needs nothing but itself, readable on a phone, in light and in dark."""
+
+from __future__ import annotations
+
+from html import escape
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8885; --quiet: #777; --accent: #0a7 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
+img { max-width: 100%; height: auto }
+figure { margin: 0 } figcaption, small { color: var(--quiet) }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
+caption { text-align: left; color: var(--quiet); padding-bottom: .4rem }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+th { white-space: nowrap } .number { text-align: right; white-space: nowrap }
+.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)) }
+.slider { --at: 50%; position: relative; overflow: hidden; width: 100%; border-radius: 6px; background: var(--line) }
+.slider img { position: absolute; inset: 0; width: 100%; height: 100% }
+.slider img + img { clip-path: inset(0 0 0 var(--at)) }
+.slider::after { content: ""; position: absolute; inset: 0 auto 0 var(--at); width: 2px; margin-left: -1px; background: #fff;
+  box-shadow: 0 0 3px #000; pointer-events: none }
+.slider span { position: absolute; top: .4rem; padding: 0 .4rem; border-radius: 4px; font-size: .75rem; color: #fff;
+  background: #0009; pointer-events: none }
+.slider span { left: .4rem } .slider span + span { left: auto; right: .4rem }
+.slider input { position: absolute; top: 0; left: -22px; width: calc(100% + 44px); height: 100%; margin: 0; cursor: ew-resize;
+  appearance: none; background: none; touch-action: pan-y }
+.slider input::-webkit-slider-thumb { appearance: none; width: 44px; height: 44px; background: none }
+.slider input::-moz-range-thumb { width: 44px; height: 44px; border: 0; background: none }
+.slider:focus-within { outline: 3px solid var(--accent) }
+"""
+# The input is wider than the pictures by its thumb, so that the thumb's middle is where the pictures are divided; the thumb is
+# as wide as a finger, because phones move a range by its thumb only.
+
+
+def page(title: str, body: str) -> str:
+    """A whole page. `title`: text. `body`: HTML, as the functions here make it."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def slider(before: str, after: str, alt: str, width: int, height: int) -> str:
+    """Two pictures on top of each other, divided where the reader puts the line, by mouse, finger or arrow keys.
+
+    `before`, `after`: `data:` URIs or relative addresses. `alt`: what they show. `width`, `height`: their size or its ratio.
+    """
+    pictures = "".join(
+        f'<img src="{escape(source)}" alt="{escape(alt)}, {when}" loading="lazy" width="{width}" height="{height}">'
+        for source, when in ((before, "before"), (after, "after"))
+    )
+    return (
+        f'<div class="slider" style="aspect-ratio: {width} / {height}">{pictures}<span>before</span><span>after</span>'
+        f'<input type="range" min="0" max="100" value="50" step="any" aria-label="{escape(alt)}: share of before, %" '
+        "oninput=\"this.parentNode.style.setProperty('--at', this.value + '%')\"></div>"
+    )
