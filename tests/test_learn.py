@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import tarfile
 from dataclasses import replace
 from itertools import pairwise
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from faces import folder_of, pictures
 from PIL import Image
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
-from laa_cli.learn import bench
 from laa_cli.learn.batches import Batches
 from laa_cli.learn.degrade import Photo, Protocol, Samples
 from laa_cli.learn.faces import read_faces
@@ -29,23 +28,10 @@ from laa_cli.restore import true_to_photo
 from models.checkpoint import Card, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
-from models.protocol import reduce, resize
+from models.protocol import reduce
 
 TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
 CPU = torch.device("cpu")
-
-
-def pictures(count: int, size: int) -> torch.Tensor:
-    """Smooth made-up faces, (count, 3, size, size) uint8."""
-    values = resize(torch.rand(count, 3, 9, 9, generator=torch.Generator().manual_seed(count)), size)
-    return values.clamp(0, 1).mul(255).byte()
-
-
-def folder_of(faces: torch.Tensor, folder: Path) -> Path:
-    folder.mkdir()
-    for number, face in enumerate(faces):
-        Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
-    return folder
 
 
 def tar_of(folder: Path, path: Path) -> Path:
@@ -246,22 +232,6 @@ def test_an_unknown_task_is_refused() -> None:
 def test_a_diverged_run_stops() -> None:
     with pytest.raises(LaaError, match="the loss is nan at step 40"):
         checked(float("nan"), 40)
-
-
-def test_bench_prints_what_the_network_is_worth(tmp_path: Path, capsys: Any) -> None:
-    weights = tmp_path / "weights.safetensors"
-    weights.write_bytes(save_bytes(LAATransformer(TINY), Card(TINY)))
-    data = folder_of(pictures(3, 128), tmp_path / "faces")
-    bench.run(data, weights, "cpu", Screen(data_on_stdout=True), as_json=True, sizes=True)
-    found = json.loads(capsys.readouterr().out)
-    assert found["validated_faces"] == 3
-    assert found["gain_db"] == pytest.approx(0, abs=1e-4)  # an untrained network is bicubic
-    assert [row["crop_px"] for row in found["sizes"]] == list(bench.FACE_SIZES_PX)
-    for row in found["sizes"]:  # the more pixels the photo has, the better; the bottleneck has 16, whatever it has
-        assert row["laa_db"] >= row["network_db"] - 0.5
-    assert found["sizes"][-1]["laa_db"] > found["sizes"][0]["laa_db"] + 3
-    bench.run(data, weights, "cpu", Screen(), as_json=False, sizes=False)
-    assert "bicubic" in capsys.readouterr().out
 
 
 def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:

@@ -16,13 +16,17 @@ bench = typer.Typer(help="Measures the weights on faces of known truth.", no_arg
 def faces(
     data: Annotated[Path, typer.Argument(help="Folder or tar file of 128x128 faces.", show_default=False)],
     weights: Weights = None,
-    device: DeviceName = "auto",
     sizes: Annotated[bool, typer.Option("--sizes", help="Also measure over the size of the face in the photo.")] = False,
+    faults: Annotated[bool, typer.Option("--faults", help="The same with JPEG, noise and blur.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first faces.", show_default="all; for curves 96")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")] = False,
+    device: DeviceName = "auto",
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """PSNR and SSIM on faces of known truth, of the weights and of bicubic."""
+    from ..bench.faces import Request, run
     from ..console import Screen
-    from ..learn.bench import run
 
-    run(data, weights, device, Screen(data_on_stdout=json), as_json=json, sizes=sizes)
+    request = Request(data, weights, device, sizes, faults, limit, fetch)
+    run(request, Screen(data_on_stdout=json), as_json=json)

@@ -1,0 +1,58 @@
+"""The curve over sizes and faults, and LPIPS in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from faces import folder_of, pictures
+
+from laa_cli.bench import faces as bench
+from laa_cli.bench.conditions import FACE_SIZES_PX, FAULTS, in_photo
+from laa_cli.bench.curve import THROUGH_16, points, rows
+from laa_cli.console import Screen
+from laa_cli.restore import Restorer
+from models.protocol import psnr_db, resize
+
+CPU = torch.device("cpu")
+
+
+def test_a_point_is_the_mean_over_all_faces() -> None:
+    """Batches of 16 and a rest, against one batch by hand."""
+    faces = pictures(19, 128)
+    truth = faces / 255
+    compared = {
+        "bicubic": lambda crops: resize(crops, 128).clamp(0, 1),
+        "grey": lambda crops: torch.full((len(crops), 3, 128, 128), 0.5),
+    }
+    (point,) = points(compared, faces, [("noise5", 24)], [("psnr_db", psnr_db)])
+    assert (point.fault, point.side_px, point.faces) == ("noise5", 24, 19)
+    expected = psnr_db(resize(in_photo(truth, 24, "noise5"), 128), truth).mean().item()
+    assert point.rows["bicubic"]["psnr_db"] == pytest.approx(expected)
+    assert point.rows["grey"]["psnr_db"] == pytest.approx(psnr_db(torch.full_like(truth, 0.5), truth).mean().item())
+
+
+def test_the_rows_are_what_they_say() -> None:
+    restorer = Restorer.load(THROUGH_16, CPU)
+    crops = in_photo(pictures(2, 128) / 255, 20, "clean")
+    found = {name: function(crops) for name, function in rows(restorer, restorer).items()}
+    assert list(found) == ["bicubic", "back-projection", "through 16x16", "laa"]
+    assert all(faces.shape == (2, 3, 128, 128) for faces in found.values())
+    bicubic, projected = ((resize(found[row], 20) - crops).abs().mean() for row in ("bicubic", "back-projection"))
+    assert projected < 0.5 * bicubic
+    assert torch.equal(found["laa"], torch.stack(restorer(list(crops))))
+
+
+def test_the_command_measures_all_faults(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "rows", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")})
+    data = folder_of(pictures(3, 128), tmp_path / "faces")
+    bench.run(bench.Request(data, device="cpu", faults=True, limit=2), Screen(data_on_stdout=True), as_json=True)
+    captured = capsys.readouterr()
+    curve = json.loads(captured.out)["curve"]
+    assert [(point["fault"], point["side_px"]) for point in curve] == [(f, s) for f in FAULTS for s in FACE_SIZES_PX]
+    assert {point["faces"] for point in curve} == {2}
+    assert curve[7]["rows"]["bicubic"]["psnr_db"] > curve[0]["rows"]["bicubic"]["psnr_db"] + 3
+    assert "mixed    96 px" in captured.err
