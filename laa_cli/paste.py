@@ -12,10 +12,14 @@ from .pixels import Floats, Pixels
 
 @dataclass(frozen=True)
 class Patch:
-    """A restored face and where it belongs: `square` in pixels of the enlarged photo, `values` (side, side, c) in [0, 1]."""
+    """A restored face and where it belongs: `square` in pixels of the enlarged photo, `values` (side, side, c) in [0, 1].
+
+    `mask`: (side, side) in [0, 1], how much of the photo the face replaces.
+    """
 
     square: Square
     values: Floats
+    mask: Floats
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,20 @@ class Window:
         return slice(self.top - y, self.bottom - y), slice(self.left - x, self.right - x)
 
 
-def paste(canvas: Pixels, patches: list[Patch], feather: float) -> None:
+def paste(canvas: Pixels, patches: list[Patch]) -> None:
     """Blends the patches into `canvas`, (h, w, c) uint8 or uint16, in place. Pixels outside every square keep their values.
 
-    `feather`: width of the soft rim as a share of the side, 0 to 0.5. Where faces overlap each counts by its own mask.
+    Where faces overlap each counts by its own mask.
     """
     patches = [patch for patch in patches if not window_of(patch.square, canvas).empty]
     windows = [window_of(patch.square, canvas) for patch in patches]
     # All results are computed before the first is written, since they start from the untouched photo.
-    blended = [blend(canvas, window, patches, windows, feather) for window in windows]
+    blended = [blend(canvas, window, patches, windows) for window in windows]
     for window, values in zip(windows, blended, strict=True):
         canvas[window.slices()] = values
 
 
-def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Window], feather: float) -> Pixels:
+def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Window]) -> Pixels:
     """What the photo shows inside one face's window once all faces that reach into it are blended."""
     photo = canvas[window.slices()]
     weighted = np.zeros(photo.shape, np.float32)
@@ -67,7 +71,7 @@ def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Wi
         if shared.empty:
             continue
         here, there = shared.slices(window.top, window.left), shared.slices(patch.square.y, patch.square.x)
-        mask = feathered(patch.square.side, feather)[there][..., None]
+        mask = patch.mask[there][..., None]
         weighted[here] += mask * patch.values[there]
         weights[here] += mask
         kept[here] *= 1 - mask
@@ -78,7 +82,7 @@ def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Wi
 
 
 def feathered(side: int, feather: float) -> Floats:
-    """A mask (side, side) in [0, 1]: zero at the rim, rising smoothly to one `feather` times the side further in.
+    """A mask (side, side) in [0, 1]: zero at the rim, rising smoothly to one `feather` (0 to 0.5) times the side further in.
 
     The product of two smooth ramps is level at the rim and at the top in both directions, so that neither shows as a line.
     """

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .detect import Face
-from .upscale import FaceReport, Upscaled
+from .faces import FaceReport
+from .upscale import Upscaled
 
 DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right
 

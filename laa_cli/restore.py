@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from models.checkpoint import SHIPPED, CheckpointError, load
-from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce, resize
+from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce
 
-from .errors import LaaError, out_of_memory
+from .errors import Exit, LaaError, out_of_memory
+from .project import difference, measured, projected
 
 BATCH = 16  # faces at once, halved where memory runs out
-PROJECTIONS = 3  # rounds of back-projection
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored face (3, 128, 128) RGB in [0, 1].
+
+    `fidelity`: how far it was brought to what the photo shows, 0..1. `consistency`: what difference is left, and `doubt`: what
+    it was at first, both as RMSE between the face, reduced to the photo's resolution, and the crop, 0..1.
+    """
+
+    face: Tensor
+    fidelity: float
+    consistency: float
+    doubt: float
+
 
 Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same shape
 
@@ -22,14 +38,23 @@ Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same s
 class Restorer:
     """The network on its device. Call with crops (3, e, e) RGB in [0, 1], any e -> faces (3, 128, 128) in [0, 1].
 
-    `crop_px`: smallest and largest side of the crops that the network knows; others are brought to it.
+    `crop_px`: smallest and largest side of the crops that the network knows; others are brought to it. `fidelity`: how far a
+    face is brought to what the photo shows, 0..1, by default as far as the crop's noise, which is measured, allows.
     """
 
-    def __init__(self, network: Network, device: torch.device, crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)) -> None:
-        self.network, self.device, self.crop_px = network, device, crop_px
+    def __init__(
+        self,
+        network: Network,
+        device: torch.device,
+        crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE),
+        fidelity: float | None = None,
+    ) -> None:
+        if fidelity is not None and not 0 <= fidelity <= 1:
+            raise LaaError(f"--fidelity must be from 0 to 1, not {fidelity:g}", Exit.USAGE)
+        self.network, self.device, self.crop_px, self.fidelity = network, device, crop_px, fidelity
 
     @classmethod
-    def load(cls, weights: Path | None, device: torch.device) -> Restorer:
+    def load(cls, weights: Path | None, device: torch.device, fidelity: float | None = None) -> Restorer:
         """From a weights file, by default the one that laa ships. LaaError where it cannot be used."""
         path = weights or SHIPPED
         try:
@@ -40,14 +65,22 @@ class Restorer:
             raise LaaError(f"cannot use the weights {path}: the file {error}") from error
         if card.config.image_size != HR_SIZE:
             raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
-        return cls(network.to(device, memory_format=torch.channels_last), device, card.crop_px)  # type: ignore[call-overload]
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, device, card.crop_px, fidelity)
 
     @torch.inference_mode()
-    def __call__(self, crops: list[Tensor]) -> list[Tensor]:
+    def __call__(self, crops: list[Tensor]) -> list[Restored]:
         if not crops:
             return []
-        restored = in_batches(self.run, torch.cat([self.enlarged(crop) for crop in crops]), BATCH)
-        return [true_to_photo(face[None], crop[None])[0] for face, crop in zip(restored, crops, strict=True)]
+        answers = in_batches(self.run, torch.cat([self.enlarged(crop) for crop in crops]), BATCH)
+        return [self.settled(answer[None], crop[None]) for answer, crop in zip(answers, crops, strict=True)]
+
+    def settled(self, answer: Tensor, crop: Tensor) -> Restored:
+        """What the network drew, (1, 3, 128, 128), brought to what the photo shows, (1, 3, e, e)."""
+        known = self.crop_px[0] <= crop.shape[-1] <= self.crop_px[1]
+        fidelity = self.fidelity if self.fidelity is not None else measured(answer, crop) if known else 1.0
+        face = projected(answer, crop, fidelity)
+        return Restored(face[0], fidelity, difference(face, crop), difference(answer, crop))
 
     def enlarged(self, crop: Tensor) -> Tensor:
         """The network's input for a crop (3, e, e): (1, 3, 128, 128)."""
@@ -74,15 +107,3 @@ def in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, size: int) 
             raise
     torch.cuda.empty_cache()  # does nothing where there is no CUDA
     return in_batches(function, inputs, size // 2)
-
-
-def true_to_photo(faces: Tensor, crops: Tensor, rounds: int = PROJECTIONS) -> Tensor:
-    """Corrects faces until they show, reduced to the photo's resolution, what the photo shows.
-
-    Iterative back-projection (Irani & Peleg 1991): `faces` (n, 3, s, s), `crops` (n, 3, e, e) -> (n, 3, s, s) in [0, 1].
-    The paper has no such step. It costs little beside the network, keeps colours and pose from drifting, and gives a crop
-    larger than 16 px back what the reduction to 16x16 took from it.
-    """
-    for _ in range(rounds):
-        faces = faces + resize(crops - resize(faces, crops.shape[-1]), faces.shape[-1])
-    return faces.clamp(0, 1)

@@ -43,7 +43,7 @@ def test_the_rows_are_what_they_say() -> None:
     assert all(faces.shape == (2, 3, 128, 128) for faces in found.values())
     bicubic, projected = ((resize(found[row], 20) - crops).abs().mean() for row in ("bicubic", "back-projection"))
     assert projected < 0.5 * bicubic
-    assert torch.equal(found["laa"], torch.stack(restorer(list(crops))))
+    assert torch.equal(found["laa"], torch.stack([restored.face for restored in restorer(list(crops))]))
 
 
 def test_the_command_measures_all_faults(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

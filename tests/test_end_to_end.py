@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,8 @@ from skimage.data import astronaut
 
 from laa_cli.detect import Face
 from laa_cli.photo import read_photo
-from laa_cli.restore import Restorer, in_batches, true_to_photo
+from laa_cli.project import true_to_photo
+from laa_cli.restore import Restorer, in_batches
 from laa_cli.upscale import Options, Upscaled, Upscaler, finish
 from models.protocol import HR_SIZE, network_input, psnr_db, reduce, resize
 
@@ -144,7 +144,7 @@ def test_batches_shrink_until_they_fit(fits: int) -> None:
 def test_faces_of_all_sizes_in_one_call() -> None:
     restorer = upscaler().restore
     crops = [torch.rand(3, side, side) for side in (1, 9, 16, 33, 128, 150)]
-    restored: list[Any] = list(restorer(crops))
+    restored = [answer.face for answer in restorer(crops)]
     assert [tuple(face.shape) for face in restored] == [(3, 128, 128)] * 6
     assert all(face.min() >= 0 and face.max() <= 1 for face in restored)
 
@@ -164,7 +164,7 @@ def test_faces_on_their_own_and_together_agree() -> None:
     assert isinstance(restorer, Restorer)
     crops = resize(real_face(), 24).clamp(0, 1).repeat(2, 1, 1, 1)
     together = true_to_photo(restorer.alone(reduce(crops)), crops)
-    torch.testing.assert_close(torch.stack(restorer(list(crops))), together, rtol=0, atol=1e-4)
+    torch.testing.assert_close(torch.stack([answer.face for answer in restorer(list(crops))]), together, rtol=0, atol=1e-4)
 
 
 def test_the_stages_one_by_one_are_a_call() -> None:

@@ -20,6 +20,7 @@ from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.jobs import Job, run
 from laa_cli.outputs import STREAM, plan, refuse_twins
+from laa_cli.restore import Restored
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE
 
@@ -29,9 +30,9 @@ def face(x: float, y: float, size: float) -> Face:
     return Face((x, y, x + size, y + size), 0.99, tuple((x + size * a, y + size * b) for a, b in points))
 
 
-def white(crops: list[Tensor]) -> list[Tensor]:
+def white(crops: list[Tensor]) -> list[Restored]:
     """A network that paints faces white."""
-    return [torch.ones(3, HR_SIZE, HR_SIZE) for _ in crops]
+    return [Restored(torch.ones(3, HR_SIZE, HR_SIZE), 0.25, 0.5, 0.75) for _ in crops]
 
 
 def fake(*faces: Face) -> Upscaler:
@@ -56,7 +57,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_the_result_lies_beside_the_photo_and_the_table_says_what_was_done(photo: Path, capsys: Any) -> None:
-    assert upscale([photo], fake(face(20, 20, 16), face(0, 0, 50))) == Exit.OK
+    assert upscale([photo], fake(face(20, 20, 16), face(0, 0, 90))) == Exit.OK
     with Image.open(photo.with_name("photo_x4.png")) as result:
         assert result.size == (240, 200)
         assert result.getpixel((28 * 4, 28 * 4)) == (255, 255, 255)

@@ -24,7 +24,7 @@ from laa_cli.learn.faces import read_faces
 from laa_cli.learn.run import checked, run, start
 from laa_cli.learn.trainer import TrainConfig, Trainer, l1, schedule
 from laa_cli.learn.validation import measure
-from laa_cli.restore import true_to_photo
+from laa_cli.project import true_to_photo
 from models.checkpoint import Card, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer

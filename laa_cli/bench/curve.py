@@ -11,7 +11,8 @@ from torch import Tensor
 from models.checkpoint import WEIGHTS
 from models.protocol import HR_SIZE, reduce, resize
 
-from ..restore import Restorer, true_to_photo
+from ..project import true_to_photo
+from ..restore import Restorer
 from .conditions import in_photo
 from .perceptual import Metric
 
@@ -37,7 +38,7 @@ def rows(restorer: Restorer, through_16: Restorer) -> dict[str, Restore]:
         "bicubic": enlarged,
         "back-projection": lambda crops: true_to_photo(enlarged(crops), crops),
         "through 16x16": lambda crops: true_to_photo(through_16.alone(reduce(crops)), crops),
-        "laa": lambda crops: torch.stack(restorer(list(crops))),
+        "laa": lambda crops: torch.stack([restored.face for restored in restorer(list(crops))]),
     }
 
 

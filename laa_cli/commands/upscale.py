@@ -37,10 +37,14 @@ def upscale(
     device: DeviceName = "auto",
     weights: Weights = None,
     min_face: MinFace = 12,
-    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 56,
+    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 96,
     confidence: Confidence = None,
     margin: Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")] = 1.25,
     feather: Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")] = 0.2,
+    fidelity: Annotated[
+        float | None,
+        typer.Option(help="How far a face is held to what the photo shows, 0 to 1.", show_default="by the photo's noise"),
+    ] = None,
     faces_dir: Annotated[Path | None, typer.Option(help="Folder for each face before and after.", show_default=False)] = None,
     compare: Annotated[
         Path | None, typer.Option(help="A before/after picture (a folder for several).", show_default=False)
@@ -65,5 +69,5 @@ def upscale(
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
         raise usage("stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it")
     screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
-    load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
+    load = lambda: Upscaler.load(device, weights, min_face, confidence, fidelity)  # noqa: E731
     raise typer.Exit(run(photos, job, load, screen, stdin))

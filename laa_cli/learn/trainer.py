@@ -19,7 +19,7 @@ from models.protocol import network_input
 
 from ..errors import Exit, LaaError
 from ..files import write_atomically
-from ..restore import true_to_photo
+from ..project import true_to_photo
 from .degrade import TASKS, Samples
 
 
