@@ -16,14 +16,18 @@ DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right
 
 def columns() -> tuple[str, ...]:
     """The head of the table of `rows`."""
-    return *DETECTION_COLUMNS, ">crop", "done", "why"
+    return *DETECTION_COLUMNS, ">crop", "done", ">off by", "why"
 
 
 def rows(result: Upscaled) -> Iterator[tuple[str, ...]]:
-    """A line for each face; place is its box's corner in the photo."""
+    """A line for each face; place is its box's corner in the photo.
+
+    A face is off by the RMSE, in 255ths, between what it shows at the photo's resolution and what the photo shows.
+    """
     for number, report in enumerate(result.faces, 1):
-        done = "restored" if report.restored else "left as it is"
-        yield *detection_row(number, report.face), f"{report.square.side} px", done, report.reason
+        done = "restored" if report.restored else "left"
+        off_by = "" if report.consistency is None else f"{255 * report.consistency:.1f}"
+        yield *detection_row(number, report.face), f"{report.square.side} px", done, off_by, report.reason
 
 
 def detection_row(number: int, face: Face) -> tuple[str, ...]:
@@ -62,5 +66,7 @@ def face_record(number: int, report: FaceReport) -> dict[str, Any]:
         "crop": asdict(report.square),
         "action": "restored" if report.restored else "left",
         "reason": report.reason,
+        "roll_deg": round(report.roll_deg, 1),
+        "fidelity": None if report.fidelity is None else round(report.fidelity, 3),
         "consistency": None if report.consistency is None else round(report.consistency, 5),
     }

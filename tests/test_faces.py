@@ -1,0 +1,134 @@
+"""Which faces are restored, and how true to the photo they stay."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from laa_cli.detect import Face
+from laa_cli.errors import LaaError
+from laa_cli.faces import ASIDE, TURN_DEG, aside, examine, roll_of
+from laa_cli.options import Options
+from laa_cli.project import coarsened, difference, measured, projected, true_to_photo
+from laa_cli.restore import Restorer
+from models.protocol import reduce, resize, to_8_bits
+
+FRONTAL = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+
+
+def head(side: float, roll_deg: float = 0.0, nose: float = 0.5) -> Face:
+    """A head of a size, rolled clockwise about its middle, its nose at a place across the box."""
+    angle = math.radians(roll_deg)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    points = [(nose if index == 2 else x, y) for index, (x, y) in enumerate(FRONTAL)]
+    places = (np.array(points) - 0.5) @ turn.T * side + 100
+    corners = 100 - side / 2, 100 + side / 2
+    return Face((corners[0], corners[0], corners[1], corners[1]), 1.0, tuple(map(tuple, places.tolist())))
+
+
+@pytest.mark.parametrize("roll_deg", [-45, -13, -5, 0, 11, 30, 60])
+def test_heads_are_turned_upright_from_a_roll_that_shows(roll_deg: float) -> None:
+    face = head(40, roll_deg)
+    assert roll_of(face) == pytest.approx(roll_deg)
+    report = examine(face, Options())
+    assert report.restored
+    assert report.roll_deg == pytest.approx(roll_deg if abs(roll_deg) > TURN_DEG else 0)
+    assert ("upright" in report.reason) == (abs(roll_deg) > TURN_DEG)
+    assert report.square.side == pytest.approx(50 * (1 + 0.002 * abs(report.roll_deg)), abs=0.51)
+    assert (report.square.x + report.square.side / 2, report.square.y + report.square.side / 2) == pytest.approx(
+        (100, 100), abs=0.5
+    )
+
+
+@pytest.mark.parametrize("roll_deg", [0, 35])
+def test_heads_turned_far_aside_are_left(roll_deg: float) -> None:
+    assert aside(head(40, roll_deg)) == pytest.approx(0)
+    assert aside(head(40, roll_deg, nose=0.6)) == pytest.approx(0.25)
+    assert examine(head(40, roll_deg, nose=0.5 + 0.35 * ASIDE), Options()).restored
+    report = examine(head(40, roll_deg, nose=0.5 - 0.45 * ASIDE), Options())
+    assert not report.restored
+    assert "aside" in report.reason
+
+
+def test_large_faces_are_left() -> None:
+    assert examine(head(40), Options(max_face_px=50)).restored
+    report = examine(head(41), Options(max_face_px=50))
+    assert not report.restored
+    assert report.reason == "larger than --max-face 50"
+
+
+def portrait(seed: int = 0) -> torch.Tensor:
+    """Structure at all scales, (1, 3, 128, 128)."""
+    random = torch.Generator().manual_seed(seed)
+    layers = [resize(torch.rand(1, 3, side, side, generator=random), 128) / side**0.5 for side in (3, 8, 24, 64)]
+    return to_8_bits(torch.stack(layers).sum(0))
+
+
+def test_the_coarse_part_is_always_the_photos() -> None:
+    truth = portrait()
+    crop = reduce(truth, 40)
+    tinted = truth * 0.8 + 0.1
+    found = projected(tinted, crop, 0.0)
+    before, after = (coarsened(resize(face, 40) - crop, 10).abs().mean() for face in (tinted, found))
+    assert after < 0.1 * before
+    assert (found - true_to_photo(tinted, crop)).abs().mean() > 0.001  # and the fine part is not
+
+
+def test_full_fidelity_is_back_projection() -> None:
+    truth, crop = portrait(1), reduce(portrait(2), 24)
+    torch.testing.assert_close(projected(truth, crop, 1.0), true_to_photo(truth, crop))
+
+
+@pytest.mark.parametrize("side", [12, 16, 33, 64, 96])
+def test_noise_blocks_and_blur_lower_the_fidelity(side: int) -> None:
+    truth = portrait(3)
+    clean = reduce(truth, side)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    best = measured(truth, clean)
+    assert best > 0.9
+    assert measured(truth, to_8_bits(clean + noise * 12 / 255)) < 0.5
+    assert measured(truth, resize(reduce(truth, side // 3), side)) < best - 0.05
+    values = [measured(truth, clean + noise * sigma / 255) for sigma in (0, 2, 4, 8, 16)]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("fidelity", [0.0, 0.5, 1.0, None])
+def test_the_restorer_says_how_true_it_stayed(fidelity: float | None) -> None:
+    crop = reduce(portrait(4), 30)
+    restorer = Restorer(lambda inputs: inputs * 0.9, torch.device("cpu"), (10, 96), fidelity)
+    (restored,) = restorer([crop[0]])
+    expected = measured(resize(crop, 128).clamp(0, 1) * 0.9, crop) if fidelity is None else fidelity
+    assert restored.fidelity == pytest.approx(expected)
+    assert restored.consistency == pytest.approx(difference(restored.face[None], crop))
+    assert restored.doubt > restored.consistency
+
+
+def test_a_crop_through_a_smaller_input_is_wholly_the_photos() -> None:
+    """Weights for 16x16 drop what a larger crop shows, which is no noise."""
+    crop = reduce(portrait(5), 40)
+    (restored,) = Restorer(lambda inputs: inputs, torch.device("cpu"))([crop[0]])
+    assert restored.fidelity == 1
+    assert restored.consistency < 1 / 255
+
+
+def test_weights_get_crops_of_the_sizes_they_know() -> None:
+    seen: list[torch.Tensor] = []
+
+    def network(inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(inputs)
+        return inputs
+
+    crops = [reduce(portrait(6), side) for side in (8, 40, 120)]
+    Restorer(network, torch.device("cpu"), (10, 96))([crop[0] for crop in crops])
+    expected = [resize(reduce(crops[0], 10), 128), resize(crops[1], 128), resize(reduce(crops[2], 96), 128)]
+    torch.testing.assert_close(seen[0], torch.cat(expected).clamp(0, 1))
+
+
+@pytest.mark.parametrize("fidelity", [-0.1, 1.5, float("nan")])
+def test_a_senseless_fidelity_is_refused(fidelity: Any) -> None:
+    with pytest.raises(LaaError, match="--fidelity must be from 0 to 1"):
+        Restorer(lambda inputs: inputs, torch.device("cpu"), fidelity=fidelity)
