@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .errors import Exit, LaaError
 from .plausible import Box, distinct, longer_side, plausible
+from .sampled import halvings, sampled
 
 CELL_PX = 12  # side of what PNet, MTCNN's first network, judges; it does so every 2 pixels
 RNET_PX, ONET_PX = 24, 48  # sides of what the second and third network judge
@@ -26,6 +27,7 @@ FIRST_LOOK = 0.25  # least ONet confidence for the second look, which settles it
 # Least confidence of a face. Measured at 0.94: found of faces pasted into photos, 12 px across the crop, 95.7 %; 16 px, 99.2 %;
 # 20 to 48 px, 99.2 % or more; 96 px, 98.3 %; and 7 false faces in 160 face-free pictures. At 0.9: 95.9, 99.4, 99.6 % and 12.
 CONFIDENCE = 0.94
+LEVEL_DEG = 12.0  # heads that are rolled less are looked at as they are
 SURE = 1e-4  # a view's confidence counts at most as this near to 0 or 1
 
 # A face whose crop (1.25 times its box) is min_face_px wide is still looked for, and small boxes come out up to 15 % short:
@@ -86,10 +88,10 @@ class Detector:
         if min(rgb.shape[:2]) < self.min_face_px:
             return []
         rgb = np.ascontiguousarray(rgb)
-        photo, boxes = halvings(rgb), self.propose(rgb)
-        for stage in (self.refine, self.first_look):
-            boxes = stage(photo, boxes) if len(boxes) else boxes
-        return self.believe(*self.settle(photo, boxes)) if len(boxes) else []
+        photo, boxes = halvings(rgb, ONET_PX), self.propose(rgb)
+        boxes = self.refine(photo, boxes) if len(boxes) else boxes
+        boxes, rolls = self.first_look(photo, boxes) if len(boxes) else (boxes, boxes)
+        return self.believe(*self.settle(photo, boxes, rolls)) if len(boxes) else []
 
     def propose(self, rgb: np.ndarray) -> Tensor:
         """PNet on a pyramid of the photo, in strips: (n, 4) squares in photo pixels."""
@@ -130,26 +132,34 @@ class Detector:
         boxes, scores = boxes[keep] + shifts[keep] * sides(boxes[keep]), scores[keep, 1]
         return squares(boxes)[self.nms(squares(boxes), scores, 0.7)]
 
-    def first_look(self, photo: list[np.ndarray], boxes: Tensor) -> Tensor:
-        """ONet's choice of squares, moved: what may be a face."""
-        shifts, _, scores = self.look(self.onet, photo, boxes)
-        keep = scores[:, 1] > FIRST_LOOK
-        boxes, scores = boxes[keep] + shifts[keep] * sides(boxes[keep]), scores[keep, 1]
-        return squares(boxes[self.nms(boxes, scores, 0.6)])
-
-    def settle(self, photo: list[np.ndarray], boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """ONet's second look, at moved squares and their mirror images: boxes (n, 4), confidences (n,), landmarks (n, 5, 2).
-
-        At 4 false faces in 80 photos it raises recall at 12 px from 81 to 95 %, and it cures boxes half a pixel too far left.
-        """
+    def first_look(self, photo: list[np.ndarray], boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """ONet's choice of squares, moved: what may be a face, and how far each is rolled (n,), in degrees clockwise."""
         shifts, points, scores = self.look(self.onet, photo, boxes)
-        mirrored = self.look(self.onet, photo, boxes, mirrored=True)
+        keep = scores[:, 1] > FIRST_LOOK
+        boxes, scores, rolls = boxes[keep] + shifts[keep] * sides(boxes[keep]), scores[keep, 1], rolls_of(points[keep])
+        kept = self.nms(boxes, scores, 0.6)
+        return squares(boxes[kept]), rolls[kept]
+
+    def settle(self, photo: list[np.ndarray], boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """ONet's second look, at moved squares turned upright and their mirror images.
+
+        Returns boxes (n, 4), as large as those of the heads upright, confidences (n,), and landmarks (n, 5, 2). At 4 false
+        faces in 80 photos the second look raises recall at 12 px from 81 to 95 %, and it cures boxes half a pixel too far left;
+        turning raises recall of heads rolled by 45 degrees, 16 px across the crop, from 42 to 83 %.
+        """
+        shifts, points, scores = self.look(self.onet, photo, boxes, rolls)
+        mirrored = self.look(self.onet, photo, boxes, rolls, mirrored=True)
         shifts = (shifts + mirrored[0][:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1])) / 2
         points, other = points.view(-1, 2, 5), mirrored[1].view(-1, 2, 5)[:, :, [1, 0, 2, 4, 3]]
         other = torch.stack([1 - other[:, 0], other[:, 1]], 1)
         odds = (scores[:, 1].logit(SURE) + mirrored[2][:, 1].logit(SURE)) / 2
-        landmarks = boxes[:, None, :2] + (points + other).transpose(1, 2) / 2 * sides(boxes)[:, None]
-        return boxes + shifts * sides(boxes), odds.sigmoid(), landmarks
+        # from the middle of the square, in its sides
+        places = torch.cat([(points + other).transpose(1, 2) / 2 - 0.5, (shifts[:, None, :2] + shifts[:, None, 2:]) / 2], 1)
+        angles = rolls.deg2rad()
+        turn = torch.stack([angles.cos(), angles.sin(), -angles.sin(), angles.cos()], 1).view(-1, 2, 2)
+        places = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + places @ turn * sides(boxes)[:, None]
+        half = (1 + shifts[:, 2:] - shifts[:, :2]) / 2 * sides(boxes)
+        return torch.cat([places[:, 5] - half, places[:, 5] + half], 1), odds.sigmoid(), places[:, :5]
 
     def believe(self, boxes: Tensor, confidences: Tensor, landmarks: Tensor) -> list[Face]:
         """The detections that are sure, large and plausible enough, each face once."""
@@ -160,22 +170,35 @@ class Detector:
         faces = [face for face in faces if plausible(face.box_xyxy, face.landmarks_xy)]
         return [faces[index] for index in distinct([face.box_xyxy for face in faces], [face.confidence for face in faces])]
 
-    def look(self, network: nn.Module, photo: list[np.ndarray], boxes: Tensor, *, mirrored: bool = False) -> list[Tensor]:
-        """What RNet or ONet says of one or more squares of the photo, on the CPU."""
+    def look(
+        self, network: nn.Module, photo: list[np.ndarray], boxes: Tensor, rolls: Tensor | None = None, *, mirrored: bool = False
+    ) -> list[Tensor]:
+        """What RNet or ONet says of one or more squares of the photo, turned clockwise by `rolls` degrees, on the CPU."""
         size_px, widths = (RNET_PX, (4, 2)) if network is self.rnet else (ONET_PX, (4, 10, 2))
         # filled in place: small results kept between large temporaries would fragment the heap, by gigabytes on large photos
         outputs = [torch.empty(len(boxes), width) for width in widths]
+        angles = torch.zeros(len(boxes)) if rolls is None else rolls
         for first in range(0, len(boxes), BATCH):
-            pictures = np.stack([crop(photo, box, size_px) for box in boxes[first : first + BATCH].tolist()])
+            chosen = slice(first, first + BATCH)
+            places = zip(boxes[chosen].tolist(), angles[chosen].tolist(), strict=True)
+            pictures = np.stack([sampled(photo, box, size_px, roll_deg) for box, roll_deg in places])
             said = network(self.normalised(pictures[:, :, ::-1] if mirrored else pictures))
             for output, part in zip(outputs, said, strict=True):
-                output[first : first + BATCH] = part
+                output[chosen] = part
         return outputs
 
     def normalised(self, pictures: np.ndarray) -> Tensor:
         """(n, h, w, 3) uint8 as the networks want it: (n, 3, h, w) in [-1, 1)."""
         tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)
         return tensor.permute(0, 3, 1, 2).float().sub(127.5).mul(1 / 128)
+
+
+def rolls_of(points: Tensor) -> Tensor:
+    """How far heads are rolled (n,), in degrees clockwise, by ONet's landmarks (n, 10); zero where it hardly matters."""
+    left, right, _, *mouth = points.view(-1, 2, 5).unbind(2)
+    across, down = right - left, (mouth[0] + mouth[1] - left - right) / 2
+    rolls = (torch.atan2(across[:, 1], across[:, 0]) + torch.atan2(-down[:, 0], down[:, 1])).rad2deg() / 2
+    return torch.where(rolls.abs() < LEVEL_DEG, 0, rolls)
 
 
 def sides(boxes: Tensor) -> Tensor:
@@ -188,29 +211,3 @@ def squares(boxes: Tensor) -> Tensor:
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) / 2
     return torch.cat([centres - half, centres + half], 1)
-
-
-def halvings(rgb: np.ndarray) -> list[np.ndarray]:
-    """The photo, its half, its quarter, ... while a face could fill ONet's input."""
-    photo = [rgb]
-    while min(photo[-1].shape[:2]) >= 2 * ONET_PX:
-        height, width = photo[-1].shape[:2]
-        photo.append(cv2.resize(photo[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-    return photo
-
-
-def crop(photo: list[np.ndarray], box: list[float], size_px: int) -> np.ndarray:
-    """One square, sampled bicubically from the coarsest halving that has a pixel for each of its own."""
-    side = max(box[2] - box[0], 1e-3)
-    level = min(max(0, int(math.log2(side / size_px))), len(photo) - 1)
-    source = photo[level]
-    scale = source.shape[1] / photo[0].shape[1], source.shape[0] / photo[0].shape[0]
-    first = [box[axis] * scale[axis] for axis in (0, 1)]
-    left, top = (max(0, min(int(first[axis]) - 2, source.shape[1 - axis] - 1)) for axis in (0, 1))
-    right, bottom = (max(0, int(box[axis + 2] * scale[axis])) + 4 for axis in (0, 1))
-    step = [side * scale[axis] / size_px for axis in (0, 1)]
-    # pixel centres: u + 0.5 in the crop is first + (u + 0.5) step in the source
-    start = [first[axis] + step[axis] / 2 - 0.5 - near for axis, near in ((0, left), (1, top))]
-    matrix = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
-    part = source[top : max(bottom, top + 1), left : max(right, left + 1)]  # warpAffine takes at most 32767 pixels a side
-    return cv2.warpAffine(part, matrix, (size_px, size_px), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)

@@ -23,7 +23,6 @@ from .turn import cut_upright, turned_back
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, for grey photos
 TURN_DEG = 12.0  # heads that are rolled further are turned upright; the weights were trained up to there
 ASIDE = 0.5  # nose off the middle, in eye distances, from which a head is turned too far aside; 0.38 at most in 490 known faces
-SHORT_PER_DEG = 0.09 / 45  # boxes of rolled heads come out smaller: by 8 % at 45 degrees, measured
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def examine(face: Face, options: Options) -> FaceReport:
     roll_deg = roll_of(face)
     if abs(roll_deg) <= TURN_DEG:
         roll_deg = 0.0
-    square = square_around(face.box_xyxy, options.margin * (1 + SHORT_PER_DEG * abs(roll_deg)))
+    square = square_around(face.box_xyxy, options.margin)
     refusal = why_not(face, square, options)
     turned = f", turned upright by {abs(roll_deg):.0f} degrees" if roll_deg else ""
     return FaceReport(face, square, not refusal, refusal or f"within --max-face {options.max_face_px:g}{turned}", roll_deg)

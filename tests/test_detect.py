@@ -16,6 +16,7 @@ from skimage import data
 from laa_cli import detect
 from laa_cli.detect import Detector, Face
 from laa_cli.errors import Exit, LaaError
+from laa_cli.faces import roll_of
 from laa_cli.plausible import distinct, inside, nested, ordered, overlap, plausible, sound
 
 # The astronaut's face by MTCNN at native size: 115 px, and 1/3, 1/5, 1/7 of that are 38, 23 and 16 px.
@@ -89,6 +90,22 @@ def test_mirror_image_gives_mirrored_face(detector: Detector, astronaut: np.ndar
     assert abs(both) < max(0.15, 0.01 * face.size_px)
     eyes = face.landmarks_xy[0][0] + mirrored.landmarks_xy[1][0]  # the left one and what the mirror makes of it
     assert eyes == pytest.approx(rgb.shape[1], abs=0.05 * face.size_px + 0.3)
+
+
+@pytest.mark.parametrize("degrees", [-45, -30, 30, 45])
+@pytest.mark.parametrize("size", [128, 85])
+def test_rolled_heads_are_found_at_their_place(detector: Detector, astronaut: np.ndarray, degrees: int, size: int) -> None:
+    """Clockwise is positive; the box is as large as the upright head's."""
+    around = np.asarray(Image.fromarray(astronaut[:232, 108:340]).resize((size, size), Image.Resampling.BICUBIC))
+    upright = only(detector(around))
+    turned = np.asarray(Image.fromarray(around).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(120, 110, 100)))
+    face = only(detector(turned))
+    assert roll_of(face) == pytest.approx(roll_of(upright) + degrees, abs=8)
+    assert face.size_px == pytest.approx(upright.size_px, rel=0.1)
+    angle = math.radians(degrees)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    expected = turn @ (centre(upright) - size / 2) + size / 2
+    assert np.abs(centre(face) - expected).max() < 0.06 * upright.size_px + 0.5
 
 
 def test_enlarged_photo(detector: Detector, astronaut: np.ndarray) -> None:

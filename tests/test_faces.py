@@ -38,7 +38,7 @@ def test_heads_are_turned_upright_from_a_roll_that_shows(roll_deg: float) -> Non
     assert report.restored
     assert report.roll_deg == pytest.approx(roll_deg if abs(roll_deg) > TURN_DEG else 0)
     assert ("upright" in report.reason) == (abs(roll_deg) > TURN_DEG)
-    assert report.square.side == pytest.approx(50 * (1 + 0.002 * abs(report.roll_deg)), abs=0.51)
+    assert report.square.side == 50
     assert (report.square.x + report.square.side / 2, report.square.y + report.square.side / 2) == pytest.approx(
         (100, 100), abs=0.5
     )
