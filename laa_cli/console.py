@@ -55,9 +55,9 @@ class Screen:
             table.add_row(*map(escape, row))
         self.people.print(table, soft_wrap=False)
 
-    def track(self, items: list[Any], verb: str) -> Iterator[Any]:
+    def track(self, items: Iterable[Any], verb: str) -> Iterator[Any]:
         """Iterates under a progress bar, where there are several items and someone is watching."""
-        if self.quiet or len(items) < 2 or not self.errors.is_terminal:
+        if self.quiet or (isinstance(items, list) and len(items) < 2) or not self.errors.is_terminal:
             yield from items
             return
         columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

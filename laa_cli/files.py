@@ -53,3 +53,17 @@ def current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_writable(path: Path, *, overwrite: bool) -> None:
+    """Raises LaaError where a file could not be written: for what is made by long work. Makes the file's folder."""
+    if path.is_dir():
+        raise LaaError(f"{path} is a folder: name a file")
+    if os.path.lexists(path) and not overwrite:
+        raise taken(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise LaaError(f"cannot write {path}: {error.strerror or error}: choose another place") from error

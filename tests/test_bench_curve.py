@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from faces import folder_of, pictures
+from faces import pictures
 
 from laa_cli.bench import faces as bench
 from laa_cli.bench.conditions import FACE_SIZES_PX, FAULTS, in_photo
 from laa_cli.bench.curve import THROUGH_16, points, rows
+from laa_cli.bench.metrics import Column
+from laa_cli.bench.result import curve_table
 from laa_cli.console import Screen
+from laa_cli.errors import LaaError
 from laa_cli.restore import Restorer
 from models.protocol import psnr_db, resize
 
@@ -38,7 +41,7 @@ def test_a_point_is_the_mean_over_all_faces() -> None:
 def test_the_rows_are_what_they_say() -> None:
     restorer = Restorer.load(THROUGH_16, CPU)
     crops = in_photo(pictures(2, 128) / 255, 20, "clean")
-    found = {name: function(crops) for name, function in rows(restorer, restorer).items()}
+    found = {name: function(crops) for name, function in rows({"laa": restorer}, restorer).items()}
     assert list(found) == ["bicubic", "back-projection", "through 16x16", "laa"]
     assert all(faces.shape == (2, 3, 128, 128) for faces in found.values())
     bicubic, projected = ((resize(found[row], 20) - crops).abs().mean() for row in ("bicubic", "back-projection"))
@@ -46,13 +49,23 @@ def test_the_rows_are_what_they_say() -> None:
     assert torch.equal(found["laa"], torch.stack([restored.face for restored in restorer(list(crops))]))
 
 
-def test_the_command_measures_all_faults(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "rows", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")})
-    data = folder_of(pictures(3, 128), tmp_path / "faces")
-    bench.run(bench.Request(data, device="cpu", faults=True, limit=2), Screen(data_on_stdout=True), as_json=True)
-    captured = capsys.readouterr()
-    curve = json.loads(captured.out)["curve"]
-    assert [(point["fault"], point["side_px"]) for point in curve] == [(f, s) for f in FAULTS for s in FACE_SIZES_PX]
-    assert {point["faces"] for point in curve} == {2}
-    assert curve[7]["rows"]["bicubic"]["psnr_db"] > curve[0]["rows"]["bicubic"]["psnr_db"] + 3
-    assert "mixed    96 px" in captured.err
+    table = [Column("psnr_db", "PSNR", 2, psnr_db), Column("consistency", "RMSE", 4, psnr_db)]
+    request = bench.Request(Path("faces"), device="cpu", faults=True, limit=2)
+    curve = bench.curves(request, CPU, pictures(3, 128), table, Screen())
+    assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in FAULTS for s in FACE_SIZES_PX]
+    assert {point.faces for point in curve} == {2}
+    assert set(curve[0].rows["laa"]) == {"psnr_db"}
+    assert curve[7].rows["bicubic"]["psnr_db"] > curve[0].rows["bicubic"]["psnr_db"] + 3
+    assert "mixed    96 px" in capsys.readouterr().out
+    lines = curve_table(curve[:8], table).lines
+    assert [line[0] for line in lines] == [str(size) for size in FACE_SIZES_PX]
+    assert bench.curves(bench.Request(Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
+
+
+def test_a_missing_matplotlib_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    request = bench.Request(tmp_path / "missing", device="cpu", curve=tmp_path / "curve.png")
+    with pytest.raises(LaaError, match=r"matplotlib .*pip install 'laa\[bench\]'"):
+        bench.run(request, Screen(), "table")

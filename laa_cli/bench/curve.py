@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from models.checkpoint import WEIGHTS
-from models.protocol import HR_SIZE, reduce, resize
+from models.protocol import network_input, reduce
 
 from ..project import true_to_photo
 from ..restore import Restorer
 from .conditions import in_photo
+from .methods import Restore, in_full, projected
 from .perceptual import Metric
 
 THROUGH_16 = WEIGHTS / "laa-x8.safetensors"  # what the row of that name is made with, whatever laa ships or is given
 BATCH = 16
-
-Restore = Callable[[Tensor], Tensor]  # crops (n, 3, e, e) RGB in [0, 1] -> faces (n, 3, 128, 128)
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,14 @@ class Point:
     rows: dict[str, dict[str, float]]
 
 
-def rows(restorer: Restorer, through_16: Restorer) -> dict[str, Restore]:
+def rows(restorers: dict[str, Restorer], through_16: Restorer) -> dict[str, Restore]:
     """What is compared: two baselines, laa's first way through 16x16 whatever the photo shows, and what `upscale` does."""
-    return {
-        "bicubic": enlarged,
-        "back-projection": lambda crops: true_to_photo(enlarged(crops), crops),
+    fixed: dict[str, Restore] = {
+        "bicubic": network_input,
+        "back-projection": projected,
         "through 16x16": lambda crops: true_to_photo(through_16.alone(reduce(crops)), crops),
-        "laa": lambda crops: torch.stack([restored.face for restored in restorer(list(crops))]),
     }
-
-
-def enlarged(crops: Tensor) -> Tensor:
-    """Bicubic, the protocol's kernel."""
-    return resize(crops, HR_SIZE).clamp(0, 1)
+    return fixed | {name: in_full(restorer) for name, restorer in restorers.items()}
 
 
 def points(

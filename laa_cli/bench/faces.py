@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..console import Screen
 from ..device import choose_device
-from ..learn.faces import HR_FACE_PX, read_faces
-from ..learn.validation import measure
+from ..errors import Exit
+from ..files import check_writable, write_atomically
 from ..restore import Restorer
 from .conditions import FACE_SIZES_PX, FAULTS
 from .curve import THROUGH_16, Point, points, rows
-from .metrics import available, columns
+from .data import FaceSet, prepared, read_set, whole
+from .examples import examples, sheet
+from .methods import baselines, ours, restorers
+from .metrics import Column, available, columns
+from .output import Form, deliver
+from .peers import peer
+from .plot import curve_png, require_matplotlib
+from .quality import measure
+from .report import faces_page, png
+from .result import Result
 
 CURVE_FACES = 96  # of a curve, unless --limit says otherwise: its points cost as much as forty tables
 CURVE_METRICS = ("psnr_db", "ssim", "lpips")
@@ -23,79 +33,99 @@ CURVE_METRICS = ("psnr_db", "ssim", "lpips")
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure."""
+    """What to measure, and the pictures to make of it."""
 
     data: Path
-    weights: Path | None = None
+    weights: Sequence[Path] = ()
+    peers: Sequence[Path] = ()
     device: str = "auto"
+    prepare: bool = False  # the data are photos, not faces
     sizes: bool = False  # the curve over sizes, clean
     faults: bool = False  # and with each fault
     limit: int | None = None  # the first faces only
     fetch: bool = False  # metrics' weights that are missing may be downloaded
+    sheet: Path | None = None
+    curve: Path | None = None
+    report: Path | None = None
+    overwrite: bool = False
+
+    @property
+    def curves(self) -> list[str]:
+        """Faults that a curve is asked for."""
+        return list(FAULTS) if self.faults else ["clean"] if self.sizes or self.curve else []
+
+    @property
+    def pictured(self) -> bool:
+        """Whether the curves are drawn."""
+        return bool(self.curves and (self.curve or self.report))
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Files to write."""
+        return [path for path in (self.sheet, self.curve, self.report) if path is not None]
 
 
-def run(request: Request, screen: Screen, *, as_json: bool) -> None:
-    """Prints the protocol's figures and, where asked for, the curves."""
-    restorer = Restorer.load(request.weights, choose_device(request.device))
-    faces = read_faces([request.data], HR_FACE_PX)[: request.limit]
-    figures = measure(restorer.run, faces, restorer.device).summary()
-    curve = curves(request, restorer, faces, screen)
-    if as_json:
-        screen.record(
-            {
-                "weights": str(request.weights or "laa-x8"),
-                "data": str(request.data),
-                **figures,
-                "curve": list(map(asdict, curve)),
-            }
-        )
-    show(figures, request.data, screen)
+def run(request: Request, screen: Screen, form: Form) -> Exit:
+    """Measures, prints and writes. What cannot be written or loaded is said before anything is measured."""
+    for path in request.outputs:
+        check_writable(path, overwrite=request.overwrite)
+    if request.pictured:
+        require_matplotlib()
+    device = choose_device(request.device)
+    methods = [*baselines(), *ours(list(request.weights), device), *(peer(path, device) for path in request.peers)]
+    table = columns(fetch=request.fetch)
+    faces = read(request, device, screen)
+    found = [measure(method, faces.faces, available(table), screen) for method in methods]
+    result = Result(faces, str(device), table, found, curves(request, device, faces.faces, table, screen))
+    write(request, result)
+    deliver(result.tables(), result.record, result.csv, form, screen)
+    return Exit.PARTLY if faces.left_out else Exit.OK
 
 
-def curves(request: Request, restorer: Restorer, faces: Tensor, screen: Screen) -> list[Point]:
-    """The points asked for, said one by one, then as a table for each fault."""
-    faults = list(FAULTS) if request.faults else ["clean"] if request.sizes else []
-    if not faults:
+def read(request: Request, device: torch.device, screen: Screen) -> FaceSet:
+    """The faces to measure on."""
+    if not request.prepare:
+        return read_set(request.data, whole, request.limit, screen)
+    from ..detect import Detector
+
+    faces = read_set(request.data, prepared(Detector(device, min_face_px=80)), request.limit, screen)
+    if faces.faceless:
+        screen.notice(f"{faces.faceless} photos have no face whose crop is 128 px or more")
+    return faces
+
+
+def curves(request: Request, device: torch.device, faces: Tensor, table: list[Column], screen: Screen) -> list[Point]:
+    """The points asked for, said one by one: they take a while."""
+    conditions = [(fault, side_px) for fault in request.curves for side_px in FACE_SIZES_PX]
+    if not conditions:
         return []
-    conditions = [(fault, side_px) for fault in faults for side_px in FACE_SIZES_PX]
-    compared = rows(restorer, Restorer.load(THROUGH_16, restorer.device))
-    metrics = [(key, metric) for key, metric in available(columns(fetch=request.fetch)) if key in CURVE_METRICS]
+    compared = rows(restorers(list(request.weights), device), Restorer.load(THROUGH_16, device))
+    metrics = [(key, metric) for key, metric in available(table) if key in CURVE_METRICS]
     found: list[Point] = []
     for condition in screen.track(conditions, "sizes and faults"):
         found += points(compared, faces[: request.limit or CURVE_FACES], [condition], metrics)
         screen.say(line(found[-1]))
-    for fault in faults:
-        show_curve([point for point in found if point.fault == fault], screen)
     return found
 
 
 def line(point: Point) -> str:
     """A point in a few words."""
-    laa, others = point.rows["laa"], [(row, figures) for row, figures in point.rows.items() if row != "laa"]
-    gains = ", ".join(f"{laa['psnr_db'] - figures['psnr_db']:+.2f} over {row}" for row, figures in others)
-    return f"{point.fault:7} {point.side_px:3} px: {laa['psnr_db']:.2f} dB, {gains}"
+    *others, (last, laa) = point.rows.items()
+    gains = ", ".join(f"{laa['psnr_db'] - figures['psnr_db']:+.2f} to {row}" for row, figures in others)
+    return f"{point.fault:7} {point.side_px:3} px: {last} {laa['psnr_db']:.2f} dB, {gains}"
 
 
-def show_curve(curve: list[Point], screen: Screen) -> None:
-    """The table of one fault: PSNR of every row, and what else laa gains over bicubic."""
-    others = [column for column in columns() if column.key in curve[0].rows["laa"] and column.key != "psnr_db"]
-    head = (">crop, px", *(f">{row}" for row in curve[0].rows), *(f">{column.title} gain" for column in others))
-    lines = [
-        (
-            f"{point.side_px}",
-            *(f"{figures['psnr_db']:.2f}" for figures in point.rows.values()),
-            *(f"{point.rows['laa'][c.key] - point.rows['bicubic'][c.key]:+.{c.digits}f}" for c in others),
-        )
-        for point in curve
-    ]
-    screen.table(f"{curve[0].fault}, {curve[0].faces} faces: PSNR at 128 px in dB, and gains of laa over bicubic", head, lines)
-
-
-def show(figures: dict[str, Any], data: Path, screen: Screen) -> None:
-    """The table."""
-    lines = [
-        ("bicubic", f"{figures['bicubic_psnr_db']:.2f}", f"{figures['bicubic_ssim']:.4f}", ""),
-        ("laa", f"{figures['psnr_db']:.2f}", f"{figures['ssim']:.4f}", f"{figures['gain_db']:+.2f}"),
-    ]
-    title = f"{figures['validated_faces']} faces of {data}, 16 to 128 px, on Y"
-    screen.table(title, ("method", ">PSNR, dB", ">SSIM", ">gain, dB"), lines)
+def write(request: Request, result: Result) -> None:
+    """The pictures and the page."""
+    if not request.outputs:
+        return
+    shown = examples(result)
+    curve = curve_png(result.curve) if request.pictured else None
+    contents: Iterable[tuple[Path | None, bytes | None]] = (
+        (request.sheet, png(sheet(shown))),
+        (request.curve, curve),
+        (request.report, faces_page(result, shown, curve).encode() if request.report else None),
+    )
+    for path, content in contents:
+        if path is not None and content is not None:
+            write_atomically(path, content, overwrite=request.overwrite)

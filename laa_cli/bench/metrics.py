@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.protocol import psnr_db, reduce, ssim
+from models.protocol import psnr_db, reduce, ssim, to_8_bits
 
 from .perceptual import Metric, UnavailableError, identity, lpips_alex
 
@@ -26,13 +26,13 @@ class Column:
 
 def consistency(output: Tensor, truth: Tensor) -> Tensor:
     """RMSE between the 16x16 of output and of truth, 0..1: how true a face is to the pixels it came from."""
-    return (reduce(output) - reduce(truth)).square().mean((1, 2, 3)).sqrt()
+    return (reduce(to_8_bits(output)) - reduce(truth)).square().mean((1, 2, 3)).sqrt()
 
 
 def columns(*, fetch: bool = False) -> list[Column]:
     """All metrics. `fetch`: whether weights that are missing may be downloaded."""
     return [
-        Column("psnr_db", "PSNR, dB", 2, psnr_db, gains=True),
+        Column("psnr_db", "PSNR", 2, psnr_db, gains=True),
         Column("ssim", "SSIM", 4, ssim, gains=True),
         tried(Column("lpips", "LPIPS", 4, None, gains=True), lambda: lpips_alex(fetch=fetch)),
         tried(Column("identity", "identity", 3, None), lambda: identity(fetch=fetch)),

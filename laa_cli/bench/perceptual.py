@@ -85,7 +85,7 @@ def cached(address: str, *, fetch: bool) -> State:
         if path.exists():
             return loaded(path)
     if not fetch:
-        raise UnavailableError(f"{name} is not in torch's cache, {home / 'checkpoints'}: allow the download with --fetch")
+        raise UnavailableError(f"{name} is not in torch's cache: allow the download with --fetch")
     download(address, home / "checkpoints" / name)
     return loaded(home / "checkpoints" / name)
 

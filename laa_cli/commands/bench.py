@@ -3,30 +3,62 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Debug, DeviceName, Json, Weights
+from .options import Debug, DeviceName, Overwrite, usage
 
-bench = typer.Typer(help="Measures the weights on faces of known truth.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from ..bench.output import Form
+
+bench = typer.Typer(help="Measures what laa is worth and what it costs, on your machine.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON record on stdout, everything else on stderr.")]
+Csv = Annotated[bool, typer.Option("--csv", help="The same as CSV, a line for each figure.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="The tables as Markdown on stdout.")]
+Report = Annotated[Path | None, typer.Option(help="One HTML page with everything.", show_default=False)]
+
+
+def form_of(json: bool, csv: bool, markdown: bool) -> Form:
+    """What stdout gets."""
+    forms: tuple[tuple[Form, bool], ...] = (("json", json), ("csv", csv), ("markdown", markdown))
+    chosen = [name for name, asked in forms if asked]
+    if len(chosen) > 1:
+        raise usage(f"stdout takes one form: --{chosen[0]} or --{chosen[1]}")
+    return chosen[0] if chosen else "table"
 
 
 @bench.command()
 def faces(
-    data: Annotated[Path, typer.Argument(help="Folder or tar file of 128x128 faces.", show_default=False)],
-    weights: Weights = None,
+    data: Annotated[Path, typer.Argument(help="Folder or tar file of faces: crops of 128x128 px or more.", show_default=False)],
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Weights beside the shipped ones; again for more.", show_default=False)
+    ] = None,
+    peer: Annotated[
+        list[Path] | None, typer.Option(help="A network that spandrel can load; again for more.", show_default=False)
+    ] = None,
+    prepare: Annotated[bool, typer.Option("--prepare", help="DATA are photos: find and cut the faces first.")] = False,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also measure over the size of the face in the photo.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="The same with JPEG, noise and blur.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first faces.", show_default="all; for curves 96")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first faces.", show_default="all; curves: 96")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="A PNG of faces by every method.", show_default=False)] = None,
+    curve: Annotated[Path | None, typer.Option(help="A PNG of the curve of --sizes or --faults.", show_default=False)] = None,
+    report: Report = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")] = False,
     device: DeviceName = "auto",
     json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
-    """PSNR and SSIM on faces of known truth, of the weights and of bicubic."""
+    """Quality on faces of known truth: bicubic, our weights, and the peers."""
+    form = form_of(json, csv, markdown)
     from ..bench.faces import Request, run
     from ..console import Screen
 
-    request = Request(data, weights, device, sizes, faults, limit, fetch)
-    run(request, Screen(data_on_stdout=json), as_json=json)
+    request = Request(
+        data, weights or (), peer or (), device, prepare, sizes, faults, limit, fetch, sheet, curve, report, overwrite
+    )
+    raise typer.Exit(run(request, Screen(data_on_stdout=form != "table"), form))

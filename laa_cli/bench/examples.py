@@ -1,0 +1,87 @@
+"""Single faces to look at: those that gained most, middling and least, by every method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.protocol import HR_SIZE, network_input, reduce
+
+from .conditions import to_levels
+from .quality import Row
+from .result import Result
+
+EACH = 3  # best, median and worst faces
+GAP_PX, HEAD_PX, LABEL_PX = 6, 38, 84
+WORDS_PX = 13
+
+
+@dataclass(frozen=True)
+class Example:
+    """A face, why it was chosen, and how it looks, (128, 128, 3) uint8 RGB by column: input, methods, truth."""
+
+    label: str
+    gain_db: float
+    name: str
+    pictures: dict[str, NDArray[np.uint8]]
+
+
+def examples(result: Result) -> list[Example]:
+    """By the gain of what `upscale` does."""
+    gains = result.ours.figures["psnr_db"] - result.bicubic.figures["psnr_db"]
+    shown = [row for row in result.rows if row.method.name != "back-projection"]
+    return [
+        Example(label, gains[place].item(), result.faces.names[place], pictures(result.faces.faces[place], shown))
+        for place, label in chosen(gains).items()
+    ]
+
+
+def chosen(gains: Tensor) -> dict[int, str]:
+    """Places of the best, median and worst faces, the best first, none twice."""
+    order = gains.argsort(descending=True).tolist()
+    count = min(EACH, max(1, len(order) // 3))
+    middle = (len(order) - count) // 2
+    parts = {"best": order[:count], "median": order[middle : middle + count], "worst": order[-count:]}
+    places: dict[int, str] = {}
+    for label, part in parts.items():
+        places |= {place: label for place in part if place not in places}
+    return places
+
+
+@torch.inference_mode()
+def pictures(face: Tensor, rows: list[Row]) -> dict[str, NDArray[np.uint8]]:
+    """One face, (3, 128, 128) uint8, by every method."""
+    truth = face[None].float().div(255)
+    lr = reduce(truth)
+    outputs = {"16x16": F.interpolate(lr, HR_SIZE)} | {row.method.name: row.method.restore(lr) for row in rows}
+    outputs["bicubic"] = network_input(lr)
+    return {name: to_levels(output[0]) for name, output in (outputs | {"truth": truth}).items()}
+
+
+def sheet(faces: list[Example]) -> NDArray[np.uint8]:
+    """All of them: a line for each face, a column for each method, (h, w, 3) uint8 RGB."""
+    columns = list(faces[0].pictures)
+    step = HR_SIZE + GAP_PX
+    size = (LABEL_PX + step * len(columns), HEAD_PX + step * len(faces))
+    canvas = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(WORDS_PX)
+    for place, name in enumerate(columns):
+        corner = (LABEL_PX + place * step + HR_SIZE // 2, HEAD_PX - 4)
+        draw.multiline_text(corner, wrapped(name), "black", font, anchor="md", align="center")
+    for line, face in enumerate(faces):
+        top = HEAD_PX + line * step
+        draw.multiline_text((4, top + HR_SIZE // 2), f"{face.label}\n{face.gain_db:+.2f} dB", "black", font, anchor="lm")
+        for place, picture in enumerate(face.pictures.values()):
+            canvas.paste(Image.fromarray(picture), (LABEL_PX + place * step, top))
+    return np.asarray(canvas)
+
+
+def wrapped(name: str, letters: int = 18) -> str:
+    """A column's name in at most two lines: its end counts most."""
+    return name if len(name) <= letters else f"{name[-2 * letters : -letters].lstrip()}\n{name[-letters:]}"

@@ -1,0 +1,61 @@
+"""Other people's networks, as far as spandrel can load them, fed as the field feeds them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.protocol import HR_SIZE, LR_SIZE, reduce, resize, to_8_bits
+
+from ..errors import LaaError
+from .methods import Method
+
+FACE_PX = 512  # what face restorers (GFPGAN, RestoreFormer) were trained on
+
+
+def peer(path: Path, device: torch.device) -> Method:
+    """A weights file of another project. LaaError where spandrel is missing or cannot use the file.
+
+    The face's 16x16 is enlarged bicubically until the network's own scale leads to 128 px: an 8x network gets 16x16, a 4x
+    network 32x32, a 1x network 128x128. Face restorers get 512x512. Larger outputs are reduced to 128x128 by the protocol.
+    """
+    model = descriptor(path, device)
+    fed_px = input_px(model)
+
+    def restore(crops: Tensor) -> Tensor:
+        inputs = to_8_bits(resize(crops, fed_px)).to(device)
+        outputs = torch.cat([model(face[None]) for face in inputs]).float().cpu()  # one by one, as spandrel's interface says
+        return outputs if outputs.shape[-1] == HR_SIZE else reduce(outputs, HR_SIZE)
+
+    count = sum(parameter.numel() for parameter in model.model.parameters())
+    name = f"{path.stem} ({model.architecture.name})"
+    return Method(name, "peer", restore, count, f"fed {fed_px}x{fed_px}, {model.scale}x network", batch=1)
+
+
+def descriptor(path: Path, device: torch.device) -> Any:
+    """spandrel's description of a file, checked for what we need."""
+    try:
+        import spandrel
+    except ImportError as error:
+        raise LaaError(f"--peer needs spandrel ({error}): pip install 'laa[bench]'") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some of its networks call torch as one did years ago
+            model = spandrel.ModelLoader(device).load_from_file(path)
+    except Exception as error:  # whatever loaders and architectures raise on a foreign file
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LaaError(f"cannot use the peer {path}: {said}") from error
+    if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
+        raise LaaError(f"cannot use the peer {path}: a {model.architecture.name} of that kind takes no RGB face")
+    return model.eval()
+
+
+def input_px(model: Any) -> int:
+    """Side of the square that the network is fed."""
+    if model.scale == 1:
+        return max(FACE_PX if model.purpose == "FaceSR" else HR_SIZE, model.size_requirements.minimum)
+    return max(LR_SIZE, HR_SIZE // model.scale)

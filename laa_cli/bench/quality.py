@@ -1,0 +1,66 @@
+"""Every method on every face by the protocol, with every metric that can be had."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.protocol import reduce
+
+from ..console import Screen
+from .methods import Method
+from .perceptual import Metric
+from .stats import Mean, mean_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's figures: each metric per face, (n,), and what a face costs."""
+
+    method: Method
+    figures: dict[str, Tensor]
+    gflops: float  # of one face; a multiplication and an addition are two operations
+    ms: float  # per face, in batches of `method.batch`
+
+    def mean(self, key: str) -> Mean:
+        """Of a metric."""
+        return mean_of(self.figures[key])
+
+    def gain(self, key: str, over: Row) -> Mean:
+        """Of a metric over another row's, face by face."""
+        return mean_of(self.figures[key] - over.figures[key])
+
+
+def measure(method: Method, faces: Tensor, metrics: list[tuple[str, Metric]], screen: Screen) -> Row:
+    """One row. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
+    gflops = gflops_of(method, faces[:1])  # which warms it up, too
+    parts: dict[str, list[Tensor]] = {key: [] for key, _ in metrics}
+    spent: list[float] = []
+    for part in screen.track(list(faces.split(method.batch)), method.name):
+        truth = part.float().div(255)
+        output, seconds = timed(method, reduce(truth))
+        spent.append(1000 * seconds / len(part))
+        for key, metric in metrics:
+            parts[key].append(metric(output, truth))
+    return Row(method, {key: torch.cat(values) for key, values in parts.items()}, gflops, median(spent))
+
+
+@torch.inference_mode()
+def timed(method: Method, crops: Tensor) -> tuple[Tensor, float]:
+    """Restored faces, and the seconds it took; they end on the CPU, so a GPU is waited for."""
+    start = time.perf_counter()
+    output = method.restore(crops)
+    return output, time.perf_counter() - start
+
+
+@torch.inference_mode()
+def gflops_of(method: Method, face: Tensor) -> float:
+    """By torch's counter, which counts convolutions, matrix products and attention."""
+    with FlopCounterMode(display=False) as counter:
+        method.restore(reduce(face.float().div(255)))
+    return counter.get_total_flops() / 1e9
