@@ -63,6 +63,11 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["upscale", "gone.jpg", "gone.png"], 1),
         (["detect", "gone.jpg"], 1),
         (["bench", "faces", "gone.tar"], 1),
+        (["bench", "faces", "gone.tar", "--json", "--csv"], 2),
+        (["bench", "faces", "gone.tar", "--limit", "0"], 2),
+        (["bench", "speed", "gone.jpg"], 1),
+        (["bench", "speed", "--seconds", "-1"], 2),
+        (["bench", "compare", "gone.json", "gone.json"], 1),
         (["nonsense"], 2),
     ],
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from .curve import Point
 from .data import FaceSet
 from .metrics import Column
+from .output import csv_text
 from .published import PUBLISHED
 from .quality import Row
 from .stats import Mean
@@ -99,13 +98,8 @@ class Result:
 
     def csv(self) -> str:
         """For `--csv`: a line for each figure."""
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ("table", "method", "fault", "crop_px", "metric", "value", "low", "high", "gain", "gain_low", "gain_high")
-        )
-        writer.writerows(self.csv_lines())
-        return file.getvalue()
+        names = ("table", "method", "fault", "crop_px", "metric", "value", "low", "high", "gain", "gain_low", "gain_high")
+        return csv_text([dict(zip(names, line, strict=True)) for line in self.csv_lines()])
 
     def csv_lines(self) -> Iterator[tuple[Any, ...]]:
         """Its lines."""

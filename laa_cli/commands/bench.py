@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Debug, DeviceName, Overwrite, usage
+from .options import Debug, DeviceName, Overwrite, Weights, usage
 
 if TYPE_CHECKING:
     from ..bench.output import Form
@@ -62,3 +62,44 @@ def faces(
         data, weights or (), peer or (), device, prepare, sizes, faults, limit, fetch, sheet, curve, report, overwrite
     )
     raise typer.Exit(run(request, Screen(data_on_stdout=form != "table"), form))
+
+
+@bench.command()
+def speed(
+    photo: Annotated[
+        Path | None, typer.Argument(help="A photo to upscale, stage by stage; without it, networks only.", show_default=False)
+    ] = None,
+    weights: Weights = None,
+    device: Annotated[str, typer.Option(help="all, cpu, cuda or mps.")] = "all",
+    seconds: Annotated[float, typer.Option(help="Time for each measurement; three rounds are made at least.")] = 3,
+    save: Annotated[Path | None, typer.Option(help="Keep the run as JSON, for compare.", show_default=False)] = None,
+    report: Report = None,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Time and memory: the network beside the peers' networks, and the whole program."""
+    form = form_of(json, csv, markdown)
+    from ..bench.speed import Request, run
+    from ..console import Screen
+
+    run(Request(photo, weights, device, seconds, save, report, overwrite), Screen(data_on_stdout=form != "table"), form)
+
+
+@bench.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run kept by laa bench speed --save.", show_default=False)],
+    second: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    debug: Debug = False,
+) -> None:
+    """Ratios between two kept runs."""
+    form = form_of(json, csv, markdown)
+    from ..bench.compare import run
+    from ..console import Screen
+
+    run(first, second, Screen(data_on_stdout=form != "table"), form)

@@ -1,0 +1,110 @@
+"""The machine that figures come from: what it is, what it can do at most, and how much memory was used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from .timing import Timing, rounds_of, summary
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+LONG_ENOUGH_MS = 50  # a product that takes this long shows what the machine can do
+LIMIT = "matrix product"
+PROC = Path("/proc/self")
+
+
+def devices() -> list[torch.device]:
+    """Everything that torch can compute on here, the CPU first."""
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return [torch.device(name) for name in ("cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else []))]
+
+
+def description() -> dict[str, Any]:
+    """Versions, processors and how busy they are."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "laa": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "spandrel": version_of("spandrel"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # of the minute before
+    }
+
+
+def version_of(package: str) -> str | None:
+    """None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    """As the system calls it."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def limit(device: torch.device, precision: str, seconds: float) -> Timing:
+    """The fastest square matrix product of a size that fills the machine: what any network here can hope for."""
+    size, work = 512, product(512, device, precision)
+    while size < 8192 and min(rounds_of(work, device, 0)) < LONG_ENOUGH_MS:
+        size *= 2
+        work = product(size, device, precision)
+    spent = rounds_of(work, device, seconds)
+    return summary(f"{LIMIT} {size}", str(device), precision, 1, spent, gflops=2 * size**3 / 1e9)
+
+
+def product(size: int, device: torch.device, precision: str) -> Callable[[], object]:
+    """A matrix product to repeat."""
+    a, b = torch.randn(2, size, size, device=device, dtype=PRECISIONS[precision])
+    return lambda: torch.mm(a, b)
+
+
+def forget_peak(device: torch.device) -> None:
+    """Starts a new measurement of peak memory; where the system cannot, the peak is the process's so far."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        (PROC / "clear_refs").write_text("5")  # Linux: resets VmHWM
+    except OSError:
+        return
+
+
+def peak_mb(device: torch.device) -> dict[str, float | None]:
+    """Peak resident memory of the process, and on CUDA what tensors took there, in MB (10^6 bytes)."""
+    gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
+    return {"memory_mb": resident_peak_mb(), "gpu_memory_mb": gpu}
+
+
+def resident_peak_mb() -> float | None:
+    """Linux: VmHWM, since getrusage's ru_maxrss begins with the memory of the process that started this one."""
+    try:
+        found = re.search(r"^VmHWM:\s*(\d+) kB", (PROC / "status").read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

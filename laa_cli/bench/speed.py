@@ -1,0 +1,111 @@
+"""`laa bench speed`: the network alone, beside the peers' networks, and the whole program on a photo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..console import Screen
+from ..device import choose_device
+from ..errors import Exit, LaaError, out_of_memory
+from ..files import check_writable, write_atomically
+from ..photo import read_photo
+from ..upscale import Options, Upscaler
+from . import contenders as networks
+from . import machine, pipeline
+from .output import Form, deliver
+from .report import tables_page
+from .speed_run import Run
+from .timing import Timing
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to time. LaaError on senseless values."""
+
+    photo: Path | None = None
+    weights: Path | None = None
+    device: str = ALL  # or one of choose_device's
+    seconds: float = 3.0  # for each measurement, at least; three rounds are made whatever they take
+    save: Path | None = None
+    report: Path | None = None
+    overwrite: bool = False
+    outputs: list[Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the work."""
+        if not 0 <= self.seconds < 1e6:
+            raise LaaError(f"--seconds must be 0 or more, not {self.seconds:g}", Exit.USAGE)
+        object.__setattr__(self, "outputs", [path for path in (self.save, self.report) if path is not None])
+
+
+def run(request: Request, screen: Screen, form: Form) -> None:
+    """Times, prints and writes."""
+    for path in request.outputs:
+        check_writable(path, overwrite=request.overwrite)
+    if request.photo is not None:
+        read_photo(request.photo, max_pixels=Options().max_pixels)  # for its errors
+    devices = machine.devices() if request.device == ALL else [choose_device(request.device)]
+    about = machine.description()
+    photos: dict[str, dict[str, Any]] = {}
+    timings = [timing for step in screen.track(list(steps(request, devices, photos, screen)), "speed") for timing in step()]
+    result = Run(about, timings, photos)
+    contents = {
+        request.save: json.dumps(result.record(), indent=1),
+        request.report: tables_page("laa bench speed", result.tables()),
+    }
+    for path in request.outputs:
+        write_atomically(path, contents[path].encode(), overwrite=request.overwrite)
+    deliver(result.tables(), result.record, result.csv, form, screen)
+
+
+Step = Callable[[], list[Timing]]
+
+
+def steps(request: Request, devices: list[torch.device], photos: dict[str, Any], screen: Screen) -> Iterator[Step]:
+    """What to do, the program on the photo first, because its memory counts; `photos` is filled on the way."""
+    for device in devices:
+        if request.photo is not None:
+            yield program(request, request.photo, device, photos)
+    for device in devices:
+        yield from (limit(device, name, request.seconds) for name in machine.PRECISIONS)
+        for contender in networks.contenders(request.weights, device, screen):
+            yield network(contender, device, request.seconds, screen)
+
+
+def program(request: Request, photo: Path, device: torch.device, photos: dict[str, Any]) -> Step:
+    """The whole of `upscale`."""
+
+    def step() -> list[Timing]:
+        upscaler = Upscaler.load(str(device), request.weights)
+        timings, photos[str(device)] = pipeline.timings(photo, upscaler, device, request.seconds)
+        return timings
+
+    return step
+
+
+def limit(device: torch.device, precision: str, seconds: float) -> Step:
+    """What the machine can do at most."""
+    return lambda: [machine.limit(device, precision, seconds)]
+
+
+def network(contender: networks.Contender, device: torch.device, seconds: float, screen: Screen) -> Step:
+    """A network alone, unless the device is too small for it."""
+
+    def step() -> list[Timing]:
+        try:
+            return networks.timings(contender, device, seconds)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            screen.notice(f"{contender.name} is not timed: {device} has too little memory for it")
+            return []
+
+    return step

@@ -1,0 +1,102 @@
+"""A run of `laa bench speed`, as tables, as a record, and read back from one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import LaaError
+from .machine import LIMIT
+from .output import csv_text
+from .pipeline import TOTAL
+from .table import Table
+from .timing import Timing
+
+KIND, FORMAT = "laa bench speed", 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """The machine, what was timed on it, and for each device the photo and the memory it took."""
+
+    machine: dict[str, Any]
+    timings: list[Timing]
+    photos: dict[str, dict[str, Any]]
+
+    def record(self) -> dict[str, Any]:
+        """What `--save` and `--json` write."""
+        timings = [asdict(timing) for timing in self.timings]
+        return {"kind": KIND, "format": FORMAT, "machine": self.machine, "timings": timings, "photos": self.photos}
+
+    def csv(self) -> str:
+        """A line for each timing."""
+        return csv_text([asdict(timing) for timing in self.timings])
+
+    def tables(self) -> list[Table]:
+        """The networks, then each device's whole program."""
+        return [self.networks(), *(self.program(device) for device in self.photos)]
+
+    def networks(self) -> Table:
+        """Networks alone, beside the fastest that the machine can do."""
+        limits = {(t.device, t.precision): t for t in self.timings if t.what.startswith(LIMIT)}
+        lines = [network_line(t, limits[t.device, t.precision]) for t in self.timings if not t.what.startswith((LIMIT, TOTAL))]
+        head = ("network", "on", ">faces", ">ms", ">IQR", ">faces/s", ">limit")
+        notes = [
+            "ms: median of one call; IQR: between its quartiles; limit: its share of the fastest large matrix product",
+            "SwinIR (16 to 128 px), GFPGAN and RestoreFormer (512 px): time only, built without weights",
+            *(f"limit on {limit.device} in {limit.precision}: {reached(limit):.0f} GFLOP/s" for limit in limits.values()),
+            machine_line(self.machine),
+        ]
+        return Table("The network alone, from faces in memory to faces in memory", head, lines, notes)
+
+    def program(self, device: str) -> Table:
+        """`upscale` on a photo, stage by stage."""
+        about = self.photos[device]
+        stages = [timing for timing in self.timings if timing.device == device and timing.what.startswith(TOTAL)]
+        whole = stages[0].median_ms
+        lines = [
+            (t.what, f"{t.median_ms:.1f}", f"{t.iqr_ms:.1f}", f"{t.median_ms / whole:.0%}") for t in [*stages[1:], stages[0]]
+        ]
+        memory = [f"{about[key]:.0f} MB of {name}" for key, name in MEMORY.items() if about.get(key) is not None]
+        what = f"{about['photo']}, {about['width']}x{about['height']}, {about['restored']} of {about['faces']} faces restored"
+        title = f"laa upscale on {device}: {what}, enlarged {about['scale']}x"
+        notes = [f"median of {stages[0].rounds} rounds; peak: {' and '.join(memory) or 'not available'}; weights loaded before"]
+        return Table(title, ("stage", ">ms", ">IQR", ">share"), lines, notes)
+
+
+MEMORY = {"memory_mb": "memory", "gpu_memory_mb": "GPU memory"}
+
+
+def reached(limit: Timing) -> float:
+    """GFLOP/s of the fastest round."""
+    return 1000 * (limit.gflops or 0) / limit.best_ms
+
+
+def network_line(timing: Timing, limit: Timing) -> tuple[str, ...]:
+    """A network's cells."""
+    share = timing.share_of(limit)
+    times = (f"{timing.median_ms:.1f}", f"{timing.iqr_ms:.1f}", f"{timing.per_second:.1f}")
+    shown = f"{share:.0%}" if share is not None else "-"
+    return timing.what, f"{timing.device}, {timing.precision}", str(timing.batch), *times, shown
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """The machine in a line."""
+    processors = ", ".join([f"{machine['cpu']}, {machine['threads']} threads", *machine["gpus"]])
+    load = f", load {machine['load']:.1f} before the run" if machine.get("load") is not None else ""
+    return f"{processors}; torch {machine['torch']}, laa {machine['laa']}, {machine['date']}{load}"
+
+
+def read_run(path: Path) -> Run:
+    """A saved run; LaaError where the file is none."""
+    try:
+        values = json.loads(path.read_text())
+        if values["kind"] != KIND or values["format"] > FORMAT:
+            raise LaaError(f"{path} is no run that this laa can read: save one with laa bench speed --save")
+        return Run(values["machine"], [Timing(**timing) for timing in values["timings"]], values["photos"])
+    except OSError as error:
+        raise LaaError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LaaError(f"{path} is no saved run of laa bench speed ({type(error).__name__}: {error})") from error
