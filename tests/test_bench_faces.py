@@ -36,7 +36,7 @@ from laa_cli.bench.table import Table
 from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
-from models.checkpoint import Card, save_bytes
+from models.checkpoint import SHIPPED, Card, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input, psnr_db, reduce, ssim
@@ -97,7 +97,7 @@ def test_unusable_pictures_are_left_out_by_name(folder: Path, capsys: Any) -> No
     assert "002.png" in notices
     assert "003.png: it is 130x140, no square of 128 px or more" in notices
     assert "004.png: it is 64x64" in notices
-    assert str(found) == "2 faces of faces, 3 pictures left out"
+    assert str(found) == "2 faces of faces (3 left out)"
 
 
 def test_no_faces_are_an_error(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_no_faces_are_an_error(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "empty" / "small.png")
     with pytest.raises(LaaError, match=r"no usable faces in .*; the first: .*small.png: it is 64x64"):
         read_set(tmp_path / "empty", whole, None, QUIET)
-    with pytest.raises(LaaError, match=r"no usable faces in .*: none of its 1 pictures has a face"):
+    with pytest.raises(LaaError, match=r"no usable faces in .*: no large face in its 1 pictures"):
         read_set(tmp_path / "empty", prepared(lambda _: []), None, QUIET)
     with pytest.raises(LaaError, match="cannot read faces from"):
         read_set(tmp_path / "missing.tar", whole, None, QUIET)
@@ -182,10 +182,20 @@ def test_a_peer_is_fed_by_its_scale(network: nn.Module, fed_px: int, tmp_path: P
     method = peer(saved(network, tmp_path / "peer.safetensors"), CPU)
     output = method.restore(reduce(pictures(2, 128) / 255))
     assert output.shape == (2, 3, 128, 128)
-    assert shapes == [(1, 3, fed_px, fed_px)] * 2
+    assert shapes == [(1, 3, fed_px, fed_px)] * 3  # one to see that it works
     assert method.parameters == sum(parameter.numel() for parameter in network.parameters())
     assert f"fed {fed_px}x{fed_px}" in method.note
     assert type(network).__name__ in method.name
+
+
+def test_a_peer_that_fails_is_named_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("shapes differ\nin many lines")
+
+    path = saved(small_swinir(8), tmp_path / "peer.safetensors")
+    monkeypatch.setattr(SwinIR, "forward", broken)
+    with pytest.raises(LaaError, match=r"the peer .*peer.safetensors fails on a face of 16x16: shapes differ$"):
+        peer(path, CPU)
 
 
 def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +227,7 @@ def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) 
     found = json.loads(capsys.readouterr().out)
     methods = {method["name"]: method for method in found["methods"]}
     assert list(methods)[:2] == ["bicubic", "back-projection"]
-    assert {"laa-x8", str(weights), "laa", "peer (SwinIR)"} < set(methods)
+    assert {SHIPPED.stem, str(weights), "laa", "peer (SwinIR)"} < set(methods)
     truth = pictures(5, 128)[:4] / 255
     expected = psnr_db(network_input(reduce(truth)), truth).mean().item()
     for name in ("bicubic", str(weights)):  # an untrained network is bicubic
@@ -247,7 +257,7 @@ def test_the_forms_agree(folder: Path, capsys: Any) -> None:
     assert f"| bicubic | {bicubic:.2f} | - |" in captured.out
     assert "| paper, CelebA: LAA-Transformer | 28.58 | +4.48 | 0.8297 | +0.1692 | 0.1542 | -0.3725 |" in captured.out
     assert "LPIPS not available: no weights" in captured.out
-    assert captured.err == ""
+    assert "measured: laa" in captured.err
     bench.run(request, Screen(), "table")
     shown = capsys.readouterr().out
     assert f"{bicubic:.2f}" in shown

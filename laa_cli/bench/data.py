@@ -42,8 +42,8 @@ class FaceSet:
     faceless: int = 0
 
     def __str__(self) -> str:
-        missing = f", {len(self.left_out)} pictures left out" if self.left_out else ""
-        return f"{len(self.faces)} faces of {self.source.name}{missing}"
+        missing = f" ({len(self.left_out)} left out)" if self.left_out else ""
+        return f"{len(self.faces)} faces of {self.source.resolve().name}{missing}"
 
 
 def read_set(source: Path, cutter: Cutter, limit: int | None, screen: Screen) -> FaceSet:
@@ -65,7 +65,7 @@ def read_set(source: Path, cutter: Cutter, limit: int | None, screen: Screen) ->
         found.faceless += not cuts
         faces += [(name, face) for face in cuts]
     if not faces:
-        why = f"; the first: {found.left_out[0]}" if found.left_out else f": none of its {found.faceless} pictures has a face"
+        why = f"; the first: {found.left_out[0]}" if found.left_out else f": no large face in its {found.faceless} pictures"
         raise LaaError(f"no usable faces in {source}{why if found.left_out or found.faceless else ': it holds no pictures'}")
     found.names, tensors = map(list, zip(*islice(faces, limit), strict=True))
     found.faces = torch.stack(tensors)

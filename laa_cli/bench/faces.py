@@ -23,11 +23,12 @@ from .metrics import Column, available, columns
 from .output import Form, deliver
 from .peers import peer
 from .plot import curve_png, require_matplotlib
-from .quality import measure
+from .quality import Row, measure
 from .report import faces_page, png
 from .result import Result
 
 CURVE_FACES = 96  # of a curve, unless --limit says otherwise: its points cost as much as forty tables
+LOOKED_FOR_PX = 80  # in photos, for crops of 128 px: boxes come out a little short
 CURVE_METRICS = ("psnr_db", "ssim", "lpips")
 
 
@@ -75,10 +76,13 @@ def run(request: Request, screen: Screen, form: Form) -> Exit:
     methods = [*baselines(), *ours(list(request.weights), device), *(peer(path, device) for path in request.peers)]
     table = columns(fetch=request.fetch)
     faces = read(request, device, screen)
-    found = [measure(method, faces.faces, available(table), screen) for method in methods]
+    found: list[Row] = []
+    for method in methods:
+        found.append(measure(method, faces.faces, available(table), screen))
+        screen.say(f"measured: {method.name}, {found[-1].mean('psnr_db').mean:.2f} dB")
     result = Result(faces, str(device), table, found, curves(request, device, faces.faces, table, screen))
-    write(request, result)
     deliver(result.tables(), result.record, result.csv, form, screen)
+    write(request, result)
     return Exit.PARTLY if faces.left_out else Exit.OK
 
 
@@ -88,9 +92,9 @@ def read(request: Request, device: torch.device, screen: Screen) -> FaceSet:
         return read_set(request.data, whole, request.limit, screen)
     from ..detect import Detector
 
-    faces = read_set(request.data, prepared(Detector(device, min_face_px=80)), request.limit, screen)
+    faces = read_set(request.data, prepared(Detector(device, min_face_px=LOOKED_FOR_PX)), request.limit, screen)
     if faces.faceless:
-        screen.notice(f"{faces.faceless} photos have no face whose crop is 128 px or more")
+        screen.notice(f"photos without a face whose crop is 128 px or more: {faces.faceless}")
     return faces
 
 

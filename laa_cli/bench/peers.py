@@ -31,6 +31,10 @@ def peer(path: Path, device: torch.device) -> Method:
         outputs = torch.cat([model(face[None]) for face in inputs]).float().cpu()  # one by one, as spandrel's interface says
         return outputs if outputs.shape[-1] == HR_SIZE else reduce(outputs, HR_SIZE)
 
+    try:
+        restore(torch.zeros(1, 3, LR_SIZE, LR_SIZE))
+    except Exception as error:  # better now than after an hour
+        raise LaaError(f"the peer {path} fails on a face of {fed_px}x{fed_px}: {first_line(error)}") from error
     count = sum(parameter.numel() for parameter in model.model.parameters())
     name = f"{path.stem} ({model.architecture.name})"
     return Method(name, "peer", restore, count, f"fed {fed_px}x{fed_px}, {model.scale}x network", batch=1)
@@ -47,8 +51,7 @@ def descriptor(path: Path, device: torch.device) -> Any:
             warnings.simplefilter("ignore")  # some of its networks call torch as one did years ago
             model = spandrel.ModelLoader(device).load_from_file(path)
     except Exception as error:  # whatever loaders and architectures raise on a foreign file
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise LaaError(f"cannot use the peer {path}: {said}") from error
+        raise LaaError(f"cannot use the peer {path}: {first_line(error)}") from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise LaaError(f"cannot use the peer {path}: a {model.architecture.name} of that kind takes no RGB face")
     return model.eval()
@@ -59,3 +62,8 @@ def input_px(model: Any) -> int:
     if model.scale == 1:
         return max(FACE_PX if model.purpose == "FaceSR" else HR_SIZE, model.size_requirements.minimum)
     return max(LR_SIZE, HR_SIZE // model.scale)
+
+
+def first_line(error: Exception) -> str:
+    """Of what an exception says, or its kind where it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -57,13 +57,13 @@ def run(request: Request, screen: Screen, form: Form) -> None:
     photos: dict[str, dict[str, Any]] = {}
     timings = [timing for step in screen.track(list(steps(request, devices, photos, screen)), "speed") for timing in step()]
     result = Run(about, timings, photos)
+    deliver(result.tables(), result.record, result.csv, form, screen)
     contents = {
         request.save: json.dumps(result.record(), indent=1),
         request.report: tables_page("laa bench speed", result.tables()),
     }
     for path in request.outputs:
         write_atomically(path, contents[path].encode(), overwrite=request.overwrite)
-    deliver(result.tables(), result.record, result.csv, form, screen)
 
 
 Step = Callable[[], list[Timing]]
