@@ -135,7 +135,7 @@ def test_stages_are_upscales_own(photo: Path) -> None:
     assert [timing.what for timing in timings] == ["upscale", *(f"upscale: {stage}" for stage in STAGES)]
     assert set(sizes) == {(30, 40, 3)}
     assert {timing.rounds for timing in timings} == {3}
-    assert len(sizes) == 2 + 2 + 3  # for the memory, to warm up, and the rounds
+    assert len(sizes) == 2 + 3  # to warm up, and the rounds
     assert (about["width"], about["faces"], about["scale"]) == (40, 0, 4)
 
 

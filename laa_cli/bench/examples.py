@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.protocol import HR_SIZE, network_input, reduce
+from models.protocol import HR_SIZE, reduce
 
 from .conditions import to_levels
 from .quality import Row
@@ -60,7 +60,6 @@ def pictures(face: Tensor, rows: list[Row]) -> dict[str, NDArray[np.uint8]]:
     truth = face[None].float().div(255)
     lr = reduce(truth)
     outputs = {"16x16": F.interpolate(lr, HR_SIZE)} | {row.method.name: row.method.restore(lr) for row in rows}
-    outputs["bicubic"] = network_input(lr)
     return {name: to_levels(output[0]) for name, output in (outputs | {"truth": truth}).items()}
 
 

@@ -18,6 +18,7 @@ from .conditions import FACE_SIZES_PX, FAULTS
 from .curve import THROUGH_16, Point, points, rows
 from .data import FaceSet, prepared, read_set, whole
 from .examples import examples, sheet
+from .machine import description
 from .methods import baselines, ours, restorers
 from .metrics import Column, available, columns
 from .output import Form, deliver
@@ -74,13 +75,13 @@ def run(request: Request, screen: Screen, form: Form) -> Exit:
         require_matplotlib()
     device = choose_device(request.device)
     methods = [*baselines(), *ours(list(request.weights), device), *(peer(path, device) for path in request.peers)]
-    table = columns(fetch=request.fetch)
+    table, about = columns(fetch=request.fetch), description()
     faces = read(request, device, screen)
     found: list[Row] = []
     for method in methods:
         found.append(measure(method, faces.faces, available(table), screen))
         screen.say(f"measured: {method.name}, {found[-1].mean('psnr_db').mean:.2f} dB")
-    result = Result(faces, str(device), table, found, curves(request, device, faces.faces, table, screen))
+    result = Result(faces, str(device), about, table, found, curves(request, device, faces.faces, table, screen))
     deliver(result.tables(), result.record, result.csv, form, screen)
     write(request, result)
     return Exit.PARTLY if faces.left_out else Exit.OK

@@ -45,6 +45,13 @@ def description() -> dict[str, Any]:
     }
 
 
+def in_a_line(machine: dict[str, Any]) -> str:
+    """What `description` says, for a table's foot."""
+    processors = ", ".join([f"{machine['cpu']}, {machine['threads']} threads", *machine["gpus"]])
+    load = f", load {machine['load']:.1f} before the run" if machine.get("load") is not None else ""
+    return f"{processors}; torch {machine['torch']}, laa {machine['laa']}, {machine['date']}{load}"
+
+
 def version_of(package: str) -> str | None:
     """None where it is not installed."""
     try:

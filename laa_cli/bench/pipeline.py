@@ -22,14 +22,13 @@ STAGES = ("read", "detect", "crop", "network", "enlarge", "paste", "write")
 
 def timings(photo: Path, upscale: Upscale, device: torch.device, seconds: float) -> tuple[list[Timing], dict[str, Any]]:
     """A Timing for each stage and one for all, and what the photo is: its size, its faces, the memory it took."""
-    laps: list[dict[str, float]] = []
+    runs: list[tuple[dict[str, float], dict[str, Any]]] = []
     with tempfile.TemporaryDirectory(prefix="laa-bench-") as folder:
         target = Path(folder) / named(photo, "_upscaled")
         forget_peak(device)
-        once(photo, target, upscale)
-        about = once(photo, target, upscale)[1] | peak_mb(device)
-        spent = rounds_of(lambda: laps.append(once(photo, target, upscale)[0]), device, seconds)
-    laps = laps[-len(spent) :]  # without the warm-up
+        spent = rounds_of(lambda: runs.append(once(photo, target, upscale)), device, seconds)
+        about = runs[-1][1] | peak_mb(device)
+    laps = [lap for lap, _ in runs[-len(spent) :]]  # without the warm-up
     stages = [
         summary(f"{TOTAL}: {stage}", str(device), "as run", 1, [1000 * lap.get(stage, 0.0) for lap in laps]) for stage in STAGES
     ]

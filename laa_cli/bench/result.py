@@ -8,6 +8,7 @@ from typing import Any
 
 from .curve import Point
 from .data import FaceSet
+from .machine import in_a_line
 from .metrics import Column
 from .output import csv_text
 from .published import PUBLISHED
@@ -25,6 +26,7 @@ class Result:
 
     faces: FaceSet
     device: str
+    machine: dict[str, Any]
     columns: list[Column]
     rows: list[Row]
     curve: list[Point]
@@ -73,7 +75,8 @@ class Result:
         lines = [(row.method.name, *(self.measured(row, c)[0] for c in columns), *cost_cells(row)) for row in self.rows]
         notes = [f"{column.title} not available: {column.why}" for column in columns if column.measure is None]
         notes.append(f"GFLOPs: of one face, two for a multiplication and its addition; ms: median, on {self.device}")
-        notes += [f"{row.method.name}: {row.method.note}" for row in self.rows if row.method.note]
+        notes.append("; ".join(f"{row.method.name}: {row.method.note}" for row in self.rows if row.method.note))
+        notes.append(in_a_line(self.machine))
         return Table("Truth to the photo, and cost", head, lines, notes)
 
     def record(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class Result:
             "faces": len(self.faces.faces),
             "left_out": self.faces.left_out,
             "device": self.device,
+            "machine": self.machine,
             "methods": [self.method_record(row) for row in self.rows],
             "not_available": {column.key: column.why for column in self.columns if column.measure is None},
             "published": PUBLISHED,
@@ -144,10 +148,10 @@ def published_lines(columns: list[Column]) -> Iterator[tuple[str, ...]]:
 
 
 def curve_table(curve: list[Point], columns: list[Column]) -> Table:
-    """Of one fault: PSNR of every row, and what else laa gains over bicubic."""
+    """Of one fault: PSNR of every row, and laa's gain over bicubic in LPIPS; a terminal has no room for SSIM."""
     rows = list(curve[0].rows)
     laa = rows[-1]
-    others = [column for column in columns if column.key in curve[0].rows[laa] and column.key != "psnr_db"]
+    others = [column for column in columns if column.key == "lpips" and column.key in curve[0].rows[laa]]
     head = (">crop, px", *(f">{row}" for row in rows), *(f">{column.title} gain" for column in others))
     lines = [
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,16 @@ class Request:
     save: Path | None = None
     report: Path | None = None
     overwrite: bool = False
-    outputs: list[Path] = field(init=False)
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the work."""
         if not 0 <= self.seconds < 1e6:
             raise LaaError(f"--seconds must be 0 or more, not {self.seconds:g}", Exit.USAGE)
-        object.__setattr__(self, "outputs", [path for path in (self.save, self.report) if path is not None])
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Files to write."""
+        return [path for path in (self.save, self.report) if path is not None]
 
 
 def run(request: Request, screen: Screen, form: Form) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LaaError
-from .machine import LIMIT
+from .machine import LIMIT, in_a_line
 from .output import csv_text
 from .pipeline import TOTAL
 from .table import Table
@@ -47,7 +47,7 @@ class Run:
             "ms: median of one call; IQR: between its quartiles; limit: its share of the fastest large matrix product",
             "SwinIR (16 to 128 px), GFPGAN and RestoreFormer (512 px): time only, built without weights",
             *(f"limit on {limit.device} in {limit.precision}: {reached(limit):.0f} GFLOP/s" for limit in limits.values()),
-            machine_line(self.machine),
+            in_a_line(self.machine),
         ]
         return Table("The network alone, from faces in memory to faces in memory", head, lines, notes)
 
@@ -80,13 +80,6 @@ def network_line(timing: Timing, limit: Timing) -> tuple[str, ...]:
     times = (f"{timing.median_ms:.1f}", f"{timing.iqr_ms:.1f}", f"{timing.per_second:.1f}")
     shown = f"{share:.0%}" if share is not None else "-"
     return timing.what, f"{timing.device}, {timing.precision}", str(timing.batch), *times, shown
-
-
-def machine_line(machine: dict[str, Any]) -> str:
-    """The machine in a line."""
-    processors = ", ".join([f"{machine['cpu']}, {machine['threads']} threads", *machine["gpus"]])
-    load = f", load {machine['load']:.1f} before the run" if machine.get("load") is not None else ""
-    return f"{processors}; torch {machine['torch']}, laa {machine['laa']}, {machine['date']}{load}"
 
 
 def read_run(path: Path) -> Run:

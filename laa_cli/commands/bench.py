@@ -59,7 +59,19 @@ def faces(
     from ..console import Screen
 
     request = Request(
-        data, weights or (), peer or (), device, prepare, sizes, faults, limit, fetch, sheet, curve, report, overwrite
+        data,
+        weights=weights or (),
+        peers=peer or (),
+        device=device,
+        prepare=prepare,
+        sizes=sizes,
+        faults=faults,
+        limit=limit,
+        fetch=fetch,
+        sheet=sheet,
+        curve=curve,
+        report=report,
+        overwrite=overwrite,
     )
     raise typer.Exit(run(request, Screen(data_on_stdout=form != "table"), form))
 
@@ -85,7 +97,8 @@ def speed(
     from ..bench.speed import Request, run
     from ..console import Screen
 
-    run(Request(photo, weights, device, seconds, save, report, overwrite), Screen(data_on_stdout=form != "table"), form)
+    request = Request(photo, weights=weights, device=device, seconds=seconds, save=save, report=report, overwrite=overwrite)
+    run(request, Screen(data_on_stdout=form != "table"), form)
 
 
 @bench.command()
