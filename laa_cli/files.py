@@ -65,5 +65,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+    except FileExistsError:
+        raise LaaError(f"cannot write {path}: {path.parent} is no folder: choose another place") from None
     except OSError as error:
         raise LaaError(f"cannot write {path}: {error.strerror or error}: choose another place") from error

@@ -201,7 +201,7 @@ def test_a_peer_that_fails_is_named_before_the_work(tmp_path: Path, monkeypatch:
 def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, content in (("broken.pth", b"PK broken"), ("broken.safetensors", b"nothing"), ("notes.txt", b"text")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(LaaError, match=rf"cannot use the peer .*{name}: \S"):
+        with pytest.raises(LaaError, match=rf"cannot use the peer .*{name}: spandrel cannot load it \(\S"):
             peer(tmp_path / name, CPU)
     with pytest.raises(LaaError, match=r"cannot use the peer .*gone.pth: .*No such file"):
         peer(tmp_path / "gone.pth", CPU)
@@ -285,7 +285,7 @@ def test_outputs_are_checked_before_the_work(folder: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "taken.png").write_bytes(b"precious")
     for request, message in (
-        (Request(folder, report=tmp_path / "file" / "report.html"), "cannot write .*report.html"),
+        (Request(folder, report=tmp_path / "file" / "report.html"), "cannot write .*report.html: .*file is no folder"),
         (Request(folder, sheet=tmp_path / "taken.png"), "taken.png exists already"),
         (Request(folder, curve=folder), "is a folder: name a file"),
         (Request(folder, peers=[tmp_path / "gone.pth"]), "cannot use the peer"),

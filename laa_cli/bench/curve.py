@@ -14,11 +14,10 @@ from models.protocol import network_input, reduce
 from ..project import true_to_photo
 from ..restore import Restorer
 from .conditions import in_photo
-from .methods import Restore, in_full, projected
+from .methods import BATCH, Restore, in_full, projected
 from .perceptual import Metric
 
 THROUGH_16 = WEIGHTS / "laa-x8.safetensors"  # what the row of that name is made with, whatever laa ships or is given
-BATCH = 16
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def curves(request: Request, device: torch.device, faces: Tensor, table: list[Co
 def line(point: Point) -> str:
     """A point in a few words."""
     *others, (last, laa) = point.rows.items()
-    gains = ", ".join(f"{laa['psnr_db'] - figures['psnr_db']:+.2f} to {row}" for row, figures in others)
+    gains = ", ".join(f"{laa['psnr_db'] - figures['psnr_db']:+.2f} against {row}" for row, figures in others)
     return f"{point.fault:7} {point.side_px:3} px: {last} {laa['psnr_db']:.2f} dB, {gains}"
 
 

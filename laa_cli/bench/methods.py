@@ -13,7 +13,9 @@ from torch import Tensor
 from models.checkpoint import SHIPPED, WEIGHTS, load
 from models.protocol import network_input
 
-from ..restore import BATCH, Restorer, true_to_photo
+from ..restore import Restorer, true_to_photo
+
+BATCH = 16
 
 Kind = Literal["baseline", "network", "upscale", "peer"]
 Restore = Callable[[Tensor], Tensor]  # crops (n, 3, e, e) RGB in [0, 1], 8-bit levels -> faces (n, 3, 128, 128), on the CPU

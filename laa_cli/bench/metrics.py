@@ -36,7 +36,7 @@ def columns(*, fetch: bool = False) -> list[Column]:
         Column("ssim", "SSIM", 4, ssim, gains=True),
         tried(Column("lpips", "LPIPS", 4, None, gains=True), lambda: lpips_alex(fetch=fetch)),
         tried(Column("identity", "identity", 3, None), lambda: identity(fetch=fetch)),
-        Column("consistency", "RMSE at 16 px", 4, consistency),
+        Column("consistency", "RMSE, 16 px", 4, consistency),
     ]
 
 

@@ -51,7 +51,9 @@ def descriptor(path: Path, device: torch.device) -> Any:
             warnings.simplefilter("ignore")  # some of its networks call torch as one did years ago
             model = spandrel.ModelLoader(device).load_from_file(path)
     except Exception as error:  # whatever loaders and architectures raise on a foreign file
-        raise LaaError(f"cannot use the peer {path}: {first_line(error)}") from error
+        raise LaaError(
+            f"cannot use the peer {path}: spandrel cannot load it ({first_line(error)}): choose another --peer"
+        ) from error
     if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise LaaError(f"cannot use the peer {path}: a {model.architecture.name} of that kind takes no RGB face")
     return model.eval()

@@ -65,8 +65,10 @@ class Result:
         if row is self.bicubic:
             return value, NOTHING
         gain = row.gain(column.key, self.bicubic)
-        unsure = f" ±{gain.half_width:.{column.digits}f}" if column.key == "psnr_db" else ""  # a terminal is 80 letters wide
-        return value, f"{gain.mean:+.{column.digits}f}{unsure}"
+        shown = f"{gain.mean:+.{column.digits}f}"
+        if column.key == "psnr_db" and len(self.faces.faces) > 1:  # a terminal has no room for more
+            shown += f" ±{gain.half_width:.{column.digits}f}"
+        return value, shown
 
     def cost(self) -> Table:
         """The other metrics, and what a face costs."""
