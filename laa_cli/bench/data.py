@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -51,25 +50,37 @@ def read_set(source: Path, cutter: Cutter, limit: int | None, screen: Screen) ->
 
     LaaError where the source cannot be read or no face is left.
     """
-    faces: list[tuple[str, Tensor]] = []
     found = FaceSet(source, torch.empty(0), [])
+    faces: list[Tensor] = []
     for name, content in screen.track(encoded_pictures(source), "pictures"):
         if limit is not None and len(faces) >= limit:
             break
-        try:
-            cuts = cutter(rgb8(decode(content, name, MAX_PIXELS)[0]))
-        except LaaError as error:
-            found.left_out.append(str(error) if name in str(error) else f"{name}: {error}")
-            screen.notice(f"left out: {found.left_out[-1]}")
-            continue
-        found.faceless += not cuts
-        faces += [(name, face) for face in cuts]
+        cuts = faces_in(name, content, cutter, found, screen)
+        faces += cuts
+        found.names += [name] * len(cuts)
     if not faces:
-        why = f"; the first: {found.left_out[0]}" if found.left_out else f": no large face in its {found.faceless} pictures"
-        raise LaaError(f"no usable faces in {source}{why if found.left_out or found.faceless else ': it holds no pictures'}")
-    found.names, tensors = map(list, zip(*islice(faces, limit), strict=True))
-    found.faces = torch.stack(tensors)
+        raise LaaError(f"no usable faces in {source}{why_none(found)}")
+    found.names, found.faces = found.names[:limit], torch.stack(faces[:limit])
     return found
+
+
+def faces_in(name: str, content: bytes, cutter: Cutter, found: FaceSet, screen: Screen) -> list[Tensor]:
+    """The faces of one picture; `found` notes it where there are none."""
+    try:
+        faces = cutter(rgb8(decode(content, name, MAX_PIXELS)[0]))
+    except LaaError as error:
+        found.left_out.append(str(error) if name in str(error) else f"{name}: {error}")
+        screen.notice(f"left out: {found.left_out[-1]}")
+        return []
+    found.faceless += not faces
+    return faces
+
+
+def why_none(found: FaceSet) -> str:
+    """The end of a sentence."""
+    if found.left_out:
+        return f"; the first: {found.left_out[0]}"
+    return f": no large face in its {found.faceless} pictures" if found.faceless else ": it holds no pictures"
 
 
 def whole(picture: RGB) -> list[Tensor]:

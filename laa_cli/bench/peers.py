@@ -12,7 +12,7 @@ from torch import Tensor
 from models.protocol import HR_SIZE, LR_SIZE, reduce, resize, to_8_bits
 
 from ..errors import LaaError
-from .methods import Method
+from .methods import Method, Restore
 
 FACE_PX = 512  # what face restorers (GFPGAN, RestoreFormer) were trained on
 
@@ -25,12 +25,7 @@ def peer(path: Path, device: torch.device) -> Method:
     """
     model = descriptor(path, device)
     fed_px = input_px(model)
-
-    def restore(crops: Tensor) -> Tensor:
-        inputs = to_8_bits(resize(crops, fed_px)).to(device)
-        outputs = torch.cat([model(face[None]) for face in inputs]).float().cpu()  # one by one, as spandrel's interface says
-        return outputs if outputs.shape[-1] == HR_SIZE else reduce(outputs, HR_SIZE)
-
+    restore = fed(model, fed_px, device)
     try:
         restore(torch.zeros(1, 3, LR_SIZE, LR_SIZE))
     except Exception as error:  # better now than after an hour
@@ -38,6 +33,17 @@ def peer(path: Path, device: torch.device) -> Method:
     count = sum(parameter.numel() for parameter in model.model.parameters())
     name = f"{path.stem} ({model.architecture.name})"
     return Method(name, "peer", restore, count, f"fed {fed_px}x{fed_px}, {model.scale}x network", batch=1)
+
+
+def fed(model: Any, fed_px: int, device: torch.device) -> Restore:
+    """A network as a way from 16x16 to 128x128."""
+
+    def restore(crops: Tensor) -> Tensor:
+        inputs = to_8_bits(resize(crops, fed_px)).to(device)
+        outputs = torch.cat([model(face[None]) for face in inputs]).float().cpu()  # one by one, as spandrel's interface says
+        return outputs if outputs.shape[-1] == HR_SIZE else reduce(outputs, HR_SIZE)
+
+    return restore
 
 
 def descriptor(path: Path, device: torch.device) -> Any:

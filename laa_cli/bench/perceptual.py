@@ -31,22 +31,28 @@ def lpips_alex(state: State | None = None, *, fetch: bool = False) -> Metric:
 
     `state`: AlexNet's weights under torchvision's names, by default those in torch's cache.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it calls torchvision as one did years ago
-            import lpips
-
-            network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)  # its own way to the weights is a download
-    except ImportError as error:
-        raise UnavailableError(f"{error}: pip install 'laa[bench]'") from error
+    network = untrained_lpips()
     state = state if state is not None else cached(ALEXNET, fetch=fetch)
-    fill(network.net, {name: state.get("features." + name.split(".", 1)[1]) for name in network.net.state_dict()})
+    backbone = network.get_submodule("net")
+    fill(backbone, {name: state.get("features." + name.split(".", 1)[1]) for name in backbone.state_dict()})
 
     @torch.inference_mode()
     def measure(output: Tensor, truth: Tensor) -> Tensor:
         return network(to_8_bits(output) * 2 - 1, truth * 2 - 1).flatten()
 
     return measure
+
+
+def untrained_lpips() -> nn.Module:
+    """Its linear layers come with the package; its backbone is random, since its own way to the weights is a download."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls torchvision as one did years ago
+            import lpips
+
+            return lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    except ImportError as error:
+        raise UnavailableError(f"{error}: pip install 'laa[bench]'") from error
 
 
 def identity(state: State | None = None, *, fetch: bool = False) -> Metric:
@@ -57,8 +63,8 @@ def identity(state: State | None = None, *, fetch: bool = False) -> Metric:
     """
     from facenet_pytorch import InceptionResnetV1
 
-    network = InceptionResnetV1().eval()
     state = state if state is not None else cached(VGGFACE2, fetch=fetch)
+    network = InceptionResnetV1().eval()
     fill(network, {name: state.get(name) for name in network.state_dict()})
 
     @torch.inference_mode()

@@ -110,20 +110,22 @@ class Result:
     def csv_lines(self) -> Iterator[tuple[Any, ...]]:
         """Its lines."""
         for row in self.rows:
+            start = ("measured", row.method.name, "clean", 16)
             for key in row.figures:
-                yield "measured", row.method.name, "clean", 16, key, *of(row.mean(key)), *of(row.gain(key, self.bicubic))
+                yield *start, key, *of(row.mean(key)), *of(row.gain(key, self.bicubic))
             for key, value in (("parameters", row.method.parameters), ("gflops", row.gflops), ("ms_per_face", row.ms)):
-                yield "measured", row.method.name, "clean", 16, key, value, *[None] * 5
+                yield *start, key, value, *[None] * 5
         for name, methods in PUBLISHED.items():
-            for method, figures in methods.items():
-                for key, value in figures.items():
-                    gain = value - methods["Bicubic"][key]
-                    yield f"published, {name}", method, "clean", 16, key, value, None, None, gain, None, None
+            yield from gain_lines(methods, "Bicubic", f"published, {name}", "clean", 16)
         for point in self.curve:
-            for method, figures in point.rows.items():
-                for key, value in figures.items():
-                    gain = value - point.rows["bicubic"][key]
-                    yield "curve", method, point.fault, point.side_px, key, value, None, None, gain, None, None
+            yield from gain_lines(point.rows, "bicubic", "curve", point.fault, point.side_px)
+
+
+def gain_lines(rows: dict[str, dict[str, float]], over: str, table: str, fault: str, side_px: int) -> Iterator[tuple[Any, ...]]:
+    """Lines for CSV of figures without intervals."""
+    for method, figures in rows.items():
+        for key, value in figures.items():
+            yield table, method, fault, side_px, key, value, None, None, value - rows[over][key], None, None
 
 
 def of(mean: Mean) -> tuple[float, float, float]:
