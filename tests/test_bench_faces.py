@@ -27,7 +27,7 @@ from laa_cli.bench import faces as bench
 from laa_cli.bench.data import prepared, read_set, whole
 from laa_cli.bench.examples import chosen
 from laa_cli.bench.faces import Request
-from laa_cli.bench.methods import Method, projected
+from laa_cli.bench.methods import Method, ours, projected, restorers
 from laa_cli.bench.metrics import Column
 from laa_cli.bench.peers import peer
 from laa_cli.bench.published import PUBLISHED
@@ -36,7 +36,7 @@ from laa_cli.bench.table import Table
 from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
-from models.checkpoint import SHIPPED, Card, save_bytes
+from models.checkpoint import SHIPPED, WEIGHTS, Card, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input, psnr_db, reduce, ssim
@@ -140,6 +140,28 @@ def test_a_row_has_every_face_and_what_it_costs() -> None:
     assert gflops_of(replace(method, restore=network_input), pictures(1, 128)) == 0
 
 
+def untrained(path: Path) -> Path:
+    """Weights of a tiny network that changes nothing yet."""
+    tiny = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+    path.write_bytes(save_bytes(LAATransformer(tiny), Card(tiny)))
+    return path
+
+
+def test_given_weights_take_the_place_of_the_shipped_ones_in_upscale(tmp_path: Path) -> None:
+    one, two = untrained(tmp_path / "one.safetensors"), untrained(tmp_path / "two.safetensors")
+    assert [method.name for method in ours([], CPU)] == [*shipped(), "laa"]
+    assert [method.name for method in ours([one], CPU)] == [*shipped(), str(one), "laa"]
+    assert [method.name for method in ours([one, two], CPU)][-2:] == [f"laa, {one}", f"laa, {two}"]
+    lr = reduce(pictures(1, 128) / 255)
+    found = restorers([one], CPU)["laa"]
+    assert torch.allclose(found.alone(lr), network_input(lr), atol=1e-5)
+    assert (restorers([], CPU)["laa"].alone(lr) - network_input(lr)).abs().max() > 0.01
+
+
+def shipped() -> list[str]:
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
 def test_examples_are_best_median_and_worst() -> None:
     gains = torch.arange(20.0)[torch.randperm(20, generator=torch.Generator().manual_seed(0))]
     by_label: dict[str, list[float]] = {}
@@ -218,9 +240,7 @@ def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("measured")
 def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) -> None:
-    weights = tmp_path / "untrained.safetensors"
-    tiny = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-    weights.write_bytes(save_bytes(LAATransformer(tiny), Card(tiny)))
+    weights = untrained(tmp_path / "untrained.safetensors")
     other = saved(small_swinir(8), tmp_path / "peer.safetensors")
     request = Request(folder, [weights], [other], "cpu", limit=4)
     assert bench.run(request, Screen(data_on_stdout=True), "json") == Exit.OK
@@ -237,7 +257,7 @@ def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) 
         assert psnr["low"] < psnr["mean"] < psnr["high"]
     assert methods["back-projection"]["metrics"]["psnr_db"]["gain"]["mean"] > 0.1
     assert methods["bicubic"]["parameters"] is None
-    assert methods[str(weights)]["parameters"] == sum(p.numel() for p in LAATransformer(tiny).parameters())
+    assert methods[str(weights)]["parameters"] == sum(p.numel() for p in load(weights)[0].parameters())
     assert found["faces"] == 4
     assert found["not_available"] == {"lpips": "no weights"}
     assert "lpips" not in methods["laa"]["metrics"]  # neither a zero nor a null

@@ -115,7 +115,7 @@ def test_speed_has_every_form(photo: Path, capsys: Any) -> None:
     assert all(float(line["median_ms"]) >= 0 for line in lines)
     speed.run(request, Screen(data_on_stdout=True), "markdown")
     text = capsys.readouterr().out
-    assert "time only, built without weights" in text
+    assert "time only: built without weights" in text
     assert "| upscale: detect |" in text
     speed.run(Request(seconds=0), Screen(), "table")
     shown = capsys.readouterr().out
@@ -178,7 +178,10 @@ def test_the_peers_are_what_they_are_called() -> None:
     with torch.inference_mode():
         assert network(torch.rand(1, 3, 16, 16)).shape == (1, 3, 128, 128)
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(12e6, rel=0.05)
-    assert [(c.name, c.input_px) for c in (gfpgan, restoreformer)] == [("GFPGAN", 512), ("RestoreFormer", 512)]
+    assert [(c.name, c.input_px) for c in (gfpgan, restoreformer)] == [
+        ("GFPGAN (time only)", 512),
+        ("RestoreFormer (time only)", 512),
+    ]
 
 
 def test_missing_spandrel_is_a_notice(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -63,9 +63,9 @@ def peers() -> list[Contender]:
 
     classical = {"img_size": LR_SIZE, "embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6, "window_size": 8}
     return [
-        Contender("SwinIR", lambda: SwinIR(**classical, mlp_ratio=2, upscale=8, upsampler="pixelshuffle"), LR_SIZE),
-        Contender("GFPGAN", GFPGAN, FACE_PX),
-        Contender("RestoreFormer", RestoreFormer, FACE_PX),
+        Contender("SwinIR (time only)", lambda: SwinIR(**classical, mlp_ratio=2, upscale=8, upsampler="pixelshuffle"), LR_SIZE),
+        Contender("GFPGAN (time only)", GFPGAN, FACE_PX),
+        Contender("RestoreFormer (time only)", RestoreFormer, FACE_PX),
     ]
 
 

@@ -45,7 +45,7 @@ class Run:
         head = ("network", "on", ">faces", ">ms", ">IQR", ">faces/s", ">limit")
         notes = [
             "ms: median of one call; IQR: between its quartiles; limit: its share of the fastest large matrix product",
-            "SwinIR (16 to 128 px), GFPGAN and RestoreFormer (512 px): time only, built without weights",
+            "time only: built without weights; SwinIR from 16 to 128 px, GFPGAN and RestoreFormer at 512 px",
             *(f"limit on {limit.device} in {limit.precision}: {reached(limit):.0f} GFLOP/s" for limit in limits.values()),
             in_a_line(self.machine),
         ]
