@@ -13,7 +13,8 @@ from torch import Tensor
 from models.checkpoint import SHIPPED, WEIGHTS, load
 from models.protocol import network_input
 
-from ..restore import Restorer, true_to_photo
+from ..project import true_to_photo
+from ..restore import Restorer
 
 BATCH = 16
 
@@ -69,7 +70,7 @@ def restorers(weights: list[Path], device: torch.device) -> dict[str, Restorer]:
 
 def in_full(restorer: Restorer) -> Restore:
     """A restorer on a batch."""
-    return lambda crops: torch.stack(restorer(list(crops)))
+    return lambda crops: torch.stack([restored.face for restored in restorer(list(crops))])
 
 
 def name_of(path: Path) -> str:
