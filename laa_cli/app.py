@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands.batch import batch
 from .commands.bench import bench
 from .commands.detect import detect
 from .commands.train import train
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help takes longer to import than all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (upscale, detect, train):
+for command in (upscale, batch, detect, train):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

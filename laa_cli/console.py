@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from .errors import LaaError
@@ -64,6 +66,20 @@ class Screen:
         with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False) as progress:
             yield from progress.track(items)
 
+    @contextmanager
+    def progress(self, photos: int) -> Iterator[Pace]:
+        """A progress bar with photos/s, faces/s and time left, where someone is watching."""
+        columns = (
+            TextColumn("photos"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
+            TimeRemainingColumn(),
+        )
+        shown = self.errors.is_terminal and not self.quiet
+        with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False, disable=not shown) as progress:
+            yield Pace(progress, progress.add_task("photos", total=photos, pace=""))
+
     def bytes(self, content: bytes) -> None:
         """Data on stdout. Raises LaaError where nobody takes it."""
         try:
@@ -72,3 +88,18 @@ class Screen:
             sys.stdout.buffer.flush()
         except (OSError, AttributeError) as error:  # AttributeError: there is no stdout
             raise LaaError(f"cannot write to stdout: {getattr(error, 'strerror', None) or 'it is closed'}") from error
+
+
+class Pace:
+    """A progress bar that counts photos and their faces."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self.progress, self.task, self.started = progress, task, time.perf_counter()
+        self.photos = self.faces = 0
+
+    def advance(self, faces: int) -> None:
+        """One more photo, with so many faces."""
+        self.photos, self.faces = self.photos + 1, self.faces + faces
+        seconds = time.perf_counter() - self.started
+        pace = f"{self.photos / seconds:.1f} photos/s, {self.faces / seconds:.1f} faces/s"
+        self.progress.update(self.task, advance=1, pace=pace)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import LaaError
+
+PREFIX, SUFFIX = ".laa-", ".part"  # of the names of unfinished files
 
 
 def taken(path: Path) -> LaaError:
@@ -14,17 +17,26 @@ def taken(path: Path) -> LaaError:
     return LaaError(f"{path} exists already: choose another place, or allow it with --overwrite")
 
 
-def write_atomically(path: Path, content: bytes | memoryview, *, overwrite: bool) -> None:
-    """Writes a file whole or not at all: a temporary neighbour, then a rename. Makes its folder; LaaError where it cannot."""
+def write_atomically(
+    path: Path, content: bytes | memoryview, *, overwrite: bool, ready: Callable[[os.stat_result], None] | None = None
+) -> None:
+    """Writes a file whole or not at all: a temporary neighbour, then a rename. Makes its folder; LaaError where it cannot.
+
+    `ready` is called with its status when the content is on disk and only the name is missing; what it raises ends the matter.
+    """
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".laa-", suffix=".part", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~current_umask())
+        if not overwrite and os.path.lexists(path):
+            raise taken(path)
+        if ready is not None:
+            ready(os.stat(temporary))
         if overwrite:
             os.replace(temporary, path)
         else:

@@ -13,13 +13,27 @@ from numpy.typing import NDArray
 from ..errors import LaaError
 from ..files import write_atomically
 from ..pixels import Pixels, rgb8
-from .decode import decode
-from .encode import KINDS, check_output, encode
+from .decode import decode, peek
+from .encode import KINDS, check_output, encode, preview
 from .metadata import Metadata
 
-__all__ = ["SUFFIXES", "Metadata", "Photo", "check_output", "encode_photo", "read_photo", "without_metadata", "write_photo"]
+__all__ = [
+    "READABLE_SUFFIXES",
+    "SUFFIXES",
+    "Metadata",
+    "Photo",
+    "check_output",
+    "encode_photo",
+    "peek",
+    "preview",
+    "read_photo",
+    "stored",
+    "without_metadata",
+    "write_photo",
+]
 
 SUFFIXES = frozenset(KINDS)  # of the formats that laa writes
+READABLE_SUFFIXES = SUFFIXES | {".gif", ".jfif", ".jpe", ".mpo"}  # usual ones; what a file holds is told by its content
 BYTES_PER_PIXEL = 16  # no sound photo takes more in its file: 16-bit RGBA is 8
 METADATA_BYTES = 64 << 20
 
@@ -53,21 +67,22 @@ class Photo:
         return replace(self, pixels=np.ascontiguousarray(pixels))
 
 
-def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int) -> Photo:
-    """Reads one photo from a path, an open binary file (standard input) or its bytes.
+def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | None = None) -> Photo:
+    """Reads one photo from a path, an open binary file (standard input) or its bytes; `name` is what errors call it.
 
     JPEG, PNG, WebP, TIFF, BMP, AVIF, or a GIF of one frame. The size is checked against `max_pixels` (width * height)
     before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16 bits. Damaged metadata
     is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too large or no photo.
     """
-    name = str(source) if isinstance(source, Path) else "the photo on standard input"
-    content = stored(source, name, BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES)
+    name = name or (str(source) if isinstance(source, Path) else "the photo on standard input")
+    content = stored(source, name, max_pixels)
     pixels, metadata = decode(content, name, max_pixels)
     return Photo(pixels, metadata)
 
 
-def stored(source: Path | BinaryIO | bytes, name: str, most_bytes: int) -> bytes:
-    """The file's content, neither empty nor endless."""
+def stored(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> bytes:
+    """The file's content, neither empty nor larger than a photo of so many pixels can be. Raises LaaError."""
+    most_bytes = BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES
     if isinstance(source, Path) and os.path.isdir(source):
         raise LaaError(f"cannot read {name}: it is a folder: give the photos in it")
     try:

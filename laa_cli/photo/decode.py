@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from contextlib import nullcontext
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,6 +44,15 @@ def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Met
             raise LaaError(f"not enough memory to read {name} ({image.width}x{image.height}): use a smaller photo") from error
         except PILLOW_ERRORS as error:
             raise damaged(name, error) from error
+
+
+def peek(path: Path, max_pixels: int) -> tuple[int, int]:
+    """Width and height that a file's header names, (0, 0) where it names none; no pixel is decoded."""
+    try:
+        with quiet_pillow(max_pixels), Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except (*PILLOW_ERRORS, MemoryError):  # reading the photo will say what is wrong with it
+        return 0, 0
 
 
 def opened(content: bytes, name: str, max_pixels: int) -> ImageFile:

@@ -88,6 +88,13 @@ def encode(pixels: Pixels, metadata: Metadata, suffix: str, name: str) -> bytes:
         raise LaaError(f"cannot write {name}: {error}: choose another format") from error
 
 
+def preview(rgb: NDArray[np.uint8]) -> bytes:
+    """A JPEG for a page, (h, w, 3) uint8 RGB: small rather than exact, and nothing but the pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=82, optimize=True)
+    return buffer.getvalue()
+
+
 def reduced(kind: str, pixels: Pixels) -> NDArray[np.uint8]:
     """What the format can hold of the pixels: 8 bits, alpha laid over white in JPEG and BMP, no grey in WebP."""
     shallow = to_8bit(pixels)

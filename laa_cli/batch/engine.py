@@ -1,0 +1,155 @@
+"""Threads that keep several tasks under way: one reads ahead, some work, one writes. It knows nothing of photos.
+
+Why whole tasks side by side, rather than the threads of torch inside of one: most of a photo's time goes to what runs on one
+thread (codecs, small networks), and torch's threads wait for each other. Everything slow releases Python's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from queue import Queue, SimpleQueue
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar
+
+from ..errors import SetupError
+from .memory import Budget
+
+
+class Task(Protocol):
+    """Something to do. An exception of `read` or `work` is put into `error`, and `write` comes all the same."""
+
+    error: Exception | None
+
+    def size(self) -> int:
+        """Bytes of memory it will take."""
+
+    def read(self) -> None:
+        """Comes first, one task at a time, in their order."""
+
+    def work(self) -> Iterator[None]:
+        """Comes second, side by side with other tasks; may be given up at each yield."""
+
+    def write(self) -> None:
+        """Comes last, one task at a time. What it raises ends the run."""
+
+
+T = TypeVar("T", bound=Task)
+
+
+class Engine(Generic[T]):
+    """Runs tasks within a budget of memory, in a `with` block whose end, however it comes, leaves no task half written."""
+
+    def __init__(self, workers: int, memory_bytes: int, begin: Callable[[], None] = lambda: None) -> None:
+        """`begin` is called first in every thread."""
+        self.workers, self.budget, self.begin = workers, Budget(memory_bytes), begin
+        self.stopping = threading.Event()
+        self.abandoned = False  # a second Ctrl-C came while threads were still running
+        self.fatal: BaseException | None = None
+        self.threads: list[threading.Thread] = []
+        self.ready: Queue[tuple[T, int] | None] = Queue(workers)
+        self.worked: Queue[tuple[T, int] | None] = Queue()  # bounded by the budget and the number of workers
+        self.done: SimpleQueue[T | None] = SimpleQueue()
+
+    def run(self, tasks: Iterable[T]) -> Iterator[T]:
+        """Tasks that are done, as they become so. Raises what ended the run."""
+        loops = [lambda: self.reading(tasks), *[self.working] * self.workers, self.writing]
+        self.threads = [threading.Thread(target=self.guarded, args=(loop,), daemon=True) for loop in loops]
+        for thread in self.threads:
+            thread.start()
+        while (task := self.done.get()) is not None:
+            yield task
+        if self.fatal is not None:
+            raise self.fatal
+
+    def guarded(self, loop: Callable[[], None]) -> None:
+        """A thread's life."""
+        self.begin()
+        loop()
+
+    def reading(self, tasks: Iterable[T]) -> None:
+        """Hands on tasks as memory allows."""
+        try:
+            for task in tasks:
+                size = task.size()
+                self.budget.take(size)
+                self.attempt(task, task.read)
+                self.ready.put((task, size))
+                if self.stopping.is_set():
+                    break
+        except BaseException as error:
+            self.stop(error)
+        for _ in range(self.workers):
+            self.ready.put(None)
+
+    def working(self) -> None:
+        """Works on one task after the other."""
+        while (item := self.ready.get()) is not None:
+            self.attempt(item[0], partial(self.step_through, item[0]))
+            self.worked.put(item)
+        self.worked.put(None)
+
+    def writing(self) -> None:
+        """Ends tasks, until every worker has ended."""
+        left = self.workers
+        while left:
+            item = self.worked.get()
+            if item is None:
+                left -= 1
+                continue
+            self.end(item[0])
+            self.budget.give(item[1])
+        self.done.put(None)
+
+    def end(self, task: T) -> None:
+        """Writes a task, unless the run is over."""
+        if self.stopping.is_set():
+            return
+        try:
+            task.write()
+        except BaseException as error:
+            self.stop(error)
+            return
+        self.done.put(task)
+
+    def step_through(self, task: T) -> None:
+        """A task's work, given up when the run ends."""
+        for _ in task.work():
+            if self.stopping.is_set():
+                return
+
+    def attempt(self, task: T, stage: Callable[[], None]) -> None:
+        """A stage of a task that has not failed yet."""
+        if task.error is not None or self.stopping.is_set():
+            return
+        try:
+            stage()
+        except SetupError as error:
+            self.stop(error)
+        except Exception as error:
+            task.error = error
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Lets every thread run dry; `error` is what the run ends with."""
+        self.fatal = self.fatal or error
+        self.stopping.set()
+
+    def __enter__(self) -> Engine[T]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Waits for the stages that are running, unless a second Ctrl-C comes."""
+        self.stop()
+        try:
+            for thread in self.threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self.abandoned = True
+            raise
+
+
+def processors() -> int:
+    """How many there are for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,133 @@
+"""A run of `laa batch`: the lock, the manifest, the engine, the summary."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import torch
+
+from ..console import Screen
+from ..errors import Exit, LaaError
+from ..jobs import Loaded
+from ..upscale import Upscaler
+from .engine import Engine, processors
+from .errand import Errand, Workshop
+from .lock import locked, remove_leftovers
+from .manifest import Manifest
+from .recipe import Recipe
+from .standing import stand
+from .summary import Tally
+from .together import Together, batch_size
+from .walk import Found, Selection, Source, check_folders, walk
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with a folder. LaaError (usage) where source and out do not fit each other."""
+
+    source: Path
+    out: Path
+    recipe: Recipe
+    memory_bytes: int
+    selection: Selection = field(default_factory=Selection)
+    overwrite: bool = False
+    retry_failed: bool = False
+    report: bool = False
+    json: bool = False
+    workers: int = field(default_factory=processors)
+
+    def __post_init__(self) -> None:
+        """Resolves both folders."""
+        for name, folder in zip(("source", "out"), check_folders(self.source, self.out), strict=True):
+            object.__setattr__(self, name, folder)
+
+
+class Batch:
+    """A folder of results that is this run's alone: what was done there, and what is. Models are loaded when first needed."""
+
+    def __init__(self, job: Job, manifest: Manifest, load: Callable[[], Upscaler], screen: Screen) -> None:
+        self.job, self.manifest, self.load, self.screen = job, manifest, Loaded(load), screen
+        self.tally = Tally()
+
+    def go(self, found: Found) -> None:
+        """Does what is to be done of the photos found, and counts the others."""
+        started = time.perf_counter()
+        standing = stand(found.photos, self.job.out, self.job.recipe, self.manifest)
+        self.tally.skipped, self.tally.ignored = len(standing.done), found.ignored
+        earlier = {photo.name: self.manifest.records[photo.name]["error"] for photo in standing.failed}
+        todo = standing.failed if self.job.retry_failed else standing.todo
+        self.tally.failures, self.tally.earlier = earlier, 0 if self.job.retry_failed else len(earlier)
+        try:
+            if todo:
+                self.work(todo)
+        finally:
+            self.tally.seconds += time.perf_counter() - started
+
+    def work(self, photos: list[Source]) -> None:
+        """Runs the photos through the engine."""
+        upscaler: Upscaler = self.load()
+        size = batch_size(upscaler.restore, getattr(upscaler.restore, "device", torch.device("cpu")))
+        with one_thread_each(), Together(upscaler.restore, size) as together, self.screen.progress(len(photos)) as bar:
+            shop = Workshop(self.job.out, self.job.recipe, self.manifest, upscaler, together, self.job.overwrite)
+            engine: Engine[Errand] = Engine(self.job.workers, self.job.memory_bytes, lambda: torch.set_num_threads(1))
+            with mercy(engine, self.screen), engine:
+                for errand in engine.run(Errand(photo, shop) for photo in photos):
+                    self.tally.count(errand.record)
+                    bar.advance(len(errand.record.get("faces", [])))
+                    self.tell(errand)
+
+    def tell(self, errand: Errand) -> None:
+        """Reports a photo that is done."""
+        if self.job.json:
+            self.screen.record(errand.record)
+        if errand.record["error"] is not None:
+            self.screen.error(errand.record["error"])
+
+
+def run(job: Job, load: Callable[[], Upscaler], screen: Screen) -> Exit:
+    """Does a folder and returns the exit code. What was done before, with the same recipe from the same photos, stays."""
+    with locked(job.out), Manifest(job.out) as manifest:
+        remove_leftovers(job.out)
+        found = walk(job.source, job.out, job.selection)
+        if not found.photos:
+            raise LaaError(f"no photo in {job.source}: {found.ignored} other files were passed over")
+        batch = Batch(job, manifest, load, screen)
+        try:
+            batch.go(found)
+        finally:
+            batch.tally.show(screen)
+        return batch.tally.code
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """torch and OpenCV without threads of their own, for the photos have them; no warnings, whose switch is not thread-safe."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+@contextmanager
+def mercy(engine: Engine[Errand], screen: Screen) -> Iterator[None]:
+    """Ends the process at once at the second Ctrl-C: its threads cannot be ended singly. The next run clears up after it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if engine.abandoned:
+            screen.error("interrupted at once: run the same command again to go on")
+            os._exit(Exit.INTERRUPTED)
+        raise

@@ -1,0 +1,103 @@
+"""Which photos a folder holds, and what their results are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ..errors import Exit, LaaError
+from ..photo import READABLE_SUFFIXES, SUFFIXES
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photo in the folder: `name` relative to it, with slashes; `output` likewise, relative to the folder of the results."""
+
+    path: Path
+    name: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which names count, as shell patterns of the name relative to the folder or of the file's name alone."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return (not self.include or matches(name, self.include)) and not matches(name, self.exclude)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The photos in the order of their names, and how many other files there are."""
+
+    photos: list[Source]
+    ignored: int
+
+
+def check_folders(source: Path, out: Path) -> tuple[Path, Path]:
+    """Both folders, resolved. LaaError (usage) where the results could fall among the photos."""
+    if not source.is_dir():
+        raise LaaError(f"{source} is no folder: give a folder of photos, or use `laa upscale` for a single one", Exit.USAGE)
+    if out.exists() and not out.is_dir():
+        raise LaaError(f"{out} is a file: give a folder for the results", Exit.USAGE)
+    source, out = source.resolve(), out.resolve()
+    if source.is_relative_to(out):
+        raise LaaError(f"the results in {out} would fall among the photos in {source}: choose another folder", Exit.USAGE)
+    return source, out
+
+
+def walk(root: Path, out: Path, selection: Selection) -> Found:
+    """The photos below `root`, a resolved path; `out`, which may lie in it, and hidden files are passed over.
+
+    Links to files count where they stay in `root`; links to folders do not, for what they show is found in its own place.
+    """
+    photos, ignored = [], 0
+    for name in sorted(names(root, out)):
+        if suffix(name) in READABLE_SUFFIXES and name in selection and stays(root, root / name):
+            photos.append(name)
+        else:
+            ignored += 1
+    kept = {name for name in photos if suffix(name) in SUFFIXES}
+    return Found([Source(root / name, name, output_name(name, kept)) for name in photos], ignored)
+
+
+def names(root: Path, out: Path) -> Iterator[str]:
+    """The names of all files that are not hidden, relative to `root`, with slashes."""
+    for folder, folders, files in os.walk(root):
+        place = Path(folder)
+        folders[:] = [name for name in folders if not name.startswith(".") and place / name != out]
+        yield from ((place / name).relative_to(root).as_posix() for name in files if not name.startswith("."))
+
+
+def stays(root: Path, path: Path) -> bool:
+    """Whether it is a file and, if it is a link, leads to one in the folder."""
+    return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root))
+
+
+def output_name(name: str, kept: set[str]) -> str:
+    """A result's name: the photo's own, or with .png added where laa does not write the photo's format.
+
+    `kept`: the photos that keep their names; they come first, so that no name depends on the order of the photos.
+    """
+    if name in kept:
+        return name
+    result = f"{name}.png"
+    while result in kept:
+        result += ".png"
+    return result
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether one of the patterns fits the whole name or the file's name alone; * stands for slashes too."""
+    return any(fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern) for pattern in patterns)
+
+
+def suffix(name: str) -> str:
+    """The extension in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()

@@ -1,0 +1,56 @@
+"""`laa batch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Confidence, Debug, DeviceName, Json, MaxPixels, MinFace, Overwrite, Quiet, Scale, Weights
+
+
+def batch(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of photos.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)],
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only photos whose name, or path below IN, fits the pattern.", show_default=False)
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No photos that fit the pattern.", show_default=False)] = None,
+    scale: Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")] = Scale.FOUR,
+    device: DeviceName = "auto",
+    weights: Weights = None,
+    min_face: MinFace = 12,
+    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 56,
+    confidence: Confidence = None,
+    margin: Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")] = 1.25,
+    feather: Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")] = 0.2,
+    memory: Annotated[
+        str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do only the photos that failed before.")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
+    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")] = False,
+    require_face: Annotated[bool, typer.Option("--require-face", help="A photo without faces fails.")] = False,
+    max_pixels: MaxPixels = 700_000_000,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Enlarges all photos of a folder; run again, it goes on where it stopped."""
+    from models.checkpoint import SHIPPED
+
+    from ..batch.memory import parse
+    from ..batch.recipe import Recipe, hash_weights
+    from ..batch.run import Job, run
+    from ..batch.walk import Selection
+    from ..console import Screen
+    from ..upscale import Options, Upscaler
+
+    options = Options(int(scale.value), max_face, margin, feather, max_pixels)
+    detector = {"min_face": min_face, "confidence": confidence}
+    recipe = Recipe(options, hash_weights(weights or SHIPPED), detector, strip_metadata, require_face)
+    selection = Selection(tuple(include or ()), tuple(exclude or ()))
+    job = Job(source, out, recipe, parse(memory), selection, overwrite, retry_failed, json=json)
+    load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
+    raise typer.Exit(run(job, load, Screen(quiet=quiet, data_on_stdout=json)))

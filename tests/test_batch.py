@@ -1,0 +1,374 @@
+"""`laa batch` with a fake detector and network: what is done, what is left alone, what is said, and that nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from laa_cli.batch.lock import locked
+from laa_cli.batch.manifest import Manifest
+from laa_cli.batch.recipe import Recipe
+from laa_cli.batch.run import Job, run
+from laa_cli.batch.walk import Selection
+from laa_cli.console import Screen
+from laa_cli.detect import Face
+from laa_cli.errors import Exit, LaaError, SetupError
+from laa_cli.upscale import Options, Upscaler
+from models.protocol import HR_SIZE, resize
+
+ROOT = Path(__file__).parent.parent
+POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+
+
+def one_face(rgb: Any) -> list[Face]:
+    """A face of 16 px in every photo."""
+    return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in POINTS))]
+
+
+def brighter(crops: list[Any]) -> list[Any]:
+    return [resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt() for crop in crops]
+
+
+def fake() -> Upscaler:
+    return Upscaler(one_face, brighter)
+
+
+def never() -> Upscaler:
+    raise AssertionError("the models were loaded")
+
+
+def a_job(folder: Path, **changes: Any) -> Job:
+    recipe = Recipe(Options(scale=2), "weights", {"min_face": 12, "confidence": None})
+    return Job(
+        **({"source": folder / "in", "out": folder / "out", "recipe": recipe, "memory_bytes": 1 << 30, "workers": 2} | changes)
+    )
+
+
+def batch(folder: Path, load: Any = fake, **changes: Any) -> Exit:
+    return run(a_job(folder, **changes), load, Screen(data_on_stdout=changes.get("json", False)))
+
+
+def paint(path: Path, seed: int = 0, size: tuple[int, int] = (40, 34)) -> Path:
+    """A photo of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every result by its name: all but the manifest and laa's hidden files."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name != "manifest.jsonl" and not name.startswith(".laa")}
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "out" / "manifest.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four photos in a tree and one file that is none."""
+    for seed, name in enumerate(("a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp")):
+        paint(tmp_path / "in" / name, seed)
+    (tmp_path / "in" / "b" / "notes.txt").write_text("not a photo")
+    return tmp_path
+
+
+def test_the_tree_is_mirrored_and_every_photo_recorded(folder: Path, capsys: Any) -> None:
+    assert batch(folder) == Exit.OK
+    assert sorted(files(folder / "out")) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"]
+    with Image.open(folder / "out" / "b" / "c" / "ä ö.png") as result:
+        assert result.size == (80, 68)
+    for record in records(folder):
+        assert record["error"] is None
+        assert record["faces"][0]["action"] == "restored"
+        assert set(record["seconds"]) == {"read", "detect", "crop", "network", "enlarge", "paste", "encode", "write"}
+        assert set(record["versions"]) == {"laa", "torch"}
+        assert record["options"]["scale"] == 2
+    said = capsys.readouterr().out.split()
+    assert said[said.index("restored") + 2] == "4"
+
+
+def test_the_results_are_those_of_the_python_api(folder: Path) -> None:
+    from laa_cli.photo import encode_photo, read_photo
+
+    batch(folder)
+    photo = read_photo(folder / "in" / "a.png", max_pixels=10**6)
+    enlarged = photo.with_pixels(fake()(photo.pixels, Options(scale=2)).pixels)
+    assert files(folder / "out")["a.png"] == encode_photo(enlarged, ".png")
+
+
+def test_a_second_run_has_nothing_to_do_and_loads_nothing(folder: Path) -> None:
+    batch(folder)
+    before = (folder / "out" / "manifest.jsonl").read_bytes()
+    assert batch(folder, never) == Exit.OK
+    assert (folder / "out" / "manifest.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("memory_bytes", [1, 1 << 30])
+def test_neither_workers_nor_memory_change_a_byte(folder: Path, workers: int, memory_bytes: int) -> None:
+    batch(folder)
+    batch(folder, out=folder / "other", workers=workers, memory_bytes=memory_bytes)
+    assert files(folder / "other") == files(folder / "out")
+
+
+def test_what_changed_is_done_again_and_nothing_else(folder: Path) -> None:
+    batch(folder)
+    paint(folder / "in" / "a.png", 9)
+    (folder / "out" / "d.bmp").write_bytes(b"spoilt")
+    (folder / "out" / "b" / "a.jpg").unlink()
+    assert batch(folder) == Exit.OK
+    assert sorted(record["input"] for record in records(folder)[4:]) == ["a.png", "b/a.jpg", "d.bmp"]
+    batch(folder, out=folder / "afresh")
+    assert files(folder / "out") == files(folder / "afresh")
+
+
+def test_other_options_do_all_again(folder: Path) -> None:
+    batch(folder)
+    recipe = replace(a_job(folder).recipe, options=Options(scale=1))
+    assert batch(folder, recipe=recipe) == Exit.OK
+    with Image.open(folder / "out" / "a.png") as result:
+        assert result.size == (40, 34)
+    assert batch(folder, never, recipe=replace(recipe, options=Options(scale=1, max_pixels=10**6))) == Exit.OK
+
+
+def test_a_new_time_of_the_same_content_is_no_change(folder: Path) -> None:
+    batch(folder)
+    for path in (folder / "in" / "a.png", folder / "out" / "d.bmp"):
+        os.utime(path, ns=(1, 1))
+    assert batch(folder, never) == Exit.OK
+    assert [record["mtime_ns"] for record in records(folder) if record["input"] == "a.png"][
+        -1
+    ] == 1  # so that it is quick again
+    size = (folder / "out" / "manifest.jsonl").stat().st_size
+    batch(folder, never)
+    assert (folder / "out" / "manifest.jsonl").stat().st_size == size
+
+
+def test_one_bad_photo_is_a_line_and_is_not_tried_again_unless_asked(folder: Path, capsys: Any) -> None:
+    (folder / "in" / "bad.jpg").write_bytes(b"no photo")
+    assert batch(folder) == Exit.PARTLY
+    captured = capsys.readouterr()
+    assert "bad.jpg" in captured.out
+    assert captured.err.count("error:") == 1
+    assert batch(folder, never) == Exit.PARTLY
+    captured = capsys.readouterr()
+    assert "bad.jpg" in captured.out
+    assert "--retry-failed" in captured.err
+    paint(folder / "in" / "new.png")
+    assert batch(folder, retry_failed=True) == Exit.PARTLY
+    assert "new.png" not in files(folder / "out")
+    paint(folder / "in" / "good.png").rename(folder / "in" / "bad.jpg")
+    assert batch(folder) == Exit.OK
+    assert {"bad.jpg", "new.png"} <= files(folder / "out").keys()
+
+
+def test_a_failure_that_is_not_the_photos_own_is_tried_again(folder: Path) -> None:
+    def forgetful(rgb: Any) -> list[Face]:
+        raise MemoryError
+
+    assert batch(folder, lambda: Upscaler(forgetful, brighter)) == Exit.FAILED
+    assert "not enough memory" in records(folder)[0]["error"]
+    assert batch(folder) == Exit.OK
+
+
+def test_a_fault_of_our_own_costs_one_photo(folder: Path) -> None:
+    def faulty(rgb: Any) -> list[Face]:
+        if int(rgb[0, 0, 0]) == first:
+            raise ZeroDivisionError("oops")
+        return []
+
+    with Image.open(folder / "in" / "a.png") as photo:
+        first = photo.getpixel((0, 0))[0]
+    assert batch(folder, lambda: Upscaler(faulty, brighter)) == Exit.PARTLY
+    assert [record["input"] for record in records(folder) if "ZeroDivisionError: oops" in (record["error"] or "")] == ["a.png"]
+
+
+def test_unusable_weights_end_the_run(folder: Path) -> None:
+    def load() -> Upscaler:
+        raise LaaError("cannot use the weights")
+
+    with pytest.raises(SetupError, match="weights"):
+        batch(folder, load)
+
+
+def test_a_foreign_file_is_not_replaced(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "a.png").write_bytes(b"precious")
+    assert batch(folder) == Exit.PARTLY
+    assert files(folder / "out")["a.png"] == b"precious"
+    assert batch(folder, overwrite=True) == Exit.OK
+    assert files(folder / "out")["a.png"] != b"precious"
+
+
+def test_photos_that_must_have_a_face(folder: Path) -> None:
+    recipe = replace(a_job(folder).recipe, require_face=True)
+    assert batch(folder, lambda: Upscaler(lambda rgb: [], brighter), recipe=recipe) == Exit.FAILED
+    assert files(folder / "out") == {}
+    assert batch(folder, lambda: Upscaler(lambda rgb: [], brighter)) == Exit.OK
+
+
+def test_names(folder: Path) -> None:
+    source = folder / "in"
+    with Image.open(source / "a.png") as photo:
+        photo.convert("P").save(source / "a.gif")
+        photo.save(source / "A.PNG")
+    paint(source / "b" / "x.gif.png")
+    (source / "b" / "x.gif").write_bytes((source / "a.gif").read_bytes())
+    assert batch(folder) == Exit.OK
+    expected = {"a.png", "A.PNG", "a.gif.png", "b/x.gif.png", "b/x.gif.png.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"}
+    assert files(folder / "out").keys() == expected
+
+
+def test_what_is_passed_over(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    source, elsewhere = folder / "in", tmp_path_factory.mktemp("elsewhere")
+    paint(elsewhere / "secret.png")
+    (source / "out.png").symlink_to(elsewhere / "secret.png")
+    (source / "outside").symlink_to(elsewhere)
+    (source / "loop").symlink_to(source)
+    (source / "inside.png").symlink_to(source / "a.png")
+    paint(source / ".hidden.png")
+    paint(source / ".trash" / "x.png")
+    os.mkfifo(source / "pipe.png")
+    (source / "broken.png").symlink_to(source / "gone.png")
+    results = source / "results"  # inside of the folder itself
+    assert batch(folder, out=results) == Exit.OK
+    assert batch(folder, never, out=results) == Exit.OK
+    assert files(results).keys() == {"a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp", "inside.png"}
+
+
+def test_include_and_exclude(folder: Path) -> None:
+    batch(folder, selection=Selection(("*.png", "b/*"), ("b/c/*",)))
+    assert files(folder / "out").keys() == {"a.png", "b/a.jpg"}
+
+
+@pytest.mark.parametrize(
+    "places", [("in", "in"), ("in/b", "in"), ("in", "."), ("in/a.png", "out"), ("in", "in/a.png"), ("gone", "out")]
+)
+def test_folders_that_do_not_fit(folder: Path, places: tuple[str, str]) -> None:
+    with pytest.raises(LaaError) as error:
+        a_job(folder, source=folder / places[0], out=folder / places[1])
+    assert error.value.code == Exit.USAGE
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(LaaError, match="no photo"):
+        batch(tmp_path)
+
+
+def test_a_second_run_at_once_is_refused(folder: Path) -> None:
+    with locked(folder / "out"), pytest.raises(LaaError, match="another `laa batch`"):
+        batch(folder, never)
+    assert batch(folder) == Exit.OK
+
+
+def test_records_on_stdout(folder: Path, capfd: Any) -> None:
+    (folder / "in" / "bad.jpg").write_bytes(b"no photo")
+    batch(folder, json=True)
+    said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert sorted(record["input"] for record in said) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "bad.jpg", "d.bmp"]
+
+
+def test_a_torn_line_is_cut_off_and_foreign_lines_are_passed_over(folder: Path) -> None:
+    batch(folder)
+    path = folder / "out" / "manifest.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b'[1]\n{"input": 3}\nnonsense\n' + whole + whole.splitlines()[0][:50])
+    with Manifest(folder / "out") as manifest:
+        assert len(manifest.records) == 4
+    assert path.read_bytes().endswith(whole)
+    assert batch(folder, never) == Exit.OK
+
+
+def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(folder: Path, monkeypatch: Any) -> None:
+    calls = []
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(SetupError, match=r"No space left.*run the same command again"):
+            batch(folder)
+    assert not list((folder / "out").rglob(".laa-*"))
+    assert len(files(folder / "out")) == 1
+    assert batch(folder) == Exit.OK
+    batch(folder, out=folder / "afresh")
+    assert files(folder / "out") == files(folder / "afresh")
+
+
+def test_ctrl_c_leaves_a_whole_folder(folder: Path, monkeypatch: Any) -> None:
+    def interrupted(self: Screen, values: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Screen, "record", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            batch(folder, json=True)
+    assert not list((folder / "out").rglob(".laa-*"))
+    assert batch(folder) == Exit.OK
+    batch(folder, out=folder / "afresh")
+    assert files(folder / "out") == files(folder / "afresh")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_batch import batch, files
+
+def killed_at(number):
+    '''A child that kills itself at that call to the disk, half-way through if it writes.'''
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    count = 0
+    def deadly(function, half=False):
+        def call(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count == number:
+                if half:
+                    function(arguments[0], arguments[1][:40])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+        return call
+    os.fsync, os.link, os.replace = deadly(os.fsync), deadly(os.link), deadly(os.replace)
+    os.write, os.unlink = deadly(os.write, half=True), deadly(os.unlink)
+    os._exit(batch(folder))
+
+folder, number = Path(sys.argv[1]), 1
+while killed_at(number):
+    number += 1
+print(number)
+"""
+
+
+def test_killed_at_every_step_and_resumed(folder: Path) -> None:
+    """Every run but the last is killed by kill -9, each a step later in what is left to do."""
+    command = [sys.executable, "-c", KILLED, str(folder), str(ROOT / "tests")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout.split()[-1]) > 8
+    assert not list((folder / "out").rglob(".laa-*.part"))
+    batch(folder, out=folder / "afresh")
+    assert files(folder / "out") == files(folder / "afresh")
+    assert batch(folder, never) == Exit.OK
