@@ -175,6 +175,13 @@ def test_one_bad_photo_is_a_line_and_is_not_tried_again_unless_asked(folder: Pat
     assert {"bad.jpg", "new.png"} <= files(folder / "out").keys()
 
 
+@pytest.mark.parametrize("content", [b"", b"II*\0", b"\x89PNG\r\n\x1a\n"])
+def test_every_bad_file_is_read_only_once(folder: Path, content: bytes) -> None:
+    (folder / "in" / "bad.png").write_bytes(content)
+    assert batch(folder) == Exit.PARTLY
+    assert batch(folder, never) == Exit.PARTLY
+
+
 def test_a_failure_that_is_not_the_photos_own_is_tried_again(folder: Path) -> None:
     def forgetful(rgb: Any) -> list[Face]:
         raise MemoryError

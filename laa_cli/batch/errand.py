@@ -19,6 +19,7 @@ from .manifest import Manifest, Record
 from .memory import needed
 from .recipe import Recipe
 from .together import Together
+from .views import Views, keep, views
 from .walk import Source
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what concerns every photo to come
@@ -34,6 +35,7 @@ class Workshop:
     upscaler: Upscaler
     together: Together
     overwrite: bool = False
+    report: bool = False  # whether views for the gallery are made
 
 
 class Errand:
@@ -48,6 +50,7 @@ class Errand:
         self.record: Record = {"input": source.name, "output": source.output, "size": None, "mtime_ns": None, "sha256": None}
         self.photo: Photo | None = None
         self.content = b""
+        self.views: Views = {}
 
     def size(self) -> int:
         """Bytes of memory it will take, from its header."""
@@ -78,7 +81,11 @@ class Errand:
             self.record |= {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         except OSError:  # the next line says so
             pass
-        content = stored(self.source.path, str(self.source.path), self.shop.recipe.options.max_pixels)
+        try:
+            content = stored(self.source.path, str(self.source.path), self.shop.recipe.options.max_pixels)
+        except LaaError as error:
+            self.judged = error.__cause__ is None  # an empty or endless file, not one that could not be opened
+            raise
         self.record["sha256"] = hashlib.sha256(content).hexdigest()
         return content
 
@@ -112,6 +119,9 @@ class Errand:
         yield
         self.clock.take(result.seconds)
         self.content = encode_photo(photo.with_pixels(result.pixels), self.target.suffix, name=str(self.target))
+        if self.shop.report:
+            squares = [report.square for report in result.restored]
+            self.views = views(photo.pixels, result.pixels, squares, self.shop.recipe.options.scale)
         self.clock.lap("encode")
         self.describe(result)
         self.photo = None
@@ -128,6 +138,7 @@ class Errand:
         self.clock.take({})
         if self.error is None:
             try:
+                keep(self.views, self.shop.out, self.record["output_sha256"])
                 write_atomically(self.target, self.content, overwrite=self.may_replace(), ready=self.done)
             except LaaError as error:
                 if isinstance(error, SetupError) or is_full(error):
@@ -135,7 +146,7 @@ class Errand:
                 self.error = error
         if self.error is not None:
             self.failed(self.error)
-        self.photo, self.content = None, b""
+        self.photo, self.content, self.views = None, b"", {}
 
     def done(self, status: os.stat_result) -> None:
         """Records the photo; its file, of which `status` speaks, gets its name right after."""

@@ -19,6 +19,7 @@ from ..jobs import Loaded
 from ..upscale import Upscaler
 from .engine import Engine, processors
 from .errand import Errand, Workshop
+from .gallery import write_gallery
 from .lock import locked, remove_leftovers
 from .manifest import Manifest
 from .recipe import Recipe
@@ -50,7 +51,7 @@ class Job:
 
 
 class Batch:
-    """A folder of results that is this run's alone: what was done there, and what is. Models are loaded when first needed."""
+    """A folder of results that is this run's alone: what was done there, and what is. The models are loaded where a photo is to be done."""
 
     def __init__(self, job: Job, manifest: Manifest, load: Callable[[], Upscaler], screen: Screen) -> None:
         self.job, self.manifest, self.load, self.screen = job, manifest, Loaded(load), screen
@@ -75,7 +76,9 @@ class Batch:
         upscaler: Upscaler = self.load()
         size = batch_size(upscaler.restore, getattr(upscaler.restore, "device", torch.device("cpu")))
         with one_thread_each(), Together(upscaler.restore, size) as together, self.screen.progress(len(photos)) as bar:
-            shop = Workshop(self.job.out, self.job.recipe, self.manifest, upscaler, together, self.job.overwrite)
+            shop = Workshop(
+                self.job.out, self.job.recipe, self.manifest, upscaler, together, self.job.overwrite, self.job.report
+            )
             engine: Engine[Errand] = Engine(self.job.workers, self.job.memory_bytes, lambda: torch.set_num_threads(1))
             with mercy(engine, self.screen), engine:
                 for errand in engine.run(Errand(photo, shop) for photo in photos):
@@ -101,6 +104,8 @@ def run(job: Job, load: Callable[[], Upscaler], screen: Screen) -> Exit:
         batch = Batch(job, manifest, load, screen)
         try:
             batch.go(found)
+            if job.report:
+                screen.say(f"gallery: {write_gallery(found.photos, job.out, manifest)}")
         finally:
             batch.tally.show(screen)
         return batch.tally.code

@@ -29,6 +29,9 @@ def batch(
         str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do only the photos that failed before.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write index.html: a gallery of the photos before and after.")
+    ] = False,
     json: Json = False,
     overwrite: Overwrite = False,
     strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")] = False,
@@ -51,6 +54,6 @@ def batch(
     detector = {"min_face": min_face, "confidence": confidence}
     recipe = Recipe(options, hash_weights(weights or SHIPPED), detector, strip_metadata, require_face)
     selection = Selection(tuple(include or ()), tuple(exclude or ()))
-    job = Job(source, out, recipe, parse(memory), selection, overwrite, retry_failed, json=json)
+    job = Job(source, out, recipe, parse(memory), selection, overwrite, retry_failed, report, json)
     load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
     raise typer.Exit(run(job, load, Screen(quiet=quiet, data_on_stdout=json)))

@@ -1,0 +1,123 @@
+"""`index.html` beside the results: every photo with a before/after slider and its faces. It says nothing of times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from ..crop import Square
+from ..errors import LaaError
+from ..files import write_atomically
+from ..page import page, slider
+from ..photo import read_photo
+from .manifest import Manifest, Record
+from .views import FACE_PX, FACES, address, keep, views
+from .walk import Source
+
+NAME = "index.html"
+STYLE = f"""<style>
+.photo {{ content-visibility: auto; contain-intrinsic-size: auto 20rem; overflow-wrap: anywhere }}
+.faces {{ display: flex; gap: 4px; overflow-x: auto; margin-top: 4px }}
+.faces img {{ width: {2 * FACE_PX}px; height: {FACE_PX}px; max-width: none; flex: none; object-fit: none; border-radius: 4px }}
+</style>"""
+
+
+def write_gallery(photos: list[Source], out: Path, manifest: Manifest) -> Path:
+    """Writes the page, and first the views of results that were made without --report. Raises LaaError."""
+    records = [record for photo in photos if (record := manifest.records.get(photo.name))]
+    done = [record for record in records if record["error"] is None and (out / record["output"]).exists()]
+    sources = {photo.name: photo.path for photo in photos}
+    for record in done:
+        if not (out / address(record["output_sha256"], "after")).exists():
+            catch_up(record, sources[record["input"]], out)
+    remove_strangers(out, {record["output_sha256"][:32] for record in done})
+    failed = [record for record in records if record["error"] is not None]
+    write_atomically(out / NAME, gallery(done, failed).encode(errors="surrogateescape"), overwrite=True)
+    return out / NAME
+
+
+def catch_up(record: Record, path: Path, out: Path) -> None:
+    """Makes the views of a result from the files. One that cannot be opened any more has none."""
+    limit = record["options"]["max_pixels"]
+    try:
+        before = read_photo(path, max_pixels=limit).pixels
+        after = read_photo(out / record["output"], max_pixels=limit).pixels
+        keep(views(before, after, squares(record), record["options"]["scale"]), out, record["output_sha256"])
+    except LaaError:
+        return
+
+
+def squares(record: Record) -> list[Square]:
+    """Of the restored faces."""
+    return [Square(**face["crop"]) for face in restored(record)]
+
+
+def restored(record: Record) -> list[Record]:
+    """What is recorded of the restored faces."""
+    return [face for face in record["faces"] if face["action"] == "restored"]
+
+
+def remove_strangers(out: Path, kept: set[str]) -> None:
+    """Removes views of results that there are no more."""
+    for path in (out / ".laa").glob("*/*.jpg"):
+        if path.name.split(".")[0] not in kept:
+            path.unlink(missing_ok=True)
+
+
+def gallery(done: list[Record], failed: list[Record]) -> str:
+    """The page."""
+    faces = sum(len(restored(record)) for record in done)
+    said = f"<p>{len(done)} photos, {faces} faces restored{f', {len(failed)} photos failed' if failed else ''}.</p>"
+    pictures = "\n".join(map(figure, done))
+    return page("Photos before and after", f'{STYLE}\n{said}\n<div class="grid">\n{pictures}\n</div>\n{failures(failed)}')
+
+
+def figure(record: Record) -> str:
+    """A photo: slider, name, faces."""
+    before, after = (link(address(record["output_sha256"], kind)) for kind in ("before", "after"))
+    name, found = shown(record["input"]), restored(record)
+    caption = (
+        f'<a href="{link(record["output"])}">{escape(name)}</a><br>'
+        f"<small>{record['width']}x{record['height']}, {len(found)} of {len(record['faces'])} faces restored</small>"
+    )
+    strip = f'<div class="faces">{listed(face_of(record), found[:FACES])}</div>' if found else ""
+    picture = slider(before, after, name, record["width"], record["height"])
+    return f'<figure class="photo">{picture}<figcaption>{caption}</figcaption>{strip}</figure>'
+
+
+def face_of(record: Record) -> Callable[[int, Record], str]:
+    """Makes a face's picture: a row of the photo's picture of all faces."""
+    source = link(address(record["output_sha256"], "faces"))
+
+    def face(row: int, said: Record) -> str:
+        title = f"face {said['number']}: {said['size_px']:.0f} px, confidence {said['confidence']:.3f}"
+        place = f"object-position: 0 -{row * FACE_PX}px"
+        return f'<img src="{source}" style="{place}" loading="lazy" title="{title}" alt="{title}, before and after">'
+
+    return face
+
+
+def listed(make: Callable[[int, Record], str], items: Iterable[Record]) -> str:
+    """One after the other."""
+    return "".join(make(row, item) for row, item in enumerate(items))
+
+
+def failures(failed: list[Record]) -> str:
+    """The table of the photos that have no result."""
+    if not failed:
+        return ""
+    rows = "".join(f"<tr><td>{escape(shown(r['input']))}<td>{escape(shown(r['error']))}" for r in failed)
+    return f'<h2>Failed</h2>\n<div class="scroll"><table>{rows}</table></div>'
+
+
+def link(name: str) -> str:
+    """A relative address of any file name."""
+    return quote(os.fsencode(name))
+
+
+def shown(text: str) -> str:
+    """Text without what no file in UTF-8 can hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
