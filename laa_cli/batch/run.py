@@ -51,7 +51,7 @@ class Job:
 
 
 class Batch:
-    """A folder of results that is this run's alone: what was done there, and what is. The models are loaded where a photo is to be done."""
+    """A folder of results that is this run's alone. The models are loaded where a photo is to be done."""
 
     def __init__(self, job: Job, manifest: Manifest, load: Callable[[], Upscaler], screen: Screen) -> None:
         self.job, self.manifest, self.load, self.screen = job, manifest, Loaded(load), screen
