@@ -57,14 +57,32 @@ class Batch:
         self.job, self.manifest, self.load, self.screen = job, manifest, Loaded(load), screen
         self.tally = Tally()
 
+    def look(self) -> Found:
+        """What the folder holds now."""
+        return walk(self.job.source, self.job.out, self.job.selection)
+
+    def once(self) -> None:
+        """Does the folder as it is. LaaError where there is no photo in it."""
+        found = self.look()
+        if not found.photos:
+            raise LaaError(f"no photo in {self.job.source}: {found.ignored} other files were passed over")
+        self.go(found)
+        self.gallery(found)
+
+    def gallery(self, found: Found) -> None:
+        """Writes the gallery of the photos found, if it was asked for."""
+        if self.job.report:
+            self.screen.say(f"gallery: {write_gallery(found.photos, self.job.out, self.manifest)}")
+
     def go(self, found: Found) -> None:
         """Does what is to be done of the photos found, and counts the others."""
         started = time.perf_counter()
         standing = stand(found.photos, self.job.out, self.job.recipe, self.manifest)
-        self.tally.skipped, self.tally.ignored = len(standing.done), found.ignored
-        earlier = {photo.name: self.manifest.records[photo.name]["error"] for photo in standing.failed}
+        self.tally.skipped += len(standing.done)
+        self.tally.ignored = found.ignored
+        self.tally.failures |= {photo.name: self.manifest.records[photo.name]["error"] for photo in standing.failed}
+        self.tally.earlier += 0 if self.job.retry_failed else len(standing.failed)
         todo = standing.failed if self.job.retry_failed else standing.todo
-        self.tally.failures, self.tally.earlier = earlier, 0 if self.job.retry_failed else len(earlier)
         try:
             if todo:
                 self.work(todo)
@@ -94,18 +112,16 @@ class Batch:
             self.screen.error(errand.record["error"])
 
 
-def run(job: Job, load: Callable[[], Upscaler], screen: Screen) -> Exit:
-    """Does a folder and returns the exit code. What was done before, with the same recipe from the same photos, stays."""
+def run(job: Job, load: Callable[[], Upscaler], screen: Screen, through: Callable[[Batch], None] = Batch.once) -> Exit:
+    """Does a folder and returns the exit code. What was done before, with the same recipe from the same photos, stays.
+
+    `through`: how the photos come, all at once or as they arrive (`watch.watch`).
+    """
     with locked(job.out), Manifest(job.out) as manifest:
         remove_leftovers(job.out)
-        found = walk(job.source, job.out, job.selection)
-        if not found.photos:
-            raise LaaError(f"no photo in {job.source}: {found.ignored} other files were passed over")
         batch = Batch(job, manifest, load, screen)
         try:
-            batch.go(found)
-            if job.report:
-                screen.say(f"gallery: {write_gallery(found.photos, job.out, manifest)}")
+            through(batch)
         finally:
             batch.tally.show(screen)
         return batch.tally.code

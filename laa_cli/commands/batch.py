@@ -29,6 +29,7 @@ def batch(
         str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do only the photos that failed before.")] = False,
+    watched: Annotated[bool, typer.Option("--watch", help="Go on as photos arrive in IN, until Ctrl-C.")] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Write index.html: a gallery of the photos before and after.")
     ] = False,
@@ -45,8 +46,9 @@ def batch(
 
     from ..batch.memory import parse
     from ..batch.recipe import Recipe, hash_weights
-    from ..batch.run import Job, run
+    from ..batch.run import Batch, Job, run
     from ..batch.walk import Selection
+    from ..batch.watch import watch
     from ..console import Screen
     from ..upscale import Options, Upscaler
 
@@ -56,4 +58,5 @@ def batch(
     selection = Selection(tuple(include or ()), tuple(exclude or ()))
     job = Job(source, out, recipe, parse(memory), selection, overwrite, retry_failed, report, json)
     load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
-    raise typer.Exit(run(job, load, Screen(quiet=quiet, data_on_stdout=json)))
+    screen = Screen(quiet=quiet, data_on_stdout=json)
+    raise typer.Exit(run(job, load, screen, watch if watched else Batch.once))

@@ -1,0 +1,59 @@
+"""`laa batch --watch`: photos are done as they arrive, by looking into the folder now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .run import Batch
+from .walk import Found, Source
+
+POLL_S = 2.0
+
+State = tuple[int, int]  # size and time of a file
+
+
+class Arrivals:
+    """Which photos are new or changed, and whole: those whose size and time two looks in a row found the same."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, State] = {}
+        self.handed: dict[str, State] = {}
+
+    def whole(self, photos: list[Source]) -> list[Source]:
+        """The photos to look at now; each only once unless it changes."""
+        before, self.seen = self.seen, {photo.name: state for photo in photos if (state := state_of(photo.path))}
+        arrived = [photo for photo in photos if photo.name in self.seen and before.get(photo.name) == self.seen[photo.name]]
+        arrived = [photo for photo in arrived if self.handed.get(photo.name) != self.seen[photo.name]]
+        self.handed |= {photo.name: self.seen[photo.name] for photo in arrived}
+        return arrived
+
+
+def watch(batch: Batch, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Goes on until Ctrl-C comes between two photos, which is the way to end it; during a photo it passes through."""
+    arrivals = Arrivals()
+    batch.screen.say(f"watching {batch.job.source}: Ctrl-C ends")
+    while True:
+        try:
+            found = batch.look()
+            arrived = arrivals.whole(found.photos)
+        except KeyboardInterrupt:
+            return
+        if arrived:
+            batch.go(Found(arrived, 0))
+            batch.gallery(found)
+        batch.tally.ignored = found.ignored
+        try:
+            sleep(POLL_S)
+        except KeyboardInterrupt:
+            return
+
+
+def state_of(path: Path) -> State | None:
+    """None where the file has gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
