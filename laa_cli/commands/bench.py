@@ -116,3 +116,21 @@ def compare(
     from ..console import Screen
 
     run(first, second, Screen(data_on_stdout=form != "table"), form)
+
+
+@bench.command()
+def batch(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos.", show_default=False)],
+    photos: Annotated[int, typer.Option(min=1, help="Photos to measure with.")] = 24,
+    commands: Annotated[int, typer.Option(min=1, help="Photos that get a command each.")] = 4,
+    memory: Annotated[str | None, typer.Option(help="As for `laa batch`.", show_default="half the machine's")] = None,
+    device: DeviceName = "auto",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
+    from ..batch.measure import run
+    from ..batch.memory import parse
+    from ..console import Screen
+
+    run(folder, photos, commands, device, parse(memory), Screen(data_on_stdout=json), as_json=json)

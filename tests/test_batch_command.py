@@ -1,0 +1,177 @@
+"""`laa batch` as a command: the shipped weights, options, signals, the progress bar, its measurement."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+from test_app import ROOT, in_a_terminal, laa, one_line
+from test_batch import batch, files, paint, records
+
+from laa_cli.batch import measure
+from laa_cli.batch.memory import needed
+from laa_cli.console import Screen
+from laa_cli.errors import Exit, LaaError
+from laa_cli.upscale import Options, Upscaler
+
+
+@cache
+def upscaler() -> Upscaler:
+    return Upscaler.load("cpu")
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A folder of photos with a real face of several sizes."""
+    (tmp_path / "in").mkdir()
+    portrait = Image.fromarray(astronaut())
+    for width in (80, 96, 112, 128):
+        portrait.resize((width, width), Image.Resampling.BICUBIC).save(tmp_path / "in" / f"{width}.png")
+    return tmp_path
+
+
+def test_the_shipped_weights_give_what_the_python_api_gives(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert laa(monkeypatch, "batch", faces / "in", faces / "out", "--device", "cpu") == Exit.OK
+    assert all(record["faces"][0]["action"] == "restored" for record in records(faces))
+    with Image.open(faces / "in" / "96.png") as photo, Image.open(faces / "out" / "96.png") as result:
+        alone = upscaler()(np.asarray(photo), Options()).pixels
+        assert np.abs(np.asarray(result, np.int16) - alone).max() <= 1
+
+
+def test_workers_and_company_change_no_byte_of_a_face(faces: Path) -> None:
+    batch(faces, upscaler, workers=3)
+    batch(faces, upscaler, out=faces / "one", workers=1, memory_bytes=1)
+    for name in ("128.png", "80.png"):  # in another order, in other company
+        (faces / "in" / name).unlink()
+    batch(faces, upscaler, out=faces / "fewer", workers=2)
+    assert files(faces / "out") == files(faces / "one")
+    assert files(faces / "fewer").items() <= files(faces / "out").items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["gone", "out"], 2, "is no folder"),
+        (["in", "in"], 2, "among the photos"),
+        (["in", "out", "--memory", "much"], 2, "--memory"),
+        (["in", "out", "--max-face", "-1"], 2, "--max-face"),
+        (["in", "out", "--weights", "gone.safetensors"], 1, "gone.safetensors"),
+        (["in", "out", "--exclude", "*"], 1, "no photo"),
+    ],
+)
+def test_what_is_said_of_a_wrong_call(
+    tmp_path: Path, arguments: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    paint(tmp_path / "in" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert laa(monkeypatch, "batch", *arguments, "-q") == code
+    assert said in one_line(capsys)
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, sys.argv.pop(1))
+from test_batch import fake, one_face
+from laa_cli import __main__, upscale
+
+def load(*arguments):
+    upscaler = fake()
+    def detect(rgb):
+        open(sys.argv[-1] + "/../detecting", "w").close()
+        time.sleep(seconds)
+        return one_face(rgb)
+
+    upscaler.detect = detect
+    return upscaler
+
+seconds = float(sys.argv.pop(1))
+upscale.Upscaler.load = load
+__main__.main()
+"""
+
+
+def interrupted(folder: Path, seconds: float, signals: list[int], ready: str) -> tuple[int, str]:
+    """Runs the command with a detector that takes its time, sends signals once `ready` is there; exit code and stderr."""
+    command = [sys.executable, "-c", SLOW, str(ROOT / "tests"), str(seconds), "batch", str(folder / "in"), str(folder / "out")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+    while not (folder / "out" / ready).exists() and process.poll() is None:
+        time.sleep(0.01)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.3)
+    return process.wait(), process.communicate()[1]
+
+
+def test_sigterm_ends_between_photos_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    for number in range(40):
+        paint(tmp_path / "in" / f"{number:02}.png", number)
+    code, said = interrupted(tmp_path, 0.1, [signal.SIGTERM], "00.png")
+    assert (code, said.count("\n")) == (Exit.INTERRUPTED, 1)
+    assert "interrupted" in said
+    assert not list((tmp_path / "out").rglob(".laa-*"))
+    done = {record["input"] for record in records(tmp_path)}
+    assert done == files(tmp_path / "out").keys()
+    assert 0 < len(done) < 40
+    assert batch(tmp_path) == Exit.OK
+
+
+def test_the_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    paint(tmp_path / "in" / "a.png")
+    code, said = interrupted(tmp_path, 3600, [signal.SIGINT, signal.SIGINT], "../detecting")
+    assert code == Exit.INTERRUPTED
+    assert "at once" in said
+    assert batch(tmp_path) == Exit.OK
+
+
+def test_the_progress_bar_shows_the_pace(tmp_path: Path) -> None:
+    code = (
+        "import time\n"
+        "from laa_cli.console import Screen\n"
+        "with Screen().progress(3) as bar:\n"
+        "    for faces in (2, 0, 1): time.sleep(0.2); bar.advance(faces)"
+    )
+    shown, data = in_a_terminal(tmp_path, code)
+    assert "photos/s" in shown
+    assert "faces/s" in shown
+    assert data == b""
+
+
+def test_a_pipe_has_no_progress_bar(capfd: Any) -> None:
+    with Screen().progress(3) as bar:
+        bar.advance(1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_larger_photo_needs_more_memory() -> None:
+    assert needed(40_000_000, 4, 0) > 16 * 3 * 40_000_000  # the enlarged pixels alone
+    assert needed(0, 4, 123) == 123
+
+
+def test_the_measurement_copies_only_sound_photos(tmp_path: Path) -> None:
+    for number in range(6):
+        paint(tmp_path / "in" / f"{number}.png", number)
+    (tmp_path / "in" / "0.png").write_bytes(b"no photo")
+    (tmp_path / "scratch").mkdir()
+    place = measure.chosen(tmp_path / "in", tmp_path / "scratch", 3)
+    assert len(list(place.iterdir())) == 3
+    with pytest.raises(LaaError, match="too few"):
+        measure.chosen(tmp_path / "in", tmp_path / "scratch", 7)
+
+
+def test_the_measurements_ratios_are_those_of_their_rounds() -> None:
+    batch_runs, api_runs = [(1.0, 500.0), (2.0, 700.0)], [(2.0, 900.0), (3.0, 800.0)]
+    figure = measure.figure("Python API", 4, api_runs, batch_runs)
+    assert figure["times_batch"] == [2.0, 1.5]
+    assert figure["peak_mb"] == 900
+    assert figure["photos_per_s"] == pytest.approx((2 + 4 / 3) / 2)
