@@ -188,7 +188,12 @@ def test_a_failure_that_is_not_the_photos_own_is_tried_again(folder: Path) -> No
 
     assert batch(folder, lambda: Upscaler(forgetful, brighter)) == Exit.FAILED
     assert "not enough memory" in records(folder)[0]["error"]
+    paint(folder / "in" / "new.png")
+    assert batch(folder, retry_failed=True) == Exit.OK
+    assert sorted(files(folder / "out")) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"]
+    assert batch(folder, lambda: Upscaler(forgetful, brighter), overwrite=True) == Exit.PARTLY
     assert batch(folder) == Exit.OK
+    assert "new.png" in files(folder / "out")
 
 
 def test_a_fault_of_our_own_costs_one_photo(folder: Path) -> None:
@@ -312,8 +317,9 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(folder: Path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(SetupError, match=r"No space left.*run the same command again"):
+        with pytest.raises(SetupError, match=r"No space left.*run the same command again") as error:
             batch(folder)
+        assert error.value.code == Exit.PARTLY
     assert not list((folder / "out").rglob(".laa-*"))
     assert len(files(folder / "out")) == 1
     assert batch(folder) == Exit.OK

@@ -37,7 +37,7 @@ def test_every_address_of_the_page_is_a_file(folder: Path) -> None:
     assert len(addresses) == 2 * 4  # the result, before, after and faces of each photo
     assert all((folder / "out" / unquote(address)).is_file() for address in addresses)
     assert "a &quot;b&quot; &lt;c&gt;.png" in page
-    assert "2 photos, 2 faces restored, 1 photos failed" in page
+    assert "2 photos, 2 faces restored, failed: 1" in page
     assert "it is not a JPEG" in page
 
 

@@ -140,8 +140,10 @@ class Errand:
             try:
                 keep(self.views, self.shop.out, self.record["output_sha256"])
                 write_atomically(self.target, self.content, overwrite=self.may_replace(), ready=self.done)
+            except SetupError:
+                raise
             except LaaError as error:
-                if isinstance(error, SetupError) or is_full(error):
+                if is_full(error):
                     raise SetupError(f"{error}; then run the same command again", error.code) from error
                 self.error = error
         if self.error is not None:

@@ -70,7 +70,7 @@ def remove_strangers(out: Path, kept: set[str]) -> None:
 def gallery(done: list[Record], failed: list[Record]) -> str:
     """The page."""
     faces = sum(len(restored(record)) for record in done)
-    said = f"<p>{len(done)} photos, {faces} faces restored{f', {len(failed)} photos failed' if failed else ''}.</p>"
+    said = f"<p>{len(done)} photos, {faces} faces restored{f', failed: {len(failed)}' if failed else ''}.</p>"
     pictures = "\n".join(map(figure, done))
     return page("Photos before and after", f'{STYLE}\n{said}\n<div class="grid">\n{pictures}\n</div>\n{failures(failed)}')
 

@@ -14,7 +14,7 @@ import cv2
 import torch
 
 from ..console import Screen
-from ..errors import Exit, LaaError
+from ..errors import Exit, LaaError, SetupError
 from ..jobs import Loaded
 from ..upscale import Upscaler
 from .engine import Engine, processors
@@ -23,7 +23,7 @@ from .gallery import write_gallery
 from .lock import locked, remove_leftovers
 from .manifest import Manifest
 from .recipe import Recipe
-from .standing import stand
+from .standing import Standing, stand
 from .summary import Tally
 from .together import Together, batch_size
 from .walk import Found, Selection, Source, check_folders, walk
@@ -81,13 +81,25 @@ class Batch:
         self.tally.skipped += len(standing.done)
         self.tally.ignored = found.ignored
         self.tally.failures |= {photo.name: self.manifest.records[photo.name]["error"] for photo in standing.failed}
-        self.tally.earlier += 0 if self.job.retry_failed else len(standing.failed)
-        todo = standing.failed if self.job.retry_failed else standing.todo
+        todo = self.failed_before(standing) if self.job.retry_failed else standing.todo
+        self.say_what_is_left(len(standing.todo) + len(standing.failed) - len(todo))
         try:
             if todo:
                 self.work(todo)
         finally:
             self.tally.seconds += time.perf_counter() - started
+
+    def say_what_is_left(self, count: int) -> None:
+        """Why photos that are to be done, or could be tried again, are not."""
+        if count and self.job.retry_failed:
+            self.screen.notice(f"new or changed photos, left for a run without --retry-failed: {count}")
+        elif count:
+            self.screen.notice(f"photos that failed in an earlier run and are as they were: {count}; --retry-failed tries them")
+
+    def failed_before(self, standing: Standing) -> list[Source]:
+        """The photos whose last record is a failure, be it their own or one of the moment."""
+        errors = (self.manifest.records.get(photo.name, {}).get("error") for photo in standing.todo)
+        return [*standing.failed, *(photo for photo, error in zip(standing.todo, errors, strict=True) if error)]
 
     def work(self, photos: list[Source]) -> None:
         """Runs the photos through the engine."""
@@ -122,6 +134,8 @@ def run(job: Job, load: Callable[[], Upscaler], screen: Screen, through: Callabl
         batch = Batch(job, manifest, load, screen)
         try:
             through(batch)
+        except SetupError as error:
+            raise SetupError(str(error), Exit.PARTLY if batch.tally.done else error.code) from error
         finally:
             batch.tally.show(screen)
         return batch.tally.code

@@ -16,7 +16,6 @@ class Tally:
     done: int = 0
     skipped: int = 0
     ignored: int = 0
-    earlier: int = 0  # of the failures, those that were not tried again
     faces: int = 0
     restored: int = 0
     failures: dict[str, str] = field(default_factory=dict)
@@ -54,7 +53,3 @@ class Tally:
         screen.table("summary", ("", ">"), rows.items())
         if self.failures:
             screen.table("failed", ("photo", "why"), sorted(self.failures.items()))
-        if self.earlier:
-            screen.notice(
-                f"{self.earlier} photos failed in an earlier run and are the same still: --retry-failed tries them again"
-            )

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from .options import Confidence, Debug, DeviceName, Json, MaxPixels, MinFace, Overwrite, Quiet, Scale, Weights
+from .options import (
+    Confidence,
+    Debug,
+    DeviceName,
+    Feather,
+    Json,
+    Margin,
+    MaxFace,
+    MaxPixels,
+    MinFace,
+    Overwrite,
+    Quiet,
+    Scale,
+    ScaleFactor,
+    StripMetadata,
+    Weights,
+)
 
 
 def batch(
@@ -17,14 +33,14 @@ def batch(
         list[str] | None, typer.Option(help="Only photos whose name, or path below IN, fits the pattern.", show_default=False)
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No photos that fit the pattern.", show_default=False)] = None,
-    scale: Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")] = Scale.FOUR,
+    scale: ScaleFactor = Scale.FOUR,
     device: DeviceName = "auto",
     weights: Weights = None,
     min_face: MinFace = 12,
-    max_face: Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")] = 56,
+    max_face: MaxFace = 56,
     confidence: Confidence = None,
-    margin: Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")] = 1.25,
-    feather: Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")] = 0.2,
+    margin: Margin = 1.25,
+    feather: Feather = 0.2,
     memory: Annotated[
         str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
     ] = None,
@@ -35,7 +51,7 @@ def batch(
     ] = False,
     json: Json = False,
     overwrite: Overwrite = False,
-    strip_metadata: Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")] = False,
+    strip_metadata: StripMetadata = False,
     require_face: Annotated[bool, typer.Option("--require-face", help="A photo without faces fails.")] = False,
     max_pixels: MaxPixels = 700_000_000,
     quiet: Quiet = False,

@@ -21,6 +21,15 @@ class Scale(StrEnum):
 Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the shipped ones.", show_default=False)]
+ScaleFactor = Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")]
+MaxFace = Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")]
+Margin = Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")]
+Fidelity = Annotated[
+    float | None,
+    typer.Option(help="How far a face is held to what the photo shows, 0 to 1.", show_default="by the photo's noise"),
+]
+Feather = Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")]
+StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")]
 MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
 Confidence = Annotated[
     float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default="0.94, measured")
