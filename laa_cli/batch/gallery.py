@@ -20,7 +20,7 @@ from .walk import Source
 NAME = "index.html"
 STYLE = f"""<style>
 .photo {{ content-visibility: auto; contain-intrinsic-size: auto 20rem; overflow-wrap: anywhere }}
-.faces {{ display: flex; gap: 4px; overflow-x: auto; margin-top: 4px }}
+.faces {{ display: flex; flex-wrap: wrap; gap: 4px; max-height: {2 * FACE_PX + 4}px; overflow-y: auto; margin-top: 4px }}
 .faces img {{ width: {2 * FACE_PX}px; height: {FACE_PX}px; max-width: none; flex: none; object-fit: none; border-radius: 4px }}
 </style>"""
 
