@@ -7,6 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from laa_cli.batch.walk import Selection
 from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError, SetupError
+from laa_cli.photo.quiet import quiet_stderr
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE, resize
 
@@ -385,3 +389,20 @@ def test_killed_at_every_step_and_resumed(folder: Path) -> None:
     batch(folder, out=folder / "afresh")
     assert files(folder / "out") == files(folder / "afresh")
     assert batch(folder, never) == Exit.OK
+
+
+def test_no_error_is_lost_while_a_tiff_is_read(tmp_path: Path, monkeypatch: Any, capfd: Any) -> None:
+    """Reading a TIFF silences standard error for the whole process, and does so in the reader's thread."""
+
+    @contextmanager
+    def slowly_quiet() -> Iterator[None]:
+        with quiet_stderr():
+            time.sleep(0.02)
+            yield
+
+    monkeypatch.setattr(sys.modules["laa_cli.photo.decode"], "quiet_stderr", slowly_quiet)
+    for number in range(10):
+        paint(tmp_path / "in" / f"{number}-good.tif", number)
+        (tmp_path / "in" / f"{number}-bad.png").write_bytes(b"no photo")
+    assert batch(tmp_path) == Exit.PARTLY
+    assert capfd.readouterr().err.count("error:") == 10

@@ -16,6 +16,7 @@ import torch
 from ..console import Screen
 from ..errors import Exit, LaaError, SetupError
 from ..jobs import Loaded
+from ..photo import heard
 from ..upscale import Upscaler
 from .engine import Engine, processors
 from .errand import Errand, Workshop
@@ -110,7 +111,7 @@ class Batch:
                 self.job.out, self.job.recipe, self.manifest, upscaler, together, self.job.overwrite, self.job.report
             )
             engine: Engine[Errand] = Engine(self.job.workers, self.job.memory_bytes, lambda: torch.set_num_threads(1))
-            with mercy(engine, self.screen), engine:
+            with mercy(engine, self.screen), engine, announced(self.screen):
                 for errand in engine.run(Errand(photo, shop) for photo in photos):
                     self.tally.count(errand.record)
                     bar.advance(len(errand.record.get("faces", [])))
@@ -121,7 +122,8 @@ class Batch:
         if self.job.json:
             self.screen.record(errand.record)
         if errand.record["error"] is not None:
-            self.screen.error(errand.record["error"])
+            with heard():
+                self.screen.error(errand.record["error"])
 
 
 def run(job: Job, load: Callable[[], Upscaler], screen: Screen, through: Callable[[Batch], None] = Batch.once) -> Exit:
@@ -165,4 +167,15 @@ def mercy(engine: Engine[Errand], screen: Screen) -> Iterator[None]:
         if engine.abandoned:
             screen.error("interrupted at once: run the same command again to go on")
             os._exit(Exit.INTERRUPTED)
+        raise
+
+
+@contextmanager
+def announced(screen: Screen) -> Iterator[None]:
+    """Says at the first Ctrl-C what it waits for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with heard():
+            screen.notice("stopping when the steps under way are done; Ctrl-C again stops at once")
         raise

@@ -16,6 +16,7 @@ from ..pixels import Pixels, rgb8
 from .decode import decode, peek
 from .encode import KINDS, check_output, encode, preview
 from .metadata import Metadata
+from .quiet import heard
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -24,6 +25,7 @@ __all__ = [
     "Photo",
     "check_output",
     "encode_photo",
+    "heard",
     "peek",
     "preview",
     "read_photo",

@@ -46,3 +46,10 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(before, STDERR)
             os.close(before)
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Standard error as it is: no other thread silences it meanwhile."""
+    with LOCK:
+        yield
