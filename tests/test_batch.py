@@ -404,5 +404,7 @@ def test_no_error_is_lost_while_a_tiff_is_read(tmp_path: Path, monkeypatch: Any,
     for number in range(10):
         paint(tmp_path / "in" / f"{number}-good.tif", number)
         (tmp_path / "in" / f"{number}-bad.png").write_bytes(b"no photo")
-    assert batch(tmp_path) == Exit.PARTLY
+    with open(2, "w", closefd=False) as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        assert batch(tmp_path) == Exit.PARTLY
     assert capfd.readouterr().err.count("error:") == 10
