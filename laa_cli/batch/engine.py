@@ -142,6 +142,8 @@ class Engine(Generic[T]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Waits for the stages that are running, unless a second Ctrl-C comes."""
         self.stop()
+        if not all(thread.ident for thread in self.threads):  # Ctrl-C came before all had started: there is nothing to lose
+            return
         try:
             for thread in self.threads:
                 thread.join()

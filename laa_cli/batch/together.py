@@ -1,8 +1,8 @@
 """Faces of several photos in one call of the network, each with the very result that it would have in any other company.
 
-On a CPU a face costs least by itself (measured on one core: 1 at a time 123 ms, 16 at a time 188 ms each, for the cache holds
-what one face needs), so there the network sees one at a time. A GPU wants many. There every call has the same number of
-faces, filled up where fewer wait, since other kernels, with other roundings, may serve another size; and a trial shows first
+On a CPU a face costs least by itself (CPU time on one core: one at a time 131 to 143 ms each, 16 at a time 188 to 195 ms; the
+cache holds what one face needs), so there the network sees one at a time. A GPU wants many: each call has the same number
+of faces, filled up where fewer wait, since other kernels, with other roundings, may serve another size; and a trial shows first
 that a face's result does not depend on its place or its neighbours. Where it does, they go one at a time again.
 """
 
