@@ -291,6 +291,20 @@ def test_a_second_run_at_once_is_refused(folder: Path) -> None:
     assert batch(folder) == Exit.OK
 
 
+def test_a_folder_that_cannot_be_written_is_an_error_of_ours(folder: Path, monkeypatch: Any) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", denied)
+        with pytest.raises(LaaError, match=r"cannot write to .*Permission denied"):
+            batch(folder, never)
+    leftover = folder / "out" / ".laa-x.part"
+    leftover.mkdir(parents=True)  # what cannot be unlinked
+    with pytest.raises(LaaError, match="cannot remove"):
+        batch(folder, never)
+
+
 def test_records_on_stdout(folder: Path, capfd: Any) -> None:
     (folder / "in" / "bad.jpg").write_bytes(b"no photo")
     batch(folder, json=True)

@@ -17,23 +17,33 @@ LOCK = ".laa.lock"
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Makes the folder and holds its lock, which the system releases even when laa is killed. LaaError where another has it."""
+    handle = acquired(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise LaaError(f"cannot write to {out}: {error.strerror or error}: choose another folder") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise LaaError(f"another `laa batch` is writing to {out}: wait until it is done, or choose another folder") from None
     finally:
         os.close(handle)
 
 
-def remove_leftovers(out: Path) -> int:
-    """Removes the unfinished files of a killed run, under the lock, and returns how many there were."""
-    leftovers = [*out.rglob(f"{PREFIX}*{SUFFIX}")]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+def acquired(out: Path) -> int:
+    """The open lock file, locked."""
+    handle = -1
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if handle >= 0:
+            os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise LaaError(f"another `laa batch` is writing to {out}: wait until it ends, or choose another folder") from error
+        raise LaaError(f"cannot write to {out}: {error.strerror or error}: choose another folder") from error
+    return handle
+
+
+def remove_leftovers(out: Path) -> None:
+    """Removes the unfinished files of a killed run, under the lock. LaaError where that is not allowed."""
+    for path in out.rglob(f"{PREFIX}*{SUFFIX}"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LaaError(f"cannot remove {path}: {error.strerror or error}: remove it, or choose another folder") from error
