@@ -113,6 +113,14 @@ def test_the_results_are_those_of_the_python_api(folder: Path) -> None:
     assert files(folder / "out")["a.png"] == encode_photo(enlarged, ".png")
 
 
+def test_large_photos_come_first(folder: Path) -> None:
+    paint(folder / "in" / "b" / "large.png", 1, (300, 300))
+    batch(folder, workers=1)
+    sizes = [record["size"] for record in records(folder)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert records(folder)[0]["input"] == "b/large.png"
+
+
 def test_a_second_run_has_nothing_to_do_and_loads_nothing(folder: Path) -> None:
     batch(folder)
     before = (folder / "out" / "manifest.jsonl").read_bytes()

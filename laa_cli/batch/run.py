@@ -27,7 +27,7 @@ from .recipe import Recipe
 from .standing import Standing, stand
 from .summary import Tally
 from .together import Together, batch_size
-from .walk import Found, Selection, Source, check_folders, walk
+from .walk import Found, Selection, Source, check_folders, state_of, walk
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Batch:
             )
             engine: Engine[Errand] = Engine(self.job.workers, self.job.memory_bytes, lambda: torch.set_num_threads(1))
             with mercy(engine, self.screen), engine, announced(self.screen):
-                for errand in engine.run(Errand(photo, shop) for photo in photos):
+                for errand in engine.run(Errand(photo, shop) for photo in largest_first(photos)):
                     self.tally.count(errand.record)
                     bar.advance(len(errand.record.get("faces", [])))
                     self.tell(errand)
@@ -141,6 +141,11 @@ def run(job: Job, load: Callable[[], Upscaler], screen: Screen, through: Callabl
         finally:
             batch.tally.show(screen)
         return batch.tally.code
+
+
+def largest_first(photos: list[Source]) -> list[Source]:
+    """By falling size of their files, so that at the end every processor has small photos left, rather than one a large one."""
+    return sorted(photos, key=lambda photo: (state_of(photo.path) or (0, 0))[0], reverse=True)
 
 
 @contextmanager

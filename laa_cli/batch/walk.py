@@ -11,6 +11,8 @@ from pathlib import Path
 from ..errors import Exit, LaaError
 from ..photo import READABLE_SUFFIXES, SUFFIXES
 
+State = tuple[int, int]  # size and time of a file, ns
+
 
 @dataclass(frozen=True)
 class Source:
@@ -101,3 +103,12 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 def suffix(name: str) -> str:
     """The extension in lower case, with its dot."""
     return os.path.splitext(name)[1].lower()
+
+
+def state_of(path: Path) -> State | None:
+    """None where the file has gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

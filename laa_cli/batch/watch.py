@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from .run import Batch
-from .walk import Found, Source
+from .walk import Found, Source, State, state_of
 
 POLL_S = 2.0
-
-State = tuple[int, int]  # size and time of a file
 
 
 class Arrivals:
@@ -48,12 +45,3 @@ def watch(batch: Batch, sleep: Callable[[float], None] = time.sleep) -> None:
             sleep(POLL_S)
         except KeyboardInterrupt:
             return
-
-
-def state_of(path: Path) -> State | None:
-    """None where the file has gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
