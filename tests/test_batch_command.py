@@ -107,16 +107,18 @@ def interrupted(folder: Path, seconds: float, signals: list[int], ready: str) ->
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
     while not any(folder.glob(ready)) and process.poll() is None:
         time.sleep(0.01)
+    said, stderr = "", process.stderr
+    assert stderr is not None
     for number in signals:
         process.send_signal(number)
-        time.sleep(0.3)
-    return process.wait(), process.communicate()[1]
+        said += stderr.readline()
+    return process.wait(), said + process.communicate()[1]
 
 
 def test_sigterm_ends_between_photos_and_the_next_run_goes_on(tmp_path: Path) -> None:
     for number in range(24):
         paint(tmp_path / "in" / f"{number:02}.png", number)
-    code, said = interrupted(tmp_path, 0.1, [signal.SIGTERM], "out/*.png")
+    code, said = interrupted(tmp_path, 0.3, [signal.SIGTERM], "out/*.png")
     assert (code, said.count("\n")) == (Exit.INTERRUPTED, 2)
     assert "stopping when" in said
     assert "interrupted: what was written before is whole" in said
