@@ -27,6 +27,7 @@ from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError, SetupError
 from laa_cli.photo.quiet import quiet_stderr
+from laa_cli.restore import Restored
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE, resize
 
@@ -39,8 +40,8 @@ def one_face(rgb: Any) -> list[Face]:
     return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in POINTS))]
 
 
-def brighter(crops: list[Any]) -> list[Any]:
-    return [resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt() for crop in crops]
+def brighter(crops: list[Any]) -> list[Restored]:
+    return [Restored(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01, 0.02) for crop in crops]
 
 
 def fake() -> Upscaler:

@@ -22,6 +22,7 @@ from laa_cli.batch.walk import Source
 from laa_cli.batch.watch import Arrivals, watch
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError, SetupError
+from laa_cli.restore import Restored
 
 
 class Fake:
@@ -143,6 +144,10 @@ def test_a_budget_lets_the_largest_through_alone() -> None:
 FACES = 28  # of the eight photos in `together`
 
 
+def answers(faces: list[Tensor]) -> list[Restored]:
+    return [Restored(face, 1, 0, 0) for face in faces]
+
+
 class Recorder:
     """A network that doubles and notes its batches."""
 
@@ -150,14 +155,14 @@ class Recorder:
         self.sizes: list[int] = []
         self.error = error
 
-    def __call__(self, crops: list[Tensor]) -> list[Tensor]:
+    def __call__(self, crops: list[Tensor]) -> list[Restored]:
         self.sizes.append(len(crops))
         if self.error is not None:
             raise self.error
-        return [crop * 2 for crop in crops]
+        return answers([crop * 2 for crop in crops])
 
 
-def together(network: Recorder, size: int) -> list[list[Tensor]]:
+def together(network: Recorder, size: int) -> list[list[Restored]]:
     """What eight photos with 0 to 7 faces get back when all ask at once."""
     photos = [[torch.tensor([10.0 * photo + number]) for number in range(photo)] for photo in range(8)]
     results: list[Any] = [None] * 8
@@ -184,7 +189,7 @@ def together(network: Recorder, size: int) -> list[list[Tensor]]:
 def test_faces_of_several_photos_share_batches_of_one_size(size: int) -> None:
     network = Recorder()
     for photo, faces in enumerate(together(network, size)):
-        assert [face.item() for face in faces] == [2 * (10.0 * photo + number) for number in range(photo)]
+        assert [restored.face.item() for restored in faces] == [2 * (10.0 * photo + number) for number in range(photo)]
     assert set(network.sizes) == {size}
     assert len(network.sizes) == math.ceil(FACES / size)
 
@@ -195,11 +200,11 @@ def test_a_batch_that_fails_fails_for_each_of_its_photos() -> None:
 
 
 def test_faces_share_batches_only_where_their_company_does_not_matter() -> None:
-    def by_place(crops: list[Tensor]) -> list[Tensor]:
-        return [crop + 1e-7 * place for place, crop in enumerate(crops)]
+    def by_place(crops: list[Tensor]) -> list[Restored]:
+        return answers([crop + 1e-7 * place for place, crop in enumerate(crops)])
 
-    def by_company(crops: list[Tensor]) -> list[Tensor]:
-        return [crop + torch.stack(crops).mean() for crop in crops]
+    def by_company(crops: list[Tensor]) -> list[Restored]:
+        return answers([crop + torch.stack(crops).mean() for crop in crops])
 
     network = Recorder()
     assert independent(network, 4)

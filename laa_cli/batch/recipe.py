@@ -17,11 +17,11 @@ from ..upscale import Options
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides on the bytes of a result. `weights`: their SHA-256; `detector`: least size and confidence."""
+    """Everything that decides on the bytes of a result. `weights`: their SHA-256; `loading`: what the networks are set to."""
 
     options: Options
     weights: str
-    detector: dict[str, float | None]
+    loading: dict[str, float | None]  # a face's least size and confidence, fidelity
     strip_metadata: bool = False
     require_face: bool = False
 
@@ -29,7 +29,7 @@ class Recipe:
         """What a record says of it."""
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
-        return {"versions": versions, "weights": self.weights, "options": asdict(self.options) | self.detector | limits}
+        return {"versions": versions, "weights": self.weights, "options": asdict(self.options) | self.loading | limits}
 
     def digest(self, *, failed: bool) -> str:
         """Its fingerprint. Limits that only decide whether a photo fails count for those that `failed`."""

@@ -16,7 +16,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from ..restore import BATCH
+from ..restore import BATCH, Restored
 from ..upscale import Restores
 
 TRIAL_CROP_PX = 24
@@ -27,14 +27,14 @@ class Together:
 
     def __init__(self, restore: Restores, size: int) -> None:
         self.restore, self.size = restore, size
-        self.waiting: SimpleQueue[tuple[Tensor, Future[Tensor]] | None] = SimpleQueue()
+        self.waiting: SimpleQueue[tuple[Tensor, Future[Restored]] | None] = SimpleQueue()
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
-    def __call__(self, crops: list[Tensor]) -> list[Tensor]:
+    def __call__(self, crops: list[Tensor]) -> list[Restored]:
         """Restores the crops of one photo. Raises what the network raised."""
         if self.size == 1:
             return [self.restore([crop])[0] for crop in crops]
-        results: list[Future[Tensor]] = [Future() for _ in crops]
+        results: list[Future[Restored]] = [Future() for _ in crops]
         for item in zip(crops, results, strict=True):
             self.waiting.put(item)
         return [result.result() for result in results]
@@ -53,9 +53,9 @@ class Together:
             for (_, result), face in zip(batch, restored, strict=False):
                 result.set_result(face)
 
-    def at_hand(self) -> list[tuple[Tensor, Future[Tensor]]]:
+    def at_hand(self) -> list[tuple[Tensor, Future[Restored]]]:
         """Further crops that wait already."""
-        found: list[tuple[Tensor, Future[Tensor]]] = []
+        found: list[tuple[Tensor, Future[Restored]]] = []
         while len(found) < self.size - 1:
             try:
                 item = self.waiting.get_nowait()
@@ -84,7 +84,12 @@ def batch_size(restore: Restores, device: torch.device) -> int:
 def independent(restore: Restores, size: int) -> bool:
     """Whether faces come out the same, to the bit, at another place in the batch and among other faces."""
     crops = [*torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))]
-    straight = restore(crops)
-    turned = restore(crops[::-1])[::-1]
-    alone = [restore([crop] * size)[0] for crop in crops[:2]]
+    straight = faces(restore, crops)
+    turned = faces(restore, crops[::-1])[::-1]
+    alone = [faces(restore, [crop] * size)[0] for crop in crops[:2]]
     return all(map(torch.equal, straight, turned)) and all(map(torch.equal, straight, alone))
+
+
+def faces(restore: Restores, crops: list[Tensor]) -> list[Tensor]:
+    """What a restorer makes of crops."""
+    return [restored.face for restored in restore(crops)]

@@ -12,6 +12,7 @@ from .options import (
     Debug,
     DeviceName,
     Feather,
+    Fidelity,
     Json,
     Margin,
     MaxFace,
@@ -37,10 +38,11 @@ def batch(
     device: DeviceName = "auto",
     weights: Weights = None,
     min_face: MinFace = 12,
-    max_face: MaxFace = 56,
+    max_face: MaxFace = 96,
     confidence: Confidence = None,
     margin: Margin = 1.25,
     feather: Feather = 0.2,
+    fidelity: Fidelity = None,
     memory: Annotated[
         str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
     ] = None,
@@ -69,10 +71,10 @@ def batch(
     from ..upscale import Options, Upscaler
 
     options = Options(int(scale.value), max_face, margin, feather, max_pixels)
-    detector = {"min_face": min_face, "confidence": confidence}
-    recipe = Recipe(options, hash_weights(weights or SHIPPED), detector, strip_metadata, require_face)
+    loading = {"min_face": min_face, "confidence": confidence, "fidelity": fidelity}
+    recipe = Recipe(options, hash_weights(weights or SHIPPED), loading, strip_metadata, require_face)
     selection = Selection(tuple(include or ()), tuple(exclude or ()))
     job = Job(source, out, recipe, parse(memory), selection, overwrite, retry_failed, report, json)
-    load = lambda: Upscaler.load(device, weights, min_face, confidence)  # noqa: E731
+    load = lambda: Upscaler.load(device, weights, min_face, confidence, fidelity)  # noqa: E731
     screen = Screen(quiet=quiet, data_on_stdout=json)
     raise typer.Exit(run(job, load, screen, watch if watched else Batch.once))
