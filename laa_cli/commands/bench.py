@@ -84,6 +84,13 @@ def speed(
     weights: Weights = None,
     device: Annotated[str, typer.Option(help="all, cpu, cuda or mps.")] = "all",
     seconds: Annotated[float, typer.Option(help="Time for each measurement; three rounds are made at least.")] = 3,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: laa batch on photos of this folder, the Python API and single commands.", show_default=False
+        ),
+    ] = None,
+    photos: Annotated[int, typer.Option(min=1, help="Photos for --batch.")] = 24,
     save: Annotated[Path | None, typer.Option(help="Keep the run as JSON, for compare.", show_default=False)] = None,
     report: Report = None,
     json: Json = False,
@@ -97,8 +104,22 @@ def speed(
     from ..bench.speed import Request, run
     from ..console import Screen
 
+    if batch is not None:
+        speed_of_batch(batch, photos, "auto" if device == "all" else device, form)
+        return
     request = Request(photo, weights=weights, device=device, seconds=seconds, save=save, report=report, overwrite=overwrite)
     run(request, Screen(data_on_stdout=form != "table"), form)
+
+
+def speed_of_batch(folder: Path, photos: int, device: str, form: Form) -> None:
+    """Photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
+    if form not in ("table", "json"):
+        raise usage("--batch has a table and --json")
+    from ..batch.measure import run
+    from ..batch.memory import parse
+    from ..console import Screen
+
+    run(folder, photos, max(1, photos // 6), device, parse(None), Screen(data_on_stdout=form == "json"), as_json=form == "json")
 
 
 @bench.command()
@@ -116,21 +137,3 @@ def compare(
     from ..console import Screen
 
     run(first, second, Screen(data_on_stdout=form != "table"), form)
-
-
-@bench.command()
-def batch(
-    folder: Annotated[Path, typer.Argument(help="Folder of photos.", show_default=False)],
-    photos: Annotated[int, typer.Option(min=1, help="Photos to measure with.")] = 24,
-    commands: Annotated[int, typer.Option(min=1, help="Photos that get a command each.")] = 4,
-    memory: Annotated[str | None, typer.Option(help="As for `laa batch`.", show_default="half the machine's")] = None,
-    device: DeviceName = "auto",
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
-    from ..batch.measure import run
-    from ..batch.memory import parse
-    from ..console import Screen
-
-    run(folder, photos, commands, device, parse(memory), Screen(data_on_stdout=json), as_json=json)
