@@ -1,4 +1,4 @@
-"""`laa bench speed --batch`: what running photos side by side gains, and the memory it takes, measured in one run on one folder."""
+"""`laa bench speed --batch`: what running photos side by side gains, and the memory it takes, measured in one run."""
 
 from __future__ import annotations
 
