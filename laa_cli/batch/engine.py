@@ -46,7 +46,6 @@ class Engine(Generic[T]):
         """`begin` is called first in every thread."""
         self.workers, self.budget, self.begin = workers, Budget(memory_bytes), begin
         self.stopping = threading.Event()
-        self.abandoned = False  # a second Ctrl-C came while threads were still running
         self.fatal: BaseException | None = None
         self.threads: list[threading.Thread] = []
         self.ready: Queue[tuple[T, int] | None] = Queue(workers)
@@ -140,16 +139,11 @@ class Engine(Generic[T]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Waits for the stages that are running, unless a second Ctrl-C comes."""
+        """Waits for the stages that are running."""
         self.stop()
-        if not all(thread.ident for thread in self.threads):  # Ctrl-C came before all had started: there is nothing to lose
-            return
-        try:
+        if all(thread.ident for thread in self.threads):  # else Ctrl-C came before all had started: there is nothing to lose
             for thread in self.threads:
                 thread.join()
-        except KeyboardInterrupt:
-            self.abandoned = True
-            raise
 
 
 def processors() -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import cv2
 import torch
@@ -28,6 +30,8 @@ from .standing import Standing, stand
 from .summary import Tally
 from .together import Together, batch_size
 from .walk import Found, Selection, Source, check_folders, state_of, walk
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Batch:
                 self.job.out, self.job.recipe, self.manifest, upscaler, together, self.job.overwrite, self.job.report
             )
             engine: Engine[Errand] = Engine(self.job.workers, self.job.memory_bytes, lambda: torch.set_num_threads(1))
-            with mercy(engine, self.screen), engine, announced(self.screen):
+            with mercy(), engine, announced(self.screen):
                 for errand in engine.run(Errand(photo, shop) for photo in largest_first(photos)):
                     self.tally.count(errand.record)
                     bar.advance(len(errand.record.get("faces", [])))
@@ -164,23 +168,31 @@ def one_thread_each() -> Iterator[None]:
 
 
 @contextmanager
-def mercy(engine: Engine[Errand], screen: Screen) -> Iterator[None]:
-    """Ends the process at once at the second Ctrl-C: its threads cannot be ended singly. The next run clears up after it."""
+def mercy() -> Iterator[None]:
+    """Puts the signals back as they were when `announced` has changed them."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
     except KeyboardInterrupt:
-        if engine.abandoned:
-            screen.error("interrupted at once: run the same command again to go on")
-            os._exit(Exit.INTERRUPTED)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         raise
 
 
 @contextmanager
 def announced(screen: Screen) -> Iterator[None]:
-    """Says at the first Ctrl-C what it waits for."""
+    """Says at the first Ctrl-C what it waits for. Before it is said, the next one has become the end of the process."""
     try:
         yield
     except KeyboardInterrupt:
+        for number in SIGNALS:
+            signal.signal(number, at_once)
         with heard():
             screen.notice("stopping when the steps under way are done; Ctrl-C again stops at once")
         raise
+
+
+def at_once(number: int, frame: FrameType | None) -> None:
+    """Ends the process: its threads cannot be ended singly. The next run clears up after it."""
+    os.write(2, b"error: interrupted at once: run the same command again to go on\n")
+    os._exit(Exit.INTERRUPTED)
