@@ -79,7 +79,8 @@ def test_what_is_said_of_a_wrong_call(
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs the tests in the background
 sys.path.insert(0, sys.argv.pop(1))
 from test_batch import fake, one_face
 from laa_cli import __main__, upscale
