@@ -13,7 +13,8 @@ from models.checkpoint import SHIPPED, CheckpointError, load
 from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce
 
 from .errors import Exit, LaaError, out_of_memory
-from .project import difference, measured, projected
+from .gauge import EVIDENCE, fidelity
+from .project import difference, projected
 
 BATCH = 16  # faces at once, halved where memory runs out
 
@@ -39,7 +40,8 @@ class Restorer:
     """The network on its device. Call with crops (3, e, e) RGB in [0, 1], any e -> faces (3, 128, 128) in [0, 1].
 
     `crop_px`: smallest and largest side of the crops that the network knows; others are brought to it. `fidelity`: how far a
-    face is brought to what the photo shows, 0..1, by default as far as the crop's noise, which is measured, allows.
+    face is brought to what the photo shows, 0..1, by default as far as the crop can be believed, which `gauge` tells, the
+    coefficients in the weights' card; without those it is 1.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class Restorer:
         device: torch.device,
         crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE),
         fidelity: float | None = None,
+        gauge: tuple[float, ...] = (),
     ) -> None:
         if fidelity is not None and not 0 <= fidelity <= 1:
             raise LaaError(f"--fidelity must be from 0 to 1, not {fidelity:g}", Exit.USAGE)
-        self.network, self.device, self.crop_px, self.fidelity = network, device, crop_px, fidelity
+        self.network, self.device, self.crop_px = network, device, crop_px
+        self.fidelity, self.gauge = fidelity, gauge
 
     @classmethod
     def load(cls, weights: Path | None, device: torch.device, fidelity: float | None = None) -> Restorer:
@@ -63,10 +67,12 @@ class Restorer:
             raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
         except CheckpointError as error:
             raise LaaError(f"cannot use the weights {path}: the file {error}") from error
+        if card.gauge and len(card.gauge) != EVIDENCE:
+            raise LaaError(f"cannot use the weights {path}: they are of another version of laa")
         if card.config.image_size != HR_SIZE:
             raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, device, card.crop_px, fidelity)
+        return cls(network, device, card.crop_px, fidelity, card.gauge)
 
     @torch.inference_mode()
     def __call__(self, crops: list[Tensor]) -> list[Restored]:
@@ -77,10 +83,14 @@ class Restorer:
 
     def settled(self, answer: Tensor, crop: Tensor) -> Restored:
         """What the network drew, (1, 3, 128, 128), brought to what the photo shows, (1, 3, e, e)."""
-        known = self.crop_px[0] <= crop.shape[-1] <= self.crop_px[1]
-        fidelity = self.fidelity if self.fidelity is not None else measured(answer, crop) if known else 1.0
-        face = projected(answer, crop, fidelity)
-        return Restored(face[0], fidelity, difference(face, crop), difference(answer, crop))
+        strength = self.deserved(answer, crop) if self.fidelity is None else self.fidelity
+        face = projected(answer, crop, strength)
+        return Restored(face[0], strength, difference(face, crop), difference(answer, crop))
+
+    def deserved(self, answer: Tensor, crop: Tensor) -> float:
+        """The fidelity that a crop deserves. Of one that the network saw only reduced the answer says nothing."""
+        known = crop.shape[-1] <= self.crop_px[1]
+        return fidelity(self.gauge, answer, crop) if self.gauge and known else 1.0
 
     def enlarged(self, crop: Tensor) -> Tensor:
         """The network's input for a crop (3, e, e): (1, 3, 128, 128)."""

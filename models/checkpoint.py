@@ -19,7 +19,8 @@ from .protocol import CROP_MARGIN, HR_SIZE, LR_SIZE
 FORMAT = 1
 KEY = "laa"  # the metadata entry that marks a file as ours
 WEIGHTS = Path(__file__).parent / "weights"
-SHIPPED = WEIGHTS / "laa-x8.safetensors"
+PROTOCOL_WEIGHTS = WEIGHTS / "laa-x8.safetensors"  # trained for the paper's task
+SHIPPED = PROTOCOL_WEIGHTS
 PROTOCOL = {"lr_size": LR_SIZE, "hr_size": HR_SIZE, "crop_margin": CROP_MARGIN, "kernel": "bicubic, a=-0.5, antialiased"}
 
 
@@ -36,6 +37,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)  # data, schedule, faces seen, hardware
     validation: dict[str, Any] = field(default_factory=dict)  # psnr_db, ssim, gain_db, ... and of which faces
     crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)  # smallest and largest side of the crops that it was trained for
+    gauge: tuple[float, ...] = ()  # how the noise of a crop shows in the network's answer; whoever uses it knows its form
 
     def to_json(self) -> str:
         """The text under KEY."""
@@ -46,6 +48,7 @@ class Card:
                 "config": self.config.to_dict(),
                 "protocol": PROTOCOL,
                 "crop_px": self.crop_px,
+                "gauge": self.gauge,
                 "training": self.training,
                 "validation": self.validation,
             }
@@ -64,7 +67,8 @@ class Card:
             least, most = values.get("crop_px", (LR_SIZE, LR_SIZE))
             if not 1 <= least <= most <= HR_SIZE:
                 raise ValueError(f"crops of {least} to {most} px")
-            return cls(config, values["name"], values["training"], values["validation"], (least, most))
+            gauge = tuple(map(float, values.get("gauge", ())))
+            return cls(config, values["name"], values["training"], values["validation"], (least, most), gauge)
         except CheckpointError:
             raise
         except (ValueError, KeyError, TypeError) as error:
@@ -85,7 +89,7 @@ def load(path: Path, *, verify: bool | None = None) -> tuple[LAATransformer, Car
     """
     with path.open("rb") as file:
         start = file.read(8)
-    if verify if verify is not None else path.resolve() == SHIPPED.resolve():
+    if verify if verify is not None else path.resolve().parent == WEIGHTS.resolve():
         check_hash(path)
     try:
         with safe_open(path, framework="pt") as file:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from models.checkpoint import FORMAT, KEY, SHIPPED, Card, CheckpointError, check_hash, load, save_bytes
+from models.checkpoint import FORMAT, KEY, PROTOCOL_WEIGHTS, SHIPPED, Card, CheckpointError, check_hash, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 
@@ -29,7 +29,7 @@ def network() -> LAATransformer:
 @pytest.fixture
 def good(tmp_path: Path, network: LAATransformer) -> Path:
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(save_bytes(network, Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96))))
+    path.write_bytes(save_bytes(network, Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))))
     return path
 
 
@@ -42,7 +42,7 @@ def rewritten(path: Path, network: LAATransformer, **changes: object) -> Path:
 
 def test_round_trip(good: Path, network: LAATransformer) -> None:
     again, card = load(good)
-    assert card == Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96))
+    assert card == Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))
     faces = torch.rand(2, 3, 32, 32)
     assert torch.equal(again(faces), network(faces))
     assert not again.training
@@ -119,5 +119,7 @@ def test_damaged_copy_of_a_hashed_file(good: Path) -> None:
         load(good, verify=True)
 
 
-def test_the_shipped_file_is_whole() -> None:
-    check_hash(SHIPPED)
+@pytest.mark.parametrize(("path", "crop_px"), [(PROTOCOL_WEIGHTS, (16, 16)), (SHIPPED, (16, 16))])
+def test_the_shipped_files_are_whole(path: Path, crop_px: tuple[int, int]) -> None:
+    check_hash(path)
+    assert load(path)[1].crop_px == crop_px

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.checkpoint import WEIGHTS
+from models.checkpoint import PROTOCOL_WEIGHTS
 from models.protocol import network_input, reduce
 
 from ..project import true_to_photo
@@ -17,7 +17,7 @@ from .conditions import in_photo
 from .methods import BATCH, Restore, in_full, projected
 from .perceptual import Metric
 
-THROUGH_16 = WEIGHTS / "laa-x8.safetensors"  # what the row of that name is made with, whatever laa ships or is given
+THROUGH_16 = PROTOCOL_WEIGHTS  # what the row of that name is made with, whatever laa ships or is given
 
 
 @dataclass(frozen=True)

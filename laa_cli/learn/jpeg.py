@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..gauge import cosines
 
 # Quantisation tables of the JPEG standard, Annex K, for quality 50.
 LUMA_TABLE = (
@@ -60,11 +60,3 @@ def scaled(table: Tensor, quality: int) -> Tensor:
     """libjpeg's table for a quality."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return ((table * percent + 50) // 100).clamp(1, 255)
-
-
-def cosines(like: Tensor) -> Tensor:
-    """The orthonormal 8-point cosine transform, (8, 8), of the tensor's type and device."""
-    place = torch.arange(8, dtype=like.dtype, device=like.device)
-    basis = torch.cos(math.pi / 8 * torch.outer(place, place + 0.5)) / 2
-    basis[0] /= math.sqrt(2)
-    return basis
