@@ -10,6 +10,7 @@ from . import __version__
 from .commands.batch import batch
 from .commands.bench import bench
 from .commands.detect import detect
+from .commands.prepare import prepare
 from .commands.train import train
 from .commands.upscale import upscale
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help takes longer to import than all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (upscale, batch, detect, train):
+for command in (upscale, batch, detect, prepare, train):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

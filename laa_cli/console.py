@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from .errors import LaaError
+
+LIVE_SECONDS = 0.2  # between changes of a live line
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, as people say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Screen:
@@ -79,6 +90,25 @@ class Screen:
         shown = self.errors.is_terminal and not self.quiet
         with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False, disable=not shown) as progress:
             yield Pace(progress, progress.add_task("photos", total=photos, pace=""))
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[str], None]]:
+        """A line that gives way to the next, where someone is watching; call it with the text as often as you like."""
+        if self.quiet or not self.errors.is_terminal:
+            yield lambda text: None
+            return
+        shown = 0.0
+        with Live(
+            console=self.errors, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        ) as line:
+
+            def show(text: str) -> None:
+                nonlocal shown
+                if time.monotonic() - shown > LIVE_SECONDS:
+                    line.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+                    shown = time.monotonic()
+
+            yield show
 
     def bytes(self, content: bytes) -> None:
         """Data on stdout. Raises LaaError where nobody takes it."""

@@ -1,0 +1,1 @@
+"""`laa prepare`: photos in, training and validation faces out. Nothing else of laa needs it."""

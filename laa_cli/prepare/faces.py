@@ -1,0 +1,145 @@
+"""From a photo to the crops of its faces: the protocol's 128x128, with room for shifts where they are for training."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.protocol import CROP_MARGIN, HR_SIZE
+
+from ..crop import Square, cut, square_around
+from ..detect import Face
+from ..errors import LaaError, out_of_memory
+from ..fingerprint import fingerprints
+from ..photo import read_photo
+from .find import Source
+from .settings import Settings
+from .split import TRAIN, Identities, side_of
+
+ROOM = 1.125  # training faces: 12.5 % more than the protocol's crop, for shifts
+TRAIN_PX = 144  # HR_SIZE * ROOM
+WEBP_QUALITY = 92
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A face that came out: the protocol's crop in photo pixels, its sharpness, its hash, its picture's file."""
+
+    side_px: int
+    sharpness: float
+    fingerprint: str
+    split: str
+    person: str
+    suffix: str
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What became of a photo: an error, or its crops, and how many faces were refused and why."""
+
+    photo: str
+    error: str = ""
+    faces: int = 0
+    small: int = 0
+    blurred: int = 0
+    unknown: int = 0  # no person is known, though identities were given
+    crops: list[Crop] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """For the journal: everything but the pictures."""
+        values = asdict(replace(self, crops=[replace(crop, content=b"") for crop in self.crops]))
+        for crop in values["crops"]:
+            del crop["content"]
+        return values
+
+
+@dataclass(frozen=True)
+class Read:
+    """A photo on its way: its pixels and the digest of its file, or why there are none; its faces once they are found."""
+
+    source: Source
+    rgb: Rgb | None = None
+    digest: str = ""
+    error: str = ""
+    faces: Sequence[Face] = ()
+
+
+def read(source: Source, settings: Settings) -> Read:
+    """Reads a photo; a damaged one becomes an error to report."""
+    try:
+        content = source.content(settings.most_bytes)
+        photo = read_photo(content, max_pixels=settings.max_pixels, name=source.name)
+        return Read(source, photo.rgb8(), hashlib.sha256(content).hexdigest())
+    except LaaError as error:
+        return Read(source, error=str(error))
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return Read(source, error=f"not enough memory for {source.name}: lower --max-pixels")
+
+
+def detected(photo: Read, detect: Callable[[Rgb], Sequence[Face]]) -> Read:
+    """The photo with its faces."""
+    return photo if photo.rgb is None else replace(photo, faces=detect(photo.rgb))
+
+
+def sifted(photo: Read, settings: Settings, identities: Identities | None) -> Findings:
+    """Cuts out the faces that are large, sharp and known enough."""
+    if photo.rgb is None:
+        return Findings(photo.source.name, photo.error)
+    person = identities(photo.source.name) if identities else ""
+    faces = sorted(photo.faces, key=lambda face: -face.size_px)
+    known = faces if identities is None else faces[:1] if person is not None else []  # the largest face is the person's
+    large = [face for face in known if square_around(face.box_xyxy, CROP_MARGIN).side >= settings.min_crop]
+    split = side_of(f"person {person}" if person else photo.digest, settings.validation_share)
+    crops = [crop_of(photo.rgb, face, split, person or "", settings) for face in large]
+    sharp = [crop for crop in crops if crop.sharpness >= settings.min_sharpness]
+    counts = len(faces), len(known) - len(large), len(large) - len(sharp), len(faces) - len(known)
+    return Findings(photo.source.name, "", *counts, sharp)
+
+
+def crop_of(rgb: Rgb, face: Face, split: str, person: str, settings: Settings) -> Crop:
+    """One face, cut out, judged and encoded."""
+    square = square_around(face.box_xyxy, CROP_MARGIN)
+    plain = resized(cut(rgb, square), HR_SIZE)
+    picture = with_room(rgb, square) if split == TRAIN else plain
+    suffix = settings.format if split == TRAIN else "png"
+    hashed = fingerprints(torch.from_numpy(plain.copy()).permute(2, 0, 1)[None]).tobytes().hex()
+    return Crop(square.side, round(sharpness(plain), 1), hashed, split, person, suffix, encoded(picture, suffix))
+
+
+def with_room(rgb: Rgb, square: Square) -> Rgb:
+    """The face at the protocol's scale with room around it: (144, 144, 3), whose middle 128x128 is the protocol's crop."""
+    rim = square.side * (ROOM - 1) / 2
+    whole = int(np.ceil(rim)) + 1
+    wide = Square(square.x - whole, square.y - whole, square.side + 2 * whole)
+    near, far = whole - rim, whole + square.side + rim
+    return resized(cut(rgb, wide), TRAIN_PX, (near, near, far, far))
+
+
+def resized(rgb: Rgb, size: int, box: tuple[float, float, float, float] | None = None) -> Rgb:
+    """By the protocol's kernel. (h, w, 3) -> (size, size, 3)."""
+    return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BICUBIC, box))
+
+
+def sharpness(face: Rgb) -> float:
+    """Variance of the Laplacian of a 128x128 face in grey levels."""
+    return float(cv2.Laplacian(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def encoded(face: Rgb, suffix: str) -> bytes:
+    """The face as a file."""
+    file = io.BytesIO()
+    Image.fromarray(face).save(file, suffix.upper(), **({"quality": WEBP_QUALITY, "method": 4} if suffix == "webp" else {}))
+    return file.getvalue()

@@ -1,0 +1,38 @@
+"""Which faces are for validation: by a hash, so that a face's side stays when photos are added, moved or renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path, PurePosixPath
+
+from ..errors import LaaError
+
+TRAIN, VALIDATION = "train", "val"
+
+
+def side_of(key: str, share: float) -> str:
+    """Training or validation. `key`: the person, or the digest of the photo's file; `share`: of keys for validation."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
+    return VALIDATION if number < share * 2**64 else TRAIN
+
+
+class Identities:
+    """Who is in which photo: lines of a photo's name and a person, parted by a comma, tab or space, as CelebA has them."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LaaError(f"cannot read the identities {path}: {error}") from error
+        rows = [re.split(r"\s*[,;\t]\s*|\s+(?=\S+$)", line.strip(), maxsplit=1) for line in lines if line.strip()]
+        wrong = [number for number, row in enumerate(rows, 1) if len(row) != 2]
+        if wrong or not rows:
+            raise LaaError(f"{path}: line {wrong[0] if wrong else 1} is not a photo's name and a person, parted by a comma")
+        self.people = {PurePosixPath(photo).as_posix(): person.strip() for photo, person in rows}
+
+    def __call__(self, photo: str) -> str | None:
+        """The person in a photo: of its whole name, or of the longest end of it that has a line; None where none has."""
+        parts = PurePosixPath(photo.replace(":", "/")).parts
+        ends = ("/".join(parts[first:]) for first in range(len(parts)))
+        return next((self.people[end] for end in ends if end in self.people), None)
