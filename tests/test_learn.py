@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import tarfile
 from dataclasses import replace
@@ -16,16 +15,14 @@ import torch
 from faces import folder_of, pictures
 from PIL import Image
 
-from laa_cli.console import Screen
 from laa_cli.errors import LaaError
 from laa_cli.learn.batches import Batches
-from laa_cli.learn.degrade import Photo, Protocol, Samples
+from laa_cli.learn.config import TrainConfig, rate, warmed_cosine
+from laa_cli.learn.degrade import Protocol, Samples
 from laa_cli.learn.faces import read_faces
-from laa_cli.learn.run import checked, run, start
-from laa_cli.learn.trainer import TrainConfig, Trainer, l1, schedule
-from laa_cli.learn.validation import measure
+from laa_cli.learn.trainer import Trainer, l1
 from laa_cli.project import true_to_photo
-from models.checkpoint import Card, load, save_bytes
+from models.checkpoint import Card, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import reduce
@@ -86,7 +83,7 @@ def samples(batches: Batches, step: int) -> Samples:
 
 
 def test_schedule_warms_up_and_ends_at_zero() -> None:
-    values = [schedule(done / 1000, 0.03) for done in range(1001)]
+    values = [warmed_cosine(done / 1000, 0.03) for done in range(1001)]
     assert 0 < values[0] < 0.1
     assert max(values) == pytest.approx(1, abs=1e-3)
     assert values[1000] == pytest.approx(0, abs=1e-6)
@@ -136,44 +133,6 @@ def test_training_learns() -> None:
     assert losses[-1] < 0.9 * losses[0], losses
 
 
-def test_train_writes_weights_that_load(tmp_path: Path, capsys: Any) -> None:
-    data = folder_of(pictures(4, 144), tmp_path / "train")
-    held_out = folder_of(pictures(3, 128), tmp_path / "validation")
-    config = TrainConfig(minutes=0.02, batch_size=2, save_minutes=0.001)
-
-    def train(resume: bool) -> Path:
-        arguments = {"about": "made up", "resume": resume, "screen": Screen()}
-        return start([data], held_out, tmp_path / "run", TINY, config, "cpu", **arguments)  # type: ignore[arg-type]
-
-    network, card = load(train(resume=False))
-    assert (card.name, card.config, card.training["about"]) == ("run", TINY, "made up")
-    assert card.training["faces"] == 2 * card.training["step"] > 0
-    faces = read_faces([held_out], 128)
-    assert measure(network, faces, CPU).summary()["gain_db"] == pytest.approx(card.validation["gain_db"], abs=0.02)
-    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
-    assert int(rows[-1]["faces"]) == card.training["faces"]
-    with pytest.raises(LaaError, match="--resume"):
-        train(resume=False)
-    assert load(train(resume=True))[1].training["step"] >= card.training["step"]
-    assert "dB over bicubic" in capsys.readouterr().out
-
-
-def test_training_for_photos_starts_from_weights(tmp_path: Path) -> None:
-    data = folder_of(pictures(4, 144), tmp_path / "train")
-    held_out = folder_of(pictures(3, 128), tmp_path / "validation")
-    known = LAATransformer(replace(TINY, base_channels=4))
-    (tmp_path / "known.safetensors").write_bytes(save_bytes(known, Card(known.config)))
-    config = TrainConfig(minutes=0.01, task="photo", batch_size=2, learning_rate=1e-6)
-    network, card = load(start(
-        [data], held_out, tmp_path / "run", TINY, config, "cpu",
-        about="", resume=False, screen=Screen(quiet=True), init_from=tmp_path / "known.safetensors",
-    ))  # fmt: skip
-    assert (card.config, card.crop_px, card.training["task"]) == (known.config, Photo.crop_px, "photo")
-    assert "photo_gain_db" in card.validation
-    moved = network.state_dict()["head.weight"]
-    torch.testing.assert_close(moved, known.state_dict()["head.weight"], atol=1e-3, rtol=1e-3)
-
-
 def test_the_loss_of_projected_faces_is_half_before_and_half_after() -> None:
     truth = pictures(2, 128).float().div(255)
     crops = list(reduce(truth, 40))
@@ -186,22 +145,6 @@ def test_the_loss_of_projected_faces_is_half_before_and_half_after() -> None:
     assert max(first, second) < 0.05
     assert half == pytest.approx(0.075 + first / 4, abs=1e-5)
     assert whole == pytest.approx(0.05 + (first + second) / 4, abs=1e-5)
-
-
-def test_a_diverged_run_leaves_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = Trainer(TINY, TrainConfig(batch_size=2, save_minutes=0), CPU)
-    step = trainer.step
-
-    def diverging(batch: Samples) -> torch.Tensor:
-        loss = step(batch)
-        return loss * torch.nan if trainer.progress.step == 2 else loss
-
-    monkeypatch.setattr(trainer, "step", diverging)
-    with pytest.raises(LaaError, match="the loss is nan at step 2"):
-        run(trainer, Batches(pictures(2, 144), 2, seed=0), pictures(1, 128), tmp_path, Screen(quiet=True))
-    again = Trainer(TINY, TrainConfig(batch_size=2), CPU)
-    again.resume(tmp_path / "state.safetensors")
-    assert again.progress.step == 1
 
 
 def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
@@ -229,14 +172,41 @@ def test_an_unknown_task_is_refused() -> None:
         TrainConfig(task="video")
 
 
-def test_a_diverged_run_stops() -> None:
-    with pytest.raises(LaaError, match="the loss is nan at step 40"):
-        checked(float("nan"), 40)
-
-
 def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.fromarray(np.zeros((300, 300), np.uint8)).save(file, "PNG")
     (tmp_path / "big.png").write_bytes(file.getvalue())
     with pytest.raises(LaaError, match="300x300"):
         read_faces([tmp_path], 128)
+
+
+def test_the_papers_rate_is_halved_every_20_epochs() -> None:
+    paper = TrainConfig.chosen(None, None, None, None, task="protocol", seed=0, save_minutes=10)
+    assert (paper.batch_size, paper.learning_rate) == (32, 4e-4)
+    trainer = Trainer(TINY, paper, CPU, set_size=320)
+    for epoch, expected in ((0, 4e-4), (19.9, 4e-4), (20, 2e-4), (59.9, 1e-4), (99.9, 2.5e-5)):
+        trainer.progress.faces = round(320 * epoch)
+        assert rate(paper, trainer.spent) == pytest.approx(expected)
+    trainer.progress.faces = 32000
+    assert trainer.spent == 1
+
+
+def test_a_budget_has_its_own_batch_and_rate() -> None:
+    for minutes, faces in ((5.0, None), (None, 1000)):
+        config = TrainConfig.chosen(minutes, faces, None, None, task="photo", seed=1, save_minutes=2)
+        assert (config.batch_size, config.learning_rate, config.save_minutes, config.seed) == (8, 1.2e-3, 2, 1)
+        assert rate(config, 0.03) == pytest.approx(1.2e-3)
+        assert rate(config, 1.0) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(LaaError, match="two budgets"):
+        TrainConfig(minutes=1, faces=1)
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    trainer = Trainer(TINY, TrainConfig(), CPU)
+    trainer.save(tmp_path / "state.safetensors")
+    before = (tmp_path / "state.safetensors").read_bytes()
+    with torch.no_grad():
+        trainer.network.tail.bias[0] = torch.inf
+    with pytest.raises(LaaError, match="the weights are not finite at step 0"):
+        trainer.save(tmp_path / "state.safetensors")
+    assert (tmp_path / "state.safetensors").read_bytes() == before

@@ -7,37 +7,54 @@ from typing import Annotated
 
 import typer
 
-from .options import Debug, DeviceName, usage
+from .options import Debug, DeviceName, Quiet, usage
 
 
 def train(
-    data: Annotated[list[Path], typer.Argument(help="Folders or tar files of 144x144 faces.", show_default=False)],
-    validation: Annotated[Path, typer.Option(help="Folder or tar file of 128x128 faces that training never sees.")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that `laa prepare` made, or folders or tar files of 144x144 faces.", show_default=False),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the weights, the log and the state.")],
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="128x128 faces that training never sees.", show_default="those of the prepared folders"),
+    ] = None,
     task: Annotated[
         str, typer.Option(help="protocol: clean 16x16 as in the paper; photo: any size, with photos' faults.")
     ] = "protocol",
-    minutes: Annotated[float, typer.Option(help="Training time in minutes; the learning rate falls to zero at its end.")] = 60,
+    minutes: Annotated[
+        float | None, typer.Option(help="Budget of training time.", show_default="the paper's 100 epochs")
+    ] = None,
+    faces: Annotated[int | None, typer.Option(help="Budget of faces seen, instead.", show_default=False)] = None,
     width: Annotated[int, typer.Option(help="Base channels; the paper's network has 32.")] = 32,
-    batch_size: Annotated[int, typer.Option(help="Faces per step.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.2e-3,
-    init_from: Annotated[Path | None, typer.Option(help="Weights to start from; --width is theirs then.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of the network, as attention=csa or fusion=concat.", show_default=False),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Faces per step.", show_default="32, the paper's; with a budget 8")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate.", show_default="4e-4, the paper's; with a budget 1.2e-3")
+    ] = None,
+    init_from: Annotated[Path | None, typer.Option(help="Weights to start from, whose network it will be.")] = None,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
+    save_minutes: Annotated[float, typer.Option(help="Minutes between validations, when everything is saved.")] = 10,
     device: DeviceName = "auto",
     seed: Annotated[int, typer.Option(help="Of the initial weights and the order of the faces.")] = 0,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Trains a network on faces within a budget of minutes."""
-    from models.config import LAAConfig
-
+    """Trains a network on faces: by the paper's schedule, or by one that fits a budget."""
     from ..console import Screen
-    from ..learn.run import start
-    from ..learn.trainer import TrainConfig
+    from ..learn.config import TrainConfig
+    from ..learn.run import Run, start
+    from ..learn.settings import model_config
 
-    try:
-        model = LAAConfig(base_channels=width)
-    except ValueError as error:
-        raise usage(f"--width: {error}") from error
-    config = TrainConfig(minutes, task, batch_size, learning_rate, seed=seed)
-    start(data, validation, output, model, config, device, about=about, resume=resume, init_from=init_from, screen=Screen())
+    if init_from is not None and settings:
+        raise usage("--set has no meaning with --init-from: the network is that of the weights")
+    model = model_config(width, settings or [])
+    config = TrainConfig.chosen(minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes)
+    start(Run(data, validation, output, about, resume, init_from, device), model, config, Screen(quiet=quiet))

@@ -25,13 +25,23 @@ def read_faces(sources: list[Path], size_px: int) -> Tensor:
 
     Every picture must be size x size. Raises LaaError on the first source or picture that cannot be used.
     """
-    decoded: list[Tensor] = []
-    for source in sources:
-        with ThreadPoolExecutor() as pool:
-            decoded += pool.map(lambda item: decode(item[0], item[1], size_px), encoded_pictures(source))
-    if not decoded:
+    items = [item for source in sources for item in encoded_pictures(source)]
+    if not items:
         raise LaaError(f"no pictures in {', '.join(map(str, sources))}: expected a folder or tar of {size_px}x{size_px} faces")
-    return torch.stack(decoded)
+    faces = torch.empty(len(items), 3, size_px, size_px, dtype=torch.uint8)
+
+    def fill(place: int) -> None:
+        faces[place] = decode(*items[place], size_px)
+
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(fill, range(len(items))):
+            pass
+    return faces
+
+
+def names_in(sources: list[Path]) -> list[str]:
+    """What the faces that `read_faces` gives are called, in its order."""
+    return [name for source in sources for name, _ in encoded_pictures(source)]
 
 
 def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:

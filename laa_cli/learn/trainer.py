@@ -1,88 +1,64 @@
-"""A training run's state and its step: the paper's loss and optimiser (Sec. 4.2) on a schedule that fits a budget."""
+"""A training run's state and its step: the paper's loss and optimiser (Sec. 4.2)."""
 
 from __future__ import annotations
 
 import copy
 import json
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input
 
-from ..errors import Exit, LaaError
+from ..errors import LaaError
 from ..files import write_atomically
 from ..project import true_to_photo
-from .degrade import TASKS, Samples
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train. `task`: "protocol", the paper's, or "photo".
-
-    Loss, optimiser, betas and weight decay are the paper's (Sec. 4.2). LaaError on senseless values.
-    """
-
-    minutes: float = 60.0
-    task: str = "protocol"
-    batch_size: int = 8
-    learning_rate: float = 1.2e-3  # Assumption: 3 x the paper's, which a short schedule needs
-    weight_decay: float = 0.02
-    warmup: float = 0.03  # share of the budget
-    ema: float = 0.999
-    save_minutes: float = 10.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Names the first value that is out of range."""
-        if self.task not in TASKS:
-            raise LaaError(f"--task must be one of {', '.join(TASKS)}, not {self.task!r}", Exit.USAGE)
-        for name in ("minutes", "batch_size", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise LaaError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}", Exit.USAGE)
-
-
-@dataclass
-class Progress:
-    """Where a run stands; the rest of its state is in the tensors."""
-
-    step: int = 0
-    faces: int = 0
-    minutes: float = 0.0
+from .config import Progress, TrainConfig, rate, spent
+from .degrade import Samples
+from .watch import diverged
+from .world import World
 
 
 class Trainer:
-    """A network, its moving average and its optimiser, saved and resumed as one."""
+    """A network, its moving average and its optimiser, saved and resumed as one. `set_size`: training faces of an epoch."""
 
-    def __init__(self, model: LAAConfig, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self, model: LAAConfig, config: TrainConfig, device: torch.device, *, set_size: int = 1, world: World | None = None
+    ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.progress = config, device, Progress()
+        self.config, self.device, self.set_size, self.progress = config, device, set_size, Progress()
         self.network = LAATransformer(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, (0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
+        several = world is not None and world.size > 1
+        self.shared: nn.Module = DistributedDataParallel(self.network) if several else self.network
+
+    @property
+    def spent(self) -> float:
+        """Share of the schedule that is behind the run: 1 at its end."""
+        return spent(self.config, self.progress, self.set_size)
 
     def step(self, samples: Samples) -> Tensor:
-        """One update; returns the L1 loss."""
-        rate = self.config.learning_rate * schedule(self.progress.minutes / self.config.minutes, self.config.warmup)
+        """One update, on this process's share of a batch; returns the L1 loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate(self.config, self.spent)
         with torch.autocast(self.device.type, torch.bfloat16):
-            restored = self.network(torch.cat([network_input(crop[None]) for crop in samples.crops]))
+            restored = self.shared(torch.cat([network_input(crop[None]) for crop in samples.crops]))
         loss = l1(restored.float(), samples)
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
-        self.progress.faces += len(samples.truth)
+        self.progress.faces += self.config.batch_size
         self.update_average()
         return loss.detach()
 
@@ -107,14 +83,17 @@ class Trainer:
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def save(self, path: Path) -> None:
-        """Writes the run's state, from which `resume` goes on."""
+        """Writes the run's state, from which `resume` goes on. LaaError where it cannot, or is not one to go on from."""
+        tensors = self.state()
+        if not all(bool(value.isfinite().all()) for value in tensors.values()):
+            raise diverged(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
-        write_atomically(path, save(self.state(), metadata | self.identity()), overwrite=True)
+        write_atomically(path, save(tensors, metadata | self.identity()), overwrite=True)
 
     def identity(self) -> dict[str, str]:
         """What must be the same for a run to go on with a state: the network, and which faces a step sees."""
         network = json.dumps(self.network.config.to_dict(), sort_keys=True)
-        return {"network": network, "task": self.config.task} | {
+        return {"network": network, "task": self.config.task, "training_faces": str(self.set_size)} | {
             name: str(getattr(self.config, name)) for name in ("batch_size", "seed")
         }
 
@@ -127,8 +106,9 @@ class Trainer:
         except (OSError, SafetensorError) as error:
             raise LaaError(f"cannot resume from {path}: {error}") from error
         for name, value in self.identity().items():
-            if metadata.get(name) != value:
-                raise LaaError(f"cannot resume from {path}: its {name} is {metadata.get(name)}, this run's {value}")
+            found = metadata.get(name, value if name == "training_faces" else None)  # which older states do not say
+            if found != value:
+                raise LaaError(f"cannot resume from {path}: its {name} is {found}, this run's {value}")
         self.take(tensors)
         self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
 
@@ -162,10 +142,3 @@ def l1(restored: Tensor, samples: Samples) -> Tensor:
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The entries under a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def schedule(done: float, warmup: float) -> float:
-    """Learning-rate factor at a share `done` of the budget: linear warm-up, then half a cosine to zero."""
-    if done < warmup:
-        return max(done / warmup, 0.01)
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (done - warmup) / (1 - warmup)))

@@ -1,0 +1,84 @@
+"""How to train, and where a run stands on its way: the paper's schedule (Sec. 4.2), or one that fits a budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import Exit, LaaError
+from .degrade import TASKS
+
+EPOCHS, HALVED_EVERY = 100, 20  # Sec. 4.2
+PAPER = {"batch_size": 32, "learning_rate": 4e-4}  # Sec. 4.2
+BUDGET = {"batch_size": 8, "learning_rate": 1.2e-3}  # Assumption: 3 x the paper's rate, which a short schedule needs
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. `task`: "protocol", the paper's, or "photo". `minutes` or `faces`: a budget; neither: the paper's epochs.
+
+    Loss, optimiser, betas and weight decay are the paper's (Sec. 4.2). LaaError on senseless values.
+    """
+
+    minutes: float | None = None
+    task: str = "protocol"
+    batch_size: int = 8
+    learning_rate: float = 1.2e-3
+    faces: int | None = None  # seen, not of the set
+    weight_decay: float = 0.02
+    warmup: float = 0.03  # share of the budget
+    ema: float = 0.999
+    save_minutes: float = 10.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Names the first value that is out of range."""
+        if self.task not in TASKS:
+            raise LaaError(f"--task must be one of {', '.join(TASKS)}, not {self.task!r}", Exit.USAGE)
+        if self.minutes is not None and self.faces is not None:
+            raise LaaError("--minutes and --faces are two budgets: choose one", Exit.USAGE)
+        for name in ("minutes", "faces", "batch_size", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise LaaError(f"--{name.replace('_', '-')} must be above 0, not {value}", Exit.USAGE)
+
+    @classmethod
+    def chosen(
+        cls, minutes: float | None, faces: int | None, batch_size: int | None, learning_rate: float | None,
+        *, task: str, seed: int, save_minutes: float,
+    ) -> TrainConfig:  # fmt: skip
+        """With the batch and learning rate that belong to the paper's schedule or to a budget, where none are given."""
+        usual = PAPER if minutes is None and faces is None else BUDGET
+        batch = usual["batch_size"] if batch_size is None else batch_size
+        rate = usual["learning_rate"] if learning_rate is None else learning_rate
+        return cls(minutes, task, int(batch), rate, faces, save_minutes=save_minutes, seed=seed)
+
+
+@dataclass
+class Progress:
+    """Where a run stands; the rest of its state is in the tensors."""
+
+    step: int = 0
+    faces: int = 0
+    minutes: float = 0.0
+
+
+def spent(config: TrainConfig, progress: Progress, set_size: int) -> float:
+    """Share of the schedule that is behind a run: 1 at its end. `set_size`: training faces of an epoch."""
+    if config.minutes is not None:
+        return progress.minutes / config.minutes
+    return progress.faces / (config.faces if config.faces is not None else EPOCHS * set_size)
+
+
+def rate(config: TrainConfig, spent: float) -> float:
+    """The learning rate at a share of the schedule."""
+    if config.minutes is None and config.faces is None:
+        return config.learning_rate * 0.5 ** int(spent * EPOCHS / HALVED_EVERY)  # Sec. 4.2
+    return config.learning_rate * warmed_cosine(spent, config.warmup)
+
+
+def warmed_cosine(done: float, warmup: float) -> float:
+    """Learning-rate factor at a share `done` of a budget: linear warm-up, then half a cosine to zero."""
+    if done < warmup:
+        return max(done / warmup, 0.01)
+    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (done - warmup) / (1 - warmup)))

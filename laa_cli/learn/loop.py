@@ -1,0 +1,125 @@
+"""The loop: steps until the schedule is spent, saving on the way; interrupted, it saves what is whole and ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..console import Screen, duration
+from ..errors import LaaError
+from .feed import Feed
+from .interrupt import Interruptions
+from .log import Row
+from .recorder import Recorder
+from .trainer import Trainer
+from .watch import Watch
+from .world import World
+
+CHECK_STEPS = 20  # steps between looks at the loss, which make a GPU wait
+
+
+@dataclass
+class Since:
+    """What happened since the last validation."""
+
+    faces: int
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0  # of steps, without validation
+    waited: float = 0.0  # of these, spent making samples or waiting for them
+
+    def row(self, trainer: Trainer) -> Row:
+        """For the log."""
+        seconds = max(1e-9, self.seconds)
+        loss = sum(self.losses) / len(self.losses) if self.losses else float("nan")
+        speed = (trainer.progress.faces - self.faces) / seconds
+        return {"loss": loss, "faces_per_s": round(speed, 3), "data_share": round(self.waited / seconds, 4)}
+
+
+class Loop:
+    """Trains. Every process of a run goes through the same steps; the first one has the recorder's work."""
+
+    def __init__(
+        self, trainer: Trainer, feed: Feed, recorder: Recorder, world: World, screen: Screen,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self.trainer, self.feed, self.recorder, self.world, self.screen, self.clock = (
+            trainer, feed, recorder, world, screen, clock,
+        )  # fmt: skip
+        self.watch, self.since, self.saved = Watch(world), Since(trainer.progress.faces), trainer.progress.minutes
+        self.row: Row = self.since.row(trainer)
+
+    def run(self) -> Row:
+        """Trains until the schedule is spent, and saves. Returns the last line's part of the log."""
+        with Interruptions(self.screen) as interruptions:
+            try:
+                with self.screen.live() as show:
+                    self.steps(interruptions, show)
+            except BaseException as error:
+                if not interruptions.torn:
+                    self.rescue(error)
+                raise
+        if self.world.leads:
+            self.recorder.save(self.trainer)
+        return self.row
+
+    def steps(self, interruptions: Interruptions, show: Callable[[str], None]) -> None:
+        """Steps, looks at the loss, and what is due."""
+        progress, last = self.trainer.progress, self.clock()
+        while self.trainer.spent < 1:
+            with interruptions.held():
+                start = self.clock()
+                samples = self.feed(progress.step)
+                self.since.waited += self.clock() - start
+                self.watch.add(self.trainer.step(samples))
+                now = self.clock()
+                minutes = (progress.minutes + (now - last) / 60) * self.world.leads
+                progress.minutes, stop = self.world.total(minutes, interruptions.pending)
+                self.since.seconds += now - start
+                last = now
+            if stop:
+                raise KeyboardInterrupt
+            self.look(last=self.trainer.spent >= 1)
+            show(self.line())
+
+    def look(self, last: bool) -> None:
+        """Looks at the loss now and then, and before anything is kept: the last state must be a good one."""
+        progress = self.trainer.progress
+        due = not last and self.watch.sound and progress.minutes - self.saved > self.trainer.config.save_minutes
+        if due or last or progress.step % CHECK_STEPS == 0:
+            self.since.losses.append(self.watch.look(progress.step))
+            self.row = self.since.row(self.trainer)
+        if due and self.watch.sound:
+            if self.world.leads:
+                self.recorder.keep(self.trainer, self.row)
+            self.saved, self.since = progress.minutes, Since(progress.faces)
+
+    def rescue(self, error: BaseException) -> None:
+        """Saves what a run that ends early has reached, if it is sound."""
+        if not self.world.leads or self.trainer.progress.step == 0 or not self.watch.sound:
+            return
+        if self.watch.recent and not all(loss.isfinite() for loss in self.watch.recent):
+            return
+        try:
+            self.recorder.save(self.trainer)
+        except LaaError as failure:
+            self.screen.notice(f"{failure}: the state before it is whole")
+        else:
+            self.screen.say(f"saved after {self.trainer.progress.faces} faces: go on with --resume")
+
+    def line(self) -> str:
+        """What a person sees while it runs."""
+        trainer, row, figures = self.trainer, self.since.row(self.trainer), self.recorder.figures
+        left = self.seconds_left(row["faces_per_s"])
+        loss = f"loss {self.since.losses[-1]:.4f}, " if self.since.losses else ""
+        validated = f", {figures['psnr_db']:.2f} dB, {figures['gain_db']:+.2f} over bicubic" if figures else ""
+        speed = f"{row['faces_per_s']:.1f} faces/s, {duration(left)} left, {row['data_share']:.0%} waiting for data"
+        return f"{trainer.progress.faces} faces, {loss}{speed}{validated}"
+
+    def seconds_left(self, faces_per_s: float) -> float:
+        """Until the schedule is spent, at the pace of now."""
+        trainer = self.trainer
+        if trainer.config.minutes is not None:
+            return max(0.0, 60 * (trainer.config.minutes - trainer.progress.minutes))
+        whole = trainer.progress.faces / max(trainer.spent, 1e-9)
+        return max(0.0, whole - trainer.progress.faces) / max(faces_per_s, 1e-9)
