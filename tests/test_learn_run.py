@@ -291,6 +291,15 @@ def test_a_disk_that_stays_full_is_a_clear_message_at_the_end(tmp_path: Path, mo
         loop(tmp_path / "run", TrainConfig(faces=4, batch_size=2, save_minutes=0)).run()
 
 
+def test_out_of_memory_names_the_batch(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: Trainer, samples: Samples) -> Tensor:
+        raise RuntimeError("CUDA out of memory. Tried to allocate")
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(LaaError, match="not enough memory for --batch-size 2"):
+        started(data, TrainConfig(faces=4, batch_size=2))
+
+
 # Data
 
 

@@ -23,6 +23,7 @@ from laa_cli.crop import Square, cut
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.fingerprint import alike, fingerprints
+from laa_cli.learn.data import read
 from laa_cli.learn.faces import read_faces
 from laa_cli.prepare.faces import resized, sharpness, with_room
 from laa_cli.prepare.find import find
@@ -188,6 +189,41 @@ def test_a_finished_folder_is_left_alone(tmp_path: Path) -> None:
     (other / "mine.txt").write_text("keep")
     with pytest.raises(LaaError, match="is not empty"):
         prepare(folder, other)
+
+
+def test_training_takes_the_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(photos(tmp_path / "in", 12), out, validation_share=0.3, shard_size=3)
+    faces = read([out], None)
+    splits = [row["split"] for row in manifest(out)]
+    assert (len(faces.training), len(faces.validation)) == (splits.count(TRAIN), splits.count(VALIDATION))
+    (out / "unfinished").mkdir()
+    with pytest.raises(LaaError, match="is not finished"):
+        read([out], None)
+
+
+def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    folder, out = photos(tmp_path / "in", 2), tmp_path / "out"
+    refused: list[str] = []
+
+    def nested(rgb: Any) -> list[Face]:
+        with pytest.raises(LaaError, match="another run is working in") as error:
+            prepare(folder, out)
+        refused.append(str(error.value))
+        return [MIDDLE]
+
+    run([folder], out, Settings(), None, lambda: nested, Screen(quiet=True))  # type: ignore[arg-type, return-value]
+    assert len(refused) == 2
+    assert len(manifest(out)) == 2
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: Any) -> None:
+    def interrupted(rgb: Any) -> list[Face]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([photos(tmp_path / "in", 3)], tmp_path / "out", Settings(), None, lambda: interrupted, Screen())  # type: ignore[arg-type, return-value]
+    assert "0 of 3 photos are done: the same command goes on" in capsys.readouterr().err
 
 
 class Killed(BaseException):

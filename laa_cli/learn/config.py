@@ -37,6 +37,8 @@ class TrainConfig:
             raise LaaError(f"--task must be one of {', '.join(TASKS)}, not {self.task!r}", Exit.USAGE)
         if self.minutes is not None and self.faces is not None:
             raise LaaError("--minutes and --faces are two budgets: choose one", Exit.USAGE)
+        if not 0 <= self.save_minutes < math.inf:
+            raise LaaError(f"--save-minutes must not be below 0, not {self.save_minutes}", Exit.USAGE)
         for name in ("minutes", "faces", "batch_size", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

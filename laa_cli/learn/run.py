@@ -12,7 +12,7 @@ from models.network import LAATransformer
 
 from ..console import Screen
 from ..device import choose_device
-from ..errors import LaaError
+from ..errors import LaaError, out_of_memory
 from ..restore import Restorer
 from .batches import Batches
 from .config import TrainConfig
@@ -67,7 +67,12 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
     about = {"name": run.folder.resolve().name, "about": run.about, "training_faces": len(faces.training)}
     recorder = Recorder(run.folder, faces.validation, about, screen)
     feed = Feed(Batches(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)
-    training = Loop(trainer, feed, recorder, world, screen).run()
+    try:
+        training = Loop(trainer, feed, recorder, world, screen).run()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise LaaError(f"not enough memory for --batch-size {config.batch_size}: choose a smaller one") from error
     if world.leads:
         recorder.record(trainer, faces.validation, training)
         gain = f"{recorder.figures['gain_db']:+.2f} dB over bicubic"

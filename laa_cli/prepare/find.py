@@ -44,7 +44,7 @@ def find(inputs: list[Path], besides: Path) -> list[Source]:
                 photos.setdefault((os.path.realpath(source.path), source.offset), source)
     if not photos:
         raise LaaError(f"no photos in {', '.join(map(str, inputs))}: expected {', '.join(sorted(PHOTOS))} or {ARCHIVE} files")
-    return list(photos.values())
+    return list({source.name: source for source in photos.values()}.values())  # a tar file can hold a name twice
 
 
 def walked(folder: Path, besides: Path) -> Iterator[Path]:

@@ -39,7 +39,25 @@ class Journal:
         else:
             write_atomically(settings, json.dumps(purpose).encode(), overwrite=False)
         self.lines, self.pictures = (appended(folder / name) for name in (RECORDS, PICTURES))
-        self.recover()
+        try:
+            self.lock()
+            self.recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def lock(self) -> None:
+        """One run at a time, where the system has locks; the lock ends with the process."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            fcntl.flock(self.lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LaaError(f"another run is working in {self.folder}: wait for it, or choose another folder") from error
+        except OSError:  # a file system without locks
+            return
 
     def check(self, settings: Path, purpose: dict[str, Any]) -> None:
         """Refuses to go on with a run that was asked for something else."""

@@ -44,7 +44,11 @@ def run(
     identities = Identities(people) if people else None
     photos = find(inputs, out)
     with closing(Journal(out / UNFINISHED, purpose_of(inputs, settings, people))) as journal:
-        search(photos, journal, settings, identities, load, screen)
+        try:
+            search(photos, journal, settings, identities, load, screen)
+        except KeyboardInterrupt:
+            screen.notice(f"{len(journal.records)} of {len(photos)} photos are done: the same command goes on")
+            raise
         order = {photo.name: place for place, photo in enumerate(photos)}
         records = sorted((r for r in journal.records if r["photo"] in order), key=lambda record: order[record["photo"]])
         faces = [face for record in records for face in journal.faces(record)]
