@@ -165,7 +165,10 @@ class SelfAttention(nn.Module):
         return self.out(values.transpose(1, 2).flatten(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.merge(F.scaled_dot_product_attention(*self.split(x)))
+        q, k, v = self.split(x)
+        if x.device.type == "cpu" and torch.is_grad_enabled():
+            return self.merge(attention_map(q, k) @ v)  # forward and back in less than half of the fused kernel's time
+        return self.merge(F.scaled_dot_product_attention(q, k, v))
 
     def with_received(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The same, and Sum(AM) of Eq. 10: the attention that each token receives, (n, tokens).
@@ -173,8 +176,13 @@ class SelfAttention(nn.Module):
         Assumption: it is summed over the heads too, since there is one choice of regions for all of them.
         """
         q, k, v = self.split(x)
-        attention = torch.softmax(q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5, dim=-1)
+        attention = attention_map(q, k)
         return self.merge(attention @ v), attention.detach().sum((1, 2), dtype=torch.float32)
+
+
+def attention_map(q: Tensor, k: Tensor) -> Tensor:
+    """How much each token attends to each other one: (n, heads, tokens, d) twice -> (n, heads, tokens, tokens)."""
+    return torch.softmax(q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5, dim=-1)
 
 
 class RSA(nn.Module):

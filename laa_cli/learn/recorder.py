@@ -80,7 +80,7 @@ class Recorder:
         write_atomically(self.folder / WEIGHTS, save_bytes(trainer.average, card), overwrite=True)
 
     def add_events(self, row: Row) -> None:
-        """Scalars and the preview for TensorBoard, which is an extra: where it is missing nothing is written."""
+        """The figures for TensorBoard, which is an extra: where it is missing nothing is written."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
