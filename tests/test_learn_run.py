@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
+from laa_cli.gauge import EVIDENCE
 from laa_cli.learn.batches import Batches
 from laa_cli.learn.config import TrainConfig
 from laa_cli.learn.data import read
@@ -86,6 +87,7 @@ def test_training_for_photos_starts_from_weights(data: tuple[Path, Path], tmp_pa
     assert (card.config, card.crop_px, card.training["task"]) == (known.config, Photo.crop_px, "photo")
     assert card.training["faces"] == 6
     assert "photo_gain_db" in card.validation
+    assert len(card.gauge) == EVIDENCE
     moved = network.state_dict()["head.weight"]
     torch.testing.assert_close(moved, known.state_dict()["head.weight"], atol=1e-3, rtol=1e-3)
 

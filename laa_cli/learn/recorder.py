@@ -34,6 +34,7 @@ class Recorder:
     def __init__(self, folder: Path, validation: Tensor, about: dict[str, Any], screen: Screen) -> None:
         self.folder, self.validation, self.about, self.screen = folder, validation, about, screen
         self.figures: dict[str, Any] = {}
+        self.gauge: tuple[float, ...] = ()  # known only at the end
         self.events: Any = None
 
     def save(self, trainer: Trainer) -> None:
@@ -76,7 +77,7 @@ class Recorder:
         """Writes the moving average with its card, so that a run can be used before it ends."""
         training = self.about | {"hardware": hardware(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
         name = training.pop("name")
-        card = Card(trainer.network.config, name, training, self.figures, TASKS[trainer.config.task].crop_px)
+        card = Card(trainer.network.config, name, training, self.figures, TASKS[trainer.config.task].crop_px, self.gauge)
         write_atomically(self.folder / WEIGHTS, save_bytes(trainer.average, card), overwrite=True)
 
     def add_events(self, row: Row) -> None:

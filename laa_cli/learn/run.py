@@ -15,6 +15,7 @@ from ..device import choose_device
 from ..errors import LaaError, out_of_memory
 from ..restore import Restorer
 from .batches import Batches
+from .calibrate import calibrate
 from .config import TrainConfig
 from .data import read
 from .degrade import TASKS
@@ -74,6 +75,8 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
             raise
         raise LaaError(f"not enough memory for --batch-size {config.batch_size}: choose a smaller one") from error
     if world.leads:
+        if config.task == "photo":
+            recorder.gauge = calibrate(trainer.average, faces.training, device)
         recorder.record(trainer, faces.validation, training)
         gain = f"{recorder.figures['gain_db']:+.2f} dB over bicubic"
         screen.say(f"{run.folder / WEIGHTS}: {gain} after {trainer.progress.faces} faces")
