@@ -68,6 +68,12 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["bench", "speed", "gone.jpg"], 1),
         (["bench", "speed", "--seconds", "-1"], 2),
         (["bench", "compare", "gone.json", "gone.json"], 1),
+        (["prepare", "gone", "out"], 2),
+        (["train", "gone", "--output", "run"], 2),
+        (["train", "gone", "--output", "run", "--validation", "gone", "--minutes", "1"], 1),
+        (["train", "gone", "--output", "run", "--minutes", "1", "--faces", "1"], 2),
+        (["train", "gone", "--output", "run", "--set", "depth=2"], 2),
+        (["train", "gone", "--output", "run", "--set", "blocks=1", "--init-from", "weights"], 2),
         (["nonsense"], 2),
     ],
 )

@@ -62,6 +62,14 @@ def test_unusable_faces_are_named(tmp_path: Path) -> None:
             read_faces([tmp_path / name], 144)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_tar_file_is_named(tmp_path: Path, share: float) -> None:
+    whole = tar_of(folder_of(pictures(4, 144), tmp_path / "faces"), tmp_path / "faces.tar").read_bytes()
+    (tmp_path / "short.tar").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(LaaError, match=r"cannot read (the face|faces from) .*short.tar"):
+        read_faces([tmp_path / "short.tar"], 144)
+
+
 def test_every_epoch_sees_every_face_once() -> None:
     batches = Batches(pictures(12, 144), size=4, seed=3)
     epochs = [[place for step in range(first, first + 3) for place in batches.places(step)] for first in (0, 3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ from laa_cli.learn.faces import read_faces
 from laa_cli.learn.feed import Feed
 from laa_cli.learn.log import append, rows
 from laa_cli.learn.loop import Loop
+from laa_cli.learn.memory import keep_memory
 from laa_cli.learn.recorder import Recorder
 from laa_cli.learn.run import Run, start
 from laa_cli.learn.settings import model_config
@@ -411,6 +413,10 @@ def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])
+
+
+def test_memory_is_kept_where_glibc_is() -> None:
+    assert keep_memory() == (platform.libc_ver()[0] == "glibc")
 
 
 def test_two_processes_train_as_one(data: tuple[Path, Path]) -> None:

@@ -55,9 +55,9 @@ class Loop:
             try:
                 with self.screen.live() as show:
                     self.steps(interruptions, show)
-            except BaseException as error:
+            except BaseException:
                 if not interruptions.torn:
-                    self.rescue(error)
+                    self.rescue()
                 raise
         if self.world.leads:
             self.recorder.save(self.trainer)
@@ -94,7 +94,7 @@ class Loop:
                 self.recorder.keep(self.trainer, self.row)
             self.saved, self.since = progress.minutes, Since(progress.faces)
 
-    def rescue(self, error: BaseException) -> None:
+    def rescue(self) -> None:
         """Saves what a run that ends early has reached, if it is sound."""
         if not self.world.leads or self.trainer.progress.step == 0 or not self.watch.sound:
             return

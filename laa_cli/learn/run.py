@@ -21,6 +21,7 @@ from .data import read
 from .degrade import TASKS
 from .feed import Feed
 from .loop import Loop
+from .memory import keep_memory
 from .recorder import STATE, WEIGHTS, Recorder
 from .trainer import Trainer
 from .world import World, joined
@@ -60,6 +61,8 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
     device = choose_device(world.device(run.device))
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    if device.type == "cpu":
+        keep_memory()
     faces = read(run.data, run.held_out)
     trainer = trainer_of(run, model, config, device, len(faces.training), world)
     processes = f" in {world.size} processes" if world.size > 1 else ""
