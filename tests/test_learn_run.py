@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import platform
+import re
 import signal
 import socket
 import subprocess
@@ -206,6 +207,17 @@ def same(one: Path, other: Path) -> bool:
     """Whether two runs left the same state."""
     left, right = (load_file(folder / "state.safetensors") for folder in (one, other))
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_live_line_says_how_it_goes(tmp_path: Path) -> None:
+    for name, budget, left in (("faces", {"faces": 40}, 6), ("minutes", {"minutes": 20.0}, 9)):
+        config = TrainConfig(batch_size=2, save_minutes=4.5, **budget)  # type: ignore[arg-type]
+        run = loop(tmp_path / name, config, dying(10, interrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run.run()
+        expected = rf"22 faces, 0\.1 faces/s, {left} min left, \d\d\.\d\d dB \([+-]\d+\.\d\d\), 50% data wait"
+        assert re.fullmatch(expected, run.line()), run.line()
 
 
 @pytest.mark.usefixtures("small")

@@ -108,13 +108,13 @@ class Loop:
             self.screen.say(f"saved after {self.trainer.progress.faces} faces: go on with --resume")
 
     def line(self) -> str:
-        """What a person sees while it runs."""
+        """What a person sees while it runs; short enough for 80 columns. In brackets: over bicubic."""
         trainer, row, figures = self.trainer, self.since.row(self.trainer), self.recorder.figures
         left = self.seconds_left(row["faces_per_s"])
         loss = f"loss {self.since.losses[-1]:.4f}, " if self.since.losses else ""
-        validated = f", {figures['psnr_db']:.2f} dB, {figures['gain_db']:+.2f} over bicubic" if figures else ""
-        speed = f"{row['faces_per_s']:.1f} faces/s, {duration(left)} left, {row['data_share']:.0%} waiting for data"
-        return f"{trainer.progress.faces} faces, {loss}{speed}{validated}"
+        validated = f", {figures['psnr_db']:.2f} dB ({figures['gain_db']:+.2f})" if figures else ""
+        speed = f"{row['faces_per_s']:.1f} faces/s, {duration(left)} left"
+        return f"{trainer.progress.faces} faces, {loss}{speed}{validated}, {row['data_share']:.0%} data wait"
 
     def seconds_left(self, faces_per_s: float) -> float:
         """Until the schedule is spent, at the pace of now."""
