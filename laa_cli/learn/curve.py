@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 from PIL import Image, ImageDraw, ImageFont
 
 from .log import Row, column
+from .png import png
 
 PANEL_PX = (460, 300)
 LEFT_PX, BOTTOM_PX, TOP_PX, RIGHT_PX = 62, 40, 34, 22
@@ -27,9 +27,7 @@ def curve(lines: list[Row]) -> bytes:
     for number, (title, names) in enumerate(PANELS):
         series = {label: column(lines, name) for name, label in names.items() if any(line.get(name) for line in lines)}
         Panel(ImageDraw.Draw(picture), number * PANEL_PX[0], title).plot(faces, series)
-    file = io.BytesIO()
-    picture.resize((PANEL_PX[0] * len(PANELS), PANEL_PX[1]), Image.Resampling.LANCZOS).save(file, "PNG")
-    return file.getvalue()
+    return png(picture.resize((PANEL_PX[0] * len(PANELS), PANEL_PX[1]), Image.Resampling.LANCZOS))
 
 
 class Panel:

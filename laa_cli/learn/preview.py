@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import torch
@@ -10,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from models.protocol import network_input, reduce
+
+from .png import png
 
 FACES = 8
 LABELS = ("16 px, enlarged", "restored", "truth")
@@ -31,6 +32,4 @@ def preview(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.de
         draw.text((4, top + 1), label, (50, 50, 50), ImageFont.load_default(11))
         pixels = row.clamp(0, 1).mul(255).round().byte().permute(2, 0, 3, 1).flatten(1, 2)
         sheet.paste(Image.fromarray(pixels.contiguous().numpy()), (0, top + LABEL_PX))
-    file = io.BytesIO()
-    sheet.save(file, "PNG")
-    return file.getvalue()
+    return png(sheet)

@@ -20,7 +20,7 @@ from ..crop import Square, cut, square_around
 from ..detect import Face
 from ..errors import LaaError, out_of_memory
 from ..fingerprint import fingerprints
-from ..photo import read_photo
+from ..photo import Photo, encode_photo, read_photo
 from .find import Source
 from .settings import Settings
 from .split import TRAIN, Identities, side_of
@@ -140,6 +140,8 @@ def sharpness(face: Rgb) -> float:
 
 def encoded(face: Rgb, suffix: str) -> bytes:
     """The face as a file."""
-    file = io.BytesIO()
-    Image.fromarray(face).save(file, suffix.upper(), **({"quality": WEBP_QUALITY, "method": 4} if suffix == "webp" else {}))
+    if suffix == "png":
+        return encode_photo(Photo(face), ".png")
+    file = io.BytesIO()  # at a quality of its own: photos are written at 95
+    Image.fromarray(face).save(file, "WEBP", quality=WEBP_QUALITY, method=4)
     return file.getvalue()

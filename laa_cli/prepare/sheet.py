@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..photo import Photo, encode_photo
 from .journal import Kept
 from .split import VALIDATION
 
@@ -34,6 +36,4 @@ def contact_sheet(faces: list[Kept], picture: Callable[[Kept], bytes]) -> bytes:
         draw.text((left, top + FACE_PX + 1), f"{face.crop.side_px} px  {face.crop.sharpness:.0f}", INK, font)
     legend = f"{count} of {len(faces)} faces: side of the crop, sharpness; framed: for validation"
     draw.text((GAP_PX, sheet.height - CAPTION_PX - 2), legend, INK, font)
-    file = io.BytesIO()
-    sheet.save(file, "PNG")
-    return file.getvalue()
+    return encode_photo(Photo(np.asarray(sheet)), ".png")
