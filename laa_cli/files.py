@@ -81,3 +81,9 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         raise LaaError(f"cannot write {path}: {path.parent} is no folder: choose another place") from None
     except OSError as error:
         raise LaaError(f"cannot write {path}: {error.strerror or error}: choose another place") from error
+
+
+def sweep(folder: Path) -> None:
+    """Removes what runs that were killed left half-written in a folder that is laa's own."""
+    for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
+        path.unlink(missing_ok=True)

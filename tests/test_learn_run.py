@@ -78,7 +78,9 @@ def test_train_writes_weights_that_load(data: tuple[Path, Path], capsys: Any) ->
     assert float(lines[-1]["faces_per_s"]) > 0
     with pytest.raises(LaaError, match="--resume"):
         started(data, config)
+    (weights.parent / ".laa-x.part").write_bytes(b"half a state")
     assert load(started(data, config, resume=True))[1].training["step"] >= card.training["step"]
+    assert not list(weights.parent.glob(".*"))
     assert "over bicubic" in capsys.readouterr().out
 
 

@@ -259,6 +259,7 @@ def torn(unfinished: Path) -> None:
         for name in ("journal.jsonl", "pictures.bin"):
             with (unfinished / name).open("ab") as file:
                 file.write(b'{"photo": "half a rec')
+        (unfinished.parent / ".laa-x.part").write_bytes(b"half a shard")
 
 
 def test_pictures_lost_with_the_machine_are_made_again(tmp_path: Path) -> None:

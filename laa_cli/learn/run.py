@@ -13,6 +13,7 @@ from models.network import LAATransformer
 from ..console import Screen
 from ..device import choose_device
 from ..errors import LaaError, out_of_memory
+from ..files import sweep
 from ..restore import Restorer
 from .batches import Batches
 from .calibrate import calibrate
@@ -68,6 +69,8 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
     processes = f" in {world.size} processes" if world.size > 1 else ""
     screen.say(f"{len(faces.training)} faces for training, {len(faces.validation)} for validation, on {device}{processes}")
     make_folder(run.folder)
+    if world.leads:
+        sweep(run.folder)
     about = {"name": run.folder.resolve().name, "about": run.about, "training_faces": len(faces.training)}
     recorder = Recorder(run.folder, faces.validation, about, screen)
     feed = Feed(Batches(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)

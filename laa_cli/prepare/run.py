@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ..console import Screen, duration
 from ..detect import Detector
 from ..errors import Exit, LaaError
-from ..files import write_atomically
+from ..files import sweep, write_atomically
 from .faces import Findings, detected, read, sifted
 from .find import Source, find
 from .journal import Journal, Kept
@@ -130,6 +130,7 @@ def compose(out: Path, places: list[Placed], journal: Journal) -> None:
     write_atomically(out / SHEET, contact_sheet([face for _, _, face in places], journal.picture), overwrite=True)
     write_manifest(out, places)
     journal.close()
+    sweep(out)
     finished = out / f".{UNFINISHED}"
     journal.folder.rename(finished)
     shutil.rmtree(finished, ignore_errors=True)
