@@ -88,8 +88,8 @@ class Restorer:
         return Restored(face[0], strength, difference(face, crop), difference(answer, crop))
 
     def deserved(self, answer: Tensor, crop: Tensor) -> float:
-        """The fidelity that a crop deserves. Of one that the network saw only reduced the answer says nothing."""
-        known = crop.shape[-1] <= self.crop_px[1]
+        """The fidelity that a crop deserves. Of one that the network did not see in its own size the answer says nothing."""
+        known = self.crop_px[0] <= crop.shape[-1] <= self.crop_px[1]
         return fidelity(self.gauge, answer, crop) if self.gauge and known else 1.0
 
     def enlarged(self, crop: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ FORMAT = 1
 KEY = "laa"  # the metadata entry that marks a file as ours
 WEIGHTS = Path(__file__).parent / "weights"
 PROTOCOL_WEIGHTS = WEIGHTS / "laa-x8.safetensors"  # trained for the paper's task
-SHIPPED = PROTOCOL_WEIGHTS
+SHIPPED = WEIGHTS / "laa-photo.safetensors"  # what laa uses: trained for photos
 PROTOCOL = {"lr_size": LR_SIZE, "hr_size": HR_SIZE, "crop_margin": CROP_MARGIN, "kernel": "bicubic, a=-0.5, antialiased"}
 
 
