@@ -100,5 +100,7 @@ def patch_of(face: Tensor, report: FaceReport, options: Options, channels: int) 
 
 
 def reported(report: FaceReport, restored: Restored) -> FaceReport:
-    """The report of a face that was restored."""
+    """The report of a face once the network has seen it."""
+    if not restored.worthwhile:
+        return replace(report, restored=False, reason="noisy for its size: better as it is", fidelity=restored.fidelity)
     return replace(report, fidelity=restored.fidelity, consistency=restored.consistency)

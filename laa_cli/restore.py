@@ -16,6 +16,8 @@ from .errors import Exit, LaaError, out_of_memory
 from .gauge import EVIDENCE, fidelity
 from .project import difference, projected
 
+NOISY_PX = 64  # a larger crop with noise or blocks is better as it is, a clean one is not: see docs/laa-photo.md
+SURE = 0.5  # a crop that deserves more fidelity is taken for clean
 BATCH = 16  # faces at once, halved where memory runs out
 
 
@@ -24,13 +26,15 @@ class Restored:
     """A restored face (3, 128, 128) RGB in [0, 1].
 
     `fidelity`: how far it was brought to what the photo shows, 0..1. `consistency`: what difference is left, and `doubt`: what
-    it was at first, both as RMSE between the face, reduced to the photo's resolution, and the crop, 0..1.
+    it was at first, both as RMSE between the face, reduced to the photo's resolution, and the crop, 0..1. Where it is not
+    `worthwhile`, no gain is to be expected, and the face is the crop's plain enlargement.
     """
 
     face: Tensor
     fidelity: float
     consistency: float
     doubt: float
+    worthwhile: bool = True
 
 
 Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same shape
@@ -84,13 +88,16 @@ class Restorer:
     def settled(self, answer: Tensor, crop: Tensor) -> Restored:
         """What the network drew, (1, 3, 128, 128), brought to what the photo shows, (1, 3, e, e)."""
         strength = self.deserved(answer, crop) if self.fidelity is None else self.fidelity
-        face = projected(answer, crop, strength)
-        return Restored(face[0], strength, difference(face, crop), difference(answer, crop))
+        worthwhile = self.fidelity is not None or strength == 1 or crop.shape[-1] <= NOISY_PX
+        face = projected(answer, crop, strength) if worthwhile else network_input(crop)
+        return Restored(face[0], strength, difference(face, crop), difference(answer, crop), worthwhile)
 
     def deserved(self, answer: Tensor, crop: Tensor) -> float:
         """The fidelity that a crop deserves. Of one that the network did not see in its own size the answer says nothing."""
-        known = self.crop_px[0] <= crop.shape[-1] <= self.crop_px[1]
-        return fidelity(self.gauge, answer, crop) if self.gauge and known else 1.0
+        if not self.gauge or not self.crop_px[0] <= crop.shape[-1] <= self.crop_px[1]:
+            return 1.0
+        found = fidelity(self.gauge, answer, crop)
+        return found if found < SURE else 1.0
 
     def enlarged(self, crop: Tensor) -> Tensor:
         """The network's input for a crop (3, e, e): (1, 3, 128, 128)."""

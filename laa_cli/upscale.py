@@ -113,7 +113,8 @@ def finish(prepared: Prepared, restored: list[Restored]) -> Upscaled:
     answers = iter(restored)
     faces = [reported(report, next(answers)) if report.restored else report for report in prepared.faces]
     colours = opaque(canvas)
-    chosen = zip((report for report in faces if report.restored), restored, strict=True)
+    kept = [answer for answer in restored if answer.worthwhile]
+    chosen = zip((report for report in faces if report.restored), kept, strict=True)
     paste(colours, [patch_of(answer.face, report, options, colours.shape[2]) for report, answer in chosen])
     clock.lap("paste")
     return Upscaled(canvas, faces, prepared.seconds | clock.seconds)

@@ -82,6 +82,12 @@ def error_left(pixels: NDArray[np.uint8], result: Upscaled) -> float:
     return float(errors[0] / errors[1])
 
 
+def coded_portrait(width: int, quality: int) -> NDArray[np.uint8]:
+    file = io.BytesIO()
+    Image.fromarray(astronaut()).resize((width, width), Image.Resampling.LANCZOS).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
 @pytest.mark.parametrize("width", [80, 96, 160, 240])
 def test_a_clean_photo_gets_closer_to_the_truth(width: int) -> None:
     """Crops of 21, 25, 44 and 65 px."""
@@ -90,13 +96,17 @@ def test_a_clean_photo_gets_closer_to_the_truth(width: int) -> None:
 
 
 @pytest.mark.parametrize("quality", [60, 85])
-@pytest.mark.parametrize("width", [80, 128, 240])
+@pytest.mark.parametrize("width", [80, 128, 200])
 def test_a_coded_photo_gets_closer_to_the_truth(width: int, quality: int) -> None:
     """Whatever the file has lost: a reduction by Lanczos, and JPEG with 4:2:0 chroma."""
-    file = io.BytesIO()
-    Image.fromarray(astronaut()).resize((width, width), Image.Resampling.LANCZOS).save(file, "JPEG", quality=quality)
-    pixels = np.array(Image.open(file))
+    pixels = coded_portrait(width, quality)
     assert error_left(pixels, upscaler()(pixels, Options(scale=4))) < 1
+
+
+def test_a_larger_coded_face_is_left() -> None:
+    (report,) = upscaler()(coded_portrait(260, 75), Options(scale=1)).faces
+    assert not report.restored
+    assert "noisy for its size" in report.reason
 
 
 def test_the_sample_photo_gets_closer_to_the_truth() -> None:

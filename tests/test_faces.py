@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from laa_cli.gauge import EVIDENCE
 from laa_cli.gauge import fidelity as believed
 from laa_cli.options import Options
 from laa_cli.project import difference, projected, true_to_photo
-from laa_cli.restore import Restorer
-from models.protocol import reduce, resize, to_8_bits
+from laa_cli.restore import Restored, Restorer
+from laa_cli.upscale import Upscaler
+from models.protocol import network_input, reduce, resize, to_8_bits
 
 FRONTAL = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
 
@@ -91,10 +93,36 @@ def test_the_restorer_says_how_true_it_stayed(fidelity: float | None) -> None:
     gauge = tuple(0.01 * number for number in range(EVIDENCE))
     restorer = Restorer(lambda inputs: inputs * 0.9, torch.device("cpu"), (10, 96), fidelity, gauge)
     (restored,) = restorer([crop[0]])
-    expected = believed(gauge, resize(crop, 128).clamp(0, 1) * 0.9, crop) if fidelity is None else fidelity
+    found = believed(gauge, resize(crop, 128).clamp(0, 1) * 0.9, crop)
+    expected = (found if found < 0.5 else 1.0) if fidelity is None else fidelity
     assert restored.fidelity == pytest.approx(expected)
     assert restored.consistency == pytest.approx(difference(restored.face[None], crop))
     assert restored.doubt > restored.consistency
+
+
+@pytest.mark.parametrize(("bias", "fidelity"), [(-1.0, None), (1.0, None), (-1.0, 0.0)])
+@pytest.mark.parametrize("side", [64, 65])
+def test_large_noisy_crops_are_left_unless_a_fidelity_is_asked_for(bias: float, fidelity: float | None, side: int) -> None:
+    crop = reduce(portrait(7), side)
+    gauge = (bias, *[0.0] * (EVIDENCE - 1))
+    (restored,) = Restorer(lambda inputs: inputs * 0.5, torch.device("cpu"), (10, 96), fidelity, gauge)([crop[0]])
+    left = side == 65 and bias < 0 and fidelity is None
+    assert restored.worthwhile == (not left)
+    assert torch.equal(restored.face, network_input(crop)[0]) == left
+
+
+def test_faces_that_are_left_do_not_touch_the_photo() -> None:
+    pixels = np.full((120, 120, 3), 77, np.uint8)
+
+    def answers(crops: list[torch.Tensor]) -> list[Restored]:
+        return [Restored(torch.ones(3, 128, 128), 0.1, 0.2, 0.3, worthwhile=index == 1) for index in range(len(crops))]
+
+    faces = [replace(head(30), box_xyxy=(x, 20.0, x + 24, 44.0)) for x in (10.0, 70.0)]
+    result = Upscaler(lambda rgb: faces, answers)(pixels, Options(scale=1))
+    assert [report.restored for report in result.faces] == [False, True]
+    assert "noisy" in result.faces[0].reason
+    assert (result.pixels[:, :55] == 77).all()
+    assert (result.pixels[32, 82] == 255).all()
 
 
 def test_a_crop_through_a_smaller_input_is_wholly_the_photos() -> None:
