@@ -25,15 +25,14 @@ BATCH = 16  # faces at once, halved where memory runs out
 class Restored:
     """A restored face (3, 128, 128) RGB in [0, 1].
 
-    `fidelity`: how far it was brought to what the photo shows, 0..1. `consistency`: what difference is left, and `doubt`: what
-    it was at first, both as RMSE between the face, reduced to the photo's resolution, and the crop, 0..1. Where it is not
-    `worthwhile`, no gain is to be expected, and the face is the crop's plain enlargement.
+    `fidelity`: how far it was brought to what the photo shows, 0..1. `consistency`: what difference is left, as RMSE between
+    the face, reduced to the photo's resolution, and the crop, 0..1. Where it is not `worthwhile`, no gain is to be expected and
+    the face is the crop's plain enlargement.
     """
 
     face: Tensor
     fidelity: float
     consistency: float
-    doubt: float
     worthwhile: bool = True
 
 
@@ -90,7 +89,7 @@ class Restorer:
         strength = self.deserved(answer, crop) if self.fidelity is None else self.fidelity
         worthwhile = self.fidelity is not None or strength == 1 or crop.shape[-1] <= NOISY_PX
         face = projected(answer, crop, strength) if worthwhile else network_input(crop)
-        return Restored(face[0], strength, difference(face, crop), difference(answer, crop), worthwhile)
+        return Restored(face[0], strength, difference(face, crop), worthwhile)
 
     def deserved(self, answer: Tensor, crop: Tensor) -> float:
         """The fidelity that a crop deserves. Of one that the network did not see in its own size the answer says nothing."""

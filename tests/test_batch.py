@@ -41,7 +41,7 @@ def one_face(rgb: Any) -> list[Face]:
 
 
 def brighter(crops: list[Any]) -> list[Restored]:
-    return [Restored(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01, 0.02) for crop in crops]
+    return [Restored(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
 def fake() -> Upscaler:

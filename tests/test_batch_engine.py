@@ -145,7 +145,7 @@ FACES = 28  # of the eight photos in `together`
 
 
 def answers(faces: list[Tensor]) -> list[Restored]:
-    return [Restored(face, 1, 0, 0) for face in faces]
+    return [Restored(face, 1, 0) for face in faces]
 
 
 class Recorder:

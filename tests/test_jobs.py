@@ -32,7 +32,7 @@ def face(x: float, y: float, size: float) -> Face:
 
 def white(crops: list[Tensor]) -> list[Restored]:
     """A network that paints faces white."""
-    return [Restored(torch.ones(3, HR_SIZE, HR_SIZE), 0.25, 0.5, 0.75) for _ in crops]
+    return [Restored(torch.ones(3, HR_SIZE, HR_SIZE), 0.25, 0.5) for _ in crops]
 
 
 def fake(*faces: Face) -> Upscaler:
