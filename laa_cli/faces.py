@@ -13,6 +13,7 @@ from models.protocol import resize
 
 from .crop import Square, cut, square_around
 from .detect import Face
+from .gauge import LUMA
 from .options import Options
 from .paste import Patch, feathered
 from .pixels import Floats, Pixels, opaque, to_floats
@@ -20,7 +21,6 @@ from .plausible import frame
 from .restore import Restored
 from .turn import cut_upright, turned_back
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, for grey photos
 TURN_DEG = 12.0  # heads that are rolled further are turned upright; the weights were trained up to there
 ASIDE = 0.5  # nose off the middle, in eye distances, from which a head is turned too far aside; 0.38 at most in 490 known faces
 
@@ -94,7 +94,7 @@ def patch_of(face: Tensor, report: FaceReport, options: Options, channels: int) 
     square = Square(report.square.x * scale, report.square.y * scale, report.square.side * scale)
     values: Floats = resize(face[None], square.side)[0].clamp(0, 1).permute(1, 2, 0).numpy()
     if channels == 1:
-        values = values @ LUMA[:, None]
+        values = values @ np.array(LUMA, np.float32)[:, None]
     mask = feathered(square.side, options.feather)
     return Patch(*turned_back(values, mask, square, report.roll_deg)) if report.roll_deg else Patch(square, values, mask)
 

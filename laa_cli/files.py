@@ -84,6 +84,9 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what runs that were killed left half-written in a folder that is laa's own."""
-    for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
-        path.unlink(missing_ok=True)
+    """Removes what killed runs left half-written anywhere in a folder that is laa's own. LaaError where that is not allowed."""
+    for path in folder.rglob(f"{PREFIX}*{SUFFIX}"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LaaError(f"cannot remove {path}: {error.strerror or error}: remove it, or choose another folder") from error

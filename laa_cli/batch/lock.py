@@ -1,4 +1,4 @@
-"""One run at a time in a folder of results, and what a killed one left there."""
+"""One run at a time in a folder of results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import LaaError
-from ..files import PREFIX, SUFFIX
 
 LOCK = ".laa.lock"
 
@@ -38,12 +37,3 @@ def acquired(out: Path) -> int:
             raise LaaError(f"another `laa batch` is writing to {out}: wait until it ends, or choose another folder") from error
         raise LaaError(f"cannot write to {out}: {error.strerror or error}: choose another folder") from error
     return handle
-
-
-def remove_leftovers(out: Path) -> None:
-    """Removes the unfinished files of a killed run, under the lock. LaaError where that is not allowed."""
-    for path in out.rglob(f"{PREFIX}*{SUFFIX}"):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise LaaError(f"cannot remove {path}: {error.strerror or error}: remove it, or choose another folder") from error

@@ -17,13 +17,14 @@ import torch
 
 from ..console import Screen
 from ..errors import Exit, LaaError, SetupError
+from ..files import sweep
 from ..jobs import Loaded
 from ..photo import heard
 from ..upscale import Upscaler
 from .engine import Engine, processors
 from .errand import Errand, Workshop
 from .gallery import write_gallery
-from .lock import locked, remove_leftovers
+from .lock import locked
 from .manifest import Manifest
 from .recipe import Recipe
 from .standing import Standing, stand
@@ -136,7 +137,7 @@ def run(job: Job, load: Callable[[], Upscaler], screen: Screen, through: Callabl
     `through`: how the photos come, all at once or as they arrive (`watch.watch`).
     """
     with locked(job.out), Manifest(job.out) as manifest:
-        remove_leftovers(job.out)
+        sweep(job.out)
         batch = Batch(job, manifest, load, screen)
         try:
             through(batch)

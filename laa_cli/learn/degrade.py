@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from models.protocol import HR_SIZE, LR_SIZE, reduce
 
+from ..gauge import grey
 from .faults import faulty, uniform
 
 MAX_SHIFT_PX = 4  # at 128 px; a detector's box is rarely further off than this
@@ -65,8 +66,8 @@ class Photo:
         plain, turned = shifted(faces, random).float().div(255), turned_views(faces.float().div(255), random)
         chosen = torch.rand(len(faces), generator=random) < 0.5  # turning blurs a little, so half of the truths stay sharp
         truth = mirrored(torch.where(chosen.to(faces.device)[:, None, None, None], turned, plain), random)
-        grey = torch.rand(len(faces), generator=random) < GREY_SHARE
-        truth = torch.where(grey.to(faces.device)[:, None, None, None], luminance(truth), truth)
+        colourless = torch.rand(len(faces), generator=random) < GREY_SHARE
+        truth = torch.where(colourless.to(faces.device)[:, None, None, None], grey(truth), truth)
         return self.photographed(truth, random)
 
     def photographed(self, truth: Tensor, random: torch.Generator) -> Samples:
@@ -114,12 +115,6 @@ def turned_views(faces: Tensor, random: torch.Generator) -> Tensor:
     matrix = torch.cat((turn * (zoom * HR_SIZE / side)[:, None, None], shift * 2 / side), 2).to(faces.device)
     grid = F.affine_grid(matrix, [count, 3, HR_SIZE, HR_SIZE], align_corners=False)
     return F.grid_sample(faces, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
-
-
-def luminance(rgb: Tensor) -> Tensor:
-    """The picture in grey. (..., 3, h, w) -> the same shape."""
-    weights = rgb.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    return (rgb * weights).sum(-3, keepdim=True).expand_as(rgb)
 
 
 TASKS: dict[str, Degradation] = {"protocol": Protocol(), "photo": Photo()}
