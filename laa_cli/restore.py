@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.checkpoint import SHIPPED, CheckpointError, load
+from models.checkpoint import SHIPPED, Card, CheckpointError, load
+from models.network import LAATransformer
 from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce
 
 from .errors import Exit, LaaError, out_of_memory
@@ -63,17 +64,7 @@ class Restorer:
     @classmethod
     def load(cls, weights: Path | None, device: torch.device, fidelity: float | None = None) -> Restorer:
         """From a weights file, by default the one that laa ships. LaaError where it cannot be used."""
-        path = weights or SHIPPED
-        try:
-            network, card = load(path)
-        except OSError as error:
-            raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
-        except CheckpointError as error:
-            raise LaaError(f"cannot use the weights {path}: the file {error}") from error
-        if card.gauge and len(card.gauge) != EVIDENCE:
-            raise LaaError(f"cannot use the weights {path}: they are of another version of laa")
-        if card.config.image_size != HR_SIZE:
-            raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
+        network, card = read_weights(weights or SHIPPED)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, device, card.crop_px, fidelity, card.gauge)
 
@@ -128,3 +119,18 @@ def in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, size: int) 
             raise
     torch.cuda.empty_cache()  # does nothing where there is no CUDA
     return in_batches(function, inputs, size // 2)
+
+
+def read_weights(path: Path) -> tuple[LAATransformer, Card]:
+    """A weights file's network, in evaluation mode on the CPU, and its card. LaaError where it cannot be used."""
+    try:
+        network, card = load(path)
+    except OSError as error:
+        raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
+    except CheckpointError as error:
+        raise LaaError(f"cannot use the weights {path}: the file {error}") from error
+    if card.gauge and len(card.gauge) != EVIDENCE:
+        raise LaaError(f"cannot use the weights {path}: they are of another version of laa")
+    if card.config.image_size != HR_SIZE:
+        raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
+    return network, card

@@ -27,7 +27,9 @@ def train(
         float | None, typer.Option(help="Budget of training time.", show_default="the paper's 100 epochs")
     ] = None,
     faces: Annotated[int | None, typer.Option(help="Budget of faces seen, instead.", show_default=False)] = None,
-    width: Annotated[int, typer.Option(help="Base channels; the paper's network has 32.")] = 32,
+    width: Annotated[
+        int | None, typer.Option(help="Base channels.", show_default="32, the paper's; with --init-from those of the weights")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of the network, as attention=csa or fusion=concat.", show_default=False),
@@ -38,7 +40,9 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="Highest learning rate.", show_default="4e-4, the paper's; with a budget 1.2e-3")
     ] = None,
-    init_from: Annotated[Path | None, typer.Option(help="Weights to start from, whose network it will be.")] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Weights to start from, whose network it will be; a larger --width widens it.")
+    ] = None,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
     save_minutes: Annotated[float, typer.Option(help="Minutes between validations, when everything is saved.")] = 10,
@@ -51,10 +55,10 @@ def train(
     from ..console import Screen
     from ..learn.config import TrainConfig
     from ..learn.run import Run, start
-    from ..learn.settings import model_config
+    from ..learn.settings import PAPER_WIDTH, model_config
 
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")
-    model = model_config(width, settings or [])
+    model = model_config(width or PAPER_WIDTH, settings or [])
     config = TrainConfig.chosen(minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes)
-    start(Run(data, validation, output, about, resume, init_from, device), model, config, Screen(quiet=quiet))
+    start(Run(data, validation, output, about, resume, init_from, width, device), model, config, Screen(quiet=quiet))

@@ -8,13 +8,11 @@ from pathlib import Path
 import torch
 
 from models.config import LAAConfig
-from models.network import LAATransformer
 
 from ..console import Screen
 from ..device import choose_device
 from ..errors import LaaError, out_of_memory
 from ..files import sweep
-from ..restore import Restorer
 from .batches import Batches
 from .calibrate import calibrate
 from .config import TrainConfig
@@ -23,6 +21,7 @@ from .degrade import TASKS
 from .feed import Feed
 from .loop import Loop
 from .memory import keep_memory
+from .origin import Origin
 from .recorder import STATE, WEIGHTS, Recorder
 from .trainer import Trainer
 from .world import World, joined
@@ -30,7 +29,10 @@ from .world import World, joined
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run's faces come from, where its results go, and how it starts. `about`: what the card says of the data."""
+    """Where a run's faces come from, where its results go, and how it starts.
+
+    `about`: what the card says of the data. `widen_to`: base channels that the weights of `init_from` are to have.
+    """
 
     data: list[Path]
     held_out: Path | None
@@ -38,6 +40,7 @@ class Run:
     about: str = ""
     resume: bool = False
     init_from: Path | None = None
+    widen_to: int | None = None
     device: str = "auto"
 
 
@@ -65,13 +68,15 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
     if device.type == "cpu":
         keep_memory()
     faces = read(run.data, run.held_out)
-    trainer = trainer_of(run, model, config, device, len(faces.training), world)
+    origin = Origin.of(run.init_from, run.widen_to) if run.init_from else None
+    trainer = trainer_of(run, model, origin, config, device, len(faces.training), world)
     processes = f" in {world.size} processes" if world.size > 1 else ""
     screen.say(f"{len(faces.training)} faces for training, {len(faces.validation)} for validation, on {device}{processes}")
     make_folder(run.folder)
     if world.leads:
         sweep(run.folder)
     about = {"name": run.folder.resolve().name, "about": run.about, "training_faces": len(faces.training)}
+    about |= {"init_from": origin.past} if origin else {}
     recorder = Recorder(run.folder, faces.validation, about, screen)
     feed = Feed(Batches(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)
     try:
@@ -88,13 +93,13 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
         screen.say(f"{run.folder / WEIGHTS}: {gain} after {trainer.progress.faces} faces")
 
 
-def trainer_of(run: Run, model: LAAConfig, config: TrainConfig, device: torch.device, set_size: int, world: World) -> Trainer:
+def trainer_of(
+    run: Run, model: LAAConfig, origin: Origin | None, config: TrainConfig, device: torch.device, set_size: int, world: World
+) -> Trainer:
     """A new trainer, one that starts from weights, or one that goes on."""
-    known = Restorer.load(run.init_from, torch.device("cpu")).network if run.init_from else None
-    shape = known.config if isinstance(known, LAATransformer) else model
-    trainer = Trainer(shape, config, device, set_size=set_size, world=world)
-    if isinstance(known, LAATransformer):
-        trainer.start_from(known)
+    trainer = Trainer(origin.network.config if origin else model, config, device, set_size=set_size, world=world)
+    if origin:
+        trainer.start_from(origin.network)
     if run.resume:
         trainer.resume(run.folder / STATE)
     return trainer

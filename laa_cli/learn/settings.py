@@ -9,6 +9,7 @@ from models.protocol import HR_SIZE
 
 from ..errors import Exit, LaaError
 
+PAPER_WIDTH = LAAConfig().base_channels
 KINDS = {"int": int, "float": float}
 FIXED = {"base_channels": "is --width", "image_size": f"is {HR_SIZE} in the protocol"}
 
