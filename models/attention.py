@@ -1,6 +1,6 @@
 """Region Selection Attention: coarse attention, key regions and the Feature Integration Module (Eq. 7-12, Fig. 2-3).
 
-Feature maps are (n, h, w, c) here, which is channels-last in memory, so a map is also its sequence of tokens.
+Feature maps are (n, h, w, c) here: see `maps`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import LAAConfig, Stage
-
-
-def conv(layer: nn.Module, x: Tensor) -> Tensor:
-    """Applies a convolution, which expects (n, c, h, w), to a map (n, h, w, c)."""
-    return layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+from .maps import conv, grow, pixel_index, shrink, take
 
 
 def shifted_sums(x: Tensor) -> Tensor:
@@ -23,24 +19,6 @@ def shifted_sums(x: Tensor) -> Tensor:
     columns = torch.stack((columns - x[:, :, -1], columns, columns - x[:, :, 0]), 1)  # (n, 3, h, c)
     total = columns.sum(2)
     return torch.stack((total - columns[:, :, -1], total, total - columns[:, :, 0]), 1)
-
-
-def pixel_index(regions: Tensor, grid: int, stride: int, rim: int) -> Tensor:
-    """Where the pixels of square regions lie in a flattened map.
-
-    `regions`: (n, k) places in a row-major grid x grid of stride x stride px; `rim`: px to add around each region, the map
-    being padded by as many -> (n, k, stride + 2 rim, stride + 2 rim) places in that map.
-    """
-    side = torch.arange(stride + 2 * rim, device=regions.device)
-    rows = (regions // grid * stride)[..., None] + side
-    columns = (regions % grid * stride)[..., None] + side
-    return rows[..., :, None] * (grid * stride + 2 * rim) + columns[..., None, :]
-
-
-def take(x: Tensor, index: Tensor) -> Tensor:
-    """SelectByIndex of Eq. 11. `x`: (n, h, w, c), `index`: (n, ...) places -> (n, ..., c)."""
-    picked = index.flatten(1).unsqueeze(-1).expand(-1, -1, x.shape[-1])
-    return x.flatten(1, 2).gather(1, picked).view(*index.shape, x.shape[-1])
 
 
 class ChannelAttention(nn.Module):
@@ -182,7 +160,7 @@ class SelfAttention(nn.Module):
 
 def attention_map(q: Tensor, k: Tensor) -> Tensor:
     """How much each token attends to each other one: (n, heads, tokens, d) twice -> (n, heads, tokens, tokens)."""
-    return torch.softmax(q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5, dim=-1)
+    return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1), dim=-1)  # scaled where there is less to scale
 
 
 class RSA(nn.Module):
@@ -200,18 +178,20 @@ class RSA(nn.Module):
         self.fine = SelfAttention(c, stage.heads) if self.keys else None
         # Assumption: Eq. 12's 4x4 transposed convolution takes stride lambda, which alone brings lambda = 4 back to full size;
         # at lambda = 1 there is nothing to enlarge.
-        self.up = nn.ConvTranspose2d(c, c, stage.stride, stage.stride) if stage.stride > 1 else nn.Identity()
+        self.up = nn.ConvTranspose2d(c, c, stage.stride, stage.stride) if stage.stride > 1 else None
         self.depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c)
 
     def forward(self, x: Tensor) -> Tensor:
-        coarse = self.integration(conv(self.down, x)).flatten(1, 2)  # Eq. 7-8
+        coarse = self.integration(shrink(self.down, x)).flatten(1, 2)  # Eq. 7-8
         if self.fine is None:
             attended, refined = self.coarse(coarse), x  # Assumption: without key regions Output_f of Eq. 12 is F_input
         else:
             attended, received = self.coarse.with_received(coarse)  # Eq. 9
             refined = self.refine(x, received.topk(self.keys).indices, self.fine)  # Eq. 10
         attended = attended.unflatten(1, (self.grid, self.grid))
-        return conv(self.depthwise, refined + conv(self.up, attended))  # Eq. 12
+        if self.up is not None:
+            attended = grow(self.up, attended)
+        return conv(self.depthwise, refined + attended)  # Eq. 12
 
     def refine(self, x: Tensor, index: Tensor, attention: SelfAttention) -> Tensor:
         """Eq. 11: adds the joint attention over all pixels of the key regions back at their places.

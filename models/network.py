@@ -11,14 +11,24 @@ from .config import LAAConfig, Stage
 from .wavelet import haar, haar_inverse
 
 
+class Norm(nn.LayerNorm):
+    """A layer norm that takes bfloat16 maps as they are on a CPU, which reckons in float32 anyway; autocast copies them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype != torch.bfloat16:
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x)
+
+
 class RSABlock(nn.Module):
     """Eq. 6: attention and MLP, each behind a layer norm and beside a residual connection; (n, h, w, c) -> the same."""
 
     def __init__(self, config: LAAConfig, stage: Stage) -> None:
         super().__init__()
         c = stage.channels
-        self.attention_norm, self.attention = nn.LayerNorm(c), RSA(config, stage)
-        self.mlp_norm = nn.LayerNorm(c)
+        self.attention_norm, self.attention = Norm(c), RSA(config, stage)
+        self.mlp_norm = Norm(c)
         # Assumption: GELU, as in the Transformers that the paper builds on.
         self.mlp = nn.Sequential(nn.Linear(c, config.mlp_ratio * c), nn.GELU(), nn.Linear(config.mlp_ratio * c, c))
 
@@ -64,7 +74,7 @@ class Fusion(nn.Module):
         self.merge = nn.Conv2d(joined, channels // 2, 1)  # Eq. 19
 
     def forward(self, x: Tensor, skip: list[Tensor]) -> Tensor:
-        high, rest = x[:, : self.wavelet_channels], x[:, self.wavelet_channels :]
+        high, rest = x.split((self.wavelet_channels, x.shape[1] - self.wavelet_channels), 1)
         parts = [haar_inverse(skip[0], skip[1], skip[2], high)] if self.wavelet_channels else skip  # Eq. 18
         if self.up is not None:
             parts = [*parts, self.up(rest)]

@@ -10,15 +10,17 @@ def haar(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
     Assumption: the orthonormal 1/2 of Eq. 14 is kept, so LL doubles in scale; the 3x3 convolution behind it absorbs that.
     """
-    a, b = x[..., 0::2, 0::2], x[..., 0::2, 1::2]
-    c, d = x[..., 1::2, 0::2], x[..., 1::2, 1::2]
-    return (a + b + c + d) / 2, (b + d - a - c) / 2, (c + d - a - b) / 2, (a + d - b - c) / 2
+    quads = x.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (n, h/2, 2, w/2, 2, c)
+    parts = [part.permute(0, 3, 1, 2) for row in quads.unbind(2) for part in row.unbind(3)]
+    a, b, c, d = parts  # unbound, since the gradient of a slice is a map of mostly zeros
+    outer, inner, falling, rising = (a + d) / 2, (b + c) / 2, (d - a) / 2, (b - c) / 2
+    return outer + inner, falling + rising, falling - rising, outer - inner
 
 
 def haar_inverse(ll: Tensor, lh: Tensor, hl: Tensor, hh: Tensor) -> Tensor:
     """Eq. 16: four (n, c, h, w) -> (n, c, 2h, 2w)."""
-    a, b = (ll - lh - hl + hh) / 2, (ll + lh - hl - hh) / 2
-    c, d = (ll - lh + hl - hh) / 2, (ll + lh + hl + hh) / 2
+    outer, inner, falling, rising = (ll + hh) / 2, (ll - hh) / 2, (lh + hl) / 2, (lh - hl) / 2
+    a, b, c, d = outer - falling, inner + rising, inner - rising, outer + falling
     n, channels, h, w = ll.shape
     quads = a.new_empty(n, h, 2, w, 2, channels)
     for quad, (row, column) in zip((a, b, c, d), ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models.attention import FIM, RSA, Positions, SelfAttention, pixel_index, take
+from models.attention import FIM, RSA, Positions, SelfAttention
 from models.config import LAAConfig, Stage
-from models.network import LAATransformer
+from models.maps import grow, pixel_index, shrink, take
+from models.network import LAATransformer, Norm
 from models.wavelet import haar, haar_inverse
 
 TINY = LAAConfig(base_channels=2, image_size=64, blocks=1)  # 64 px: the first and last stage have key regions
@@ -140,6 +141,30 @@ def test_both_attentions_agree() -> None:
     torch.testing.assert_close(received.sum(1), torch.full((2,), 20.0))  # every query of every head hands out 1
 
 
+@pytest.mark.parametrize("stride", [1, 4])
+def test_convolutions_of_separate_patches_are_products(stride: int) -> None:
+    x = torch.randn(2, 8, 12, 6)
+    down, up = randomised(nn.Conv2d(6, 5, stride, stride)), randomised(nn.ConvTranspose2d(6, 5, stride, stride))
+    for fast, layer in ((shrink, down), (grow, up)):
+        expected = layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        torch.testing.assert_close(fast(layer, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_layer_norm_of_a_bfloat16_map_is_that_of_autocast() -> None:
+    norm = randomised(Norm(64))
+    x = torch.randn(2, 4, 4, 64, dtype=torch.bfloat16, requires_grad=True)
+    seen = torch.randn(2, 4, 4, 64)
+    results = []
+    for layer in (norm, lambda x: nn.LayerNorm.forward(norm, x)):  # type: ignore[arg-type]
+        with torch.autocast("cpu", torch.bfloat16):
+            output = layer(x)
+        gradients = torch.autograd.grad((output.float() * seen).sum(), (x, norm.weight, norm.bias))
+        results.append((output.bfloat16(), *gradients))
+    assert results[0][0].dtype == torch.bfloat16
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+
+
 def test_rsa_refines_the_regions_that_receive_most_attention() -> None:
     """Eq. 9-12 drawn out with loops."""
     config = replace(TINY, base_channels=4)
@@ -171,3 +196,9 @@ def test_haar_is_the_papers_and_inverts() -> None:
     for band, kernel in zip(bands, kernels, strict=True):
         torch.testing.assert_close(band, F.conv2d(x, kernel.expand(3, 1, 2, 2), stride=2, groups=3))
     torch.testing.assert_close(haar_inverse(*bands), x)
+
+
+def test_gradients_of_both_transforms_are_those_of_their_kernels() -> None:
+    assert torch.autograd.gradcheck(haar, torch.randn(1, 2, 4, 6, dtype=torch.float64, requires_grad=True))
+    bands = [torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True) for _ in range(4)]
+    assert torch.autograd.gradcheck(haar_inverse, bands)

@@ -24,7 +24,9 @@ class Origin:
     def of(cls, path: Path, widen_to: int | None = None) -> Origin:
         """Reads weights, and widens them where more base channels are asked for. LaaError where that cannot be."""
         network, card = read_weights(path)
-        past = {name: card.training[name] for name in ("faces", "minutes", "init_from") if name in card.training}
+        past: dict[str, Any] = {
+            name: card.training[name] for name in ("faces", "minutes", "init_from") if name in card.training
+        }
         past |= {"name": card.name, "base_channels": card.config.base_channels}
         if widen_to is None or widen_to == card.config.base_channels:
             return cls(network, past)

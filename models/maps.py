@@ -1,0 +1,44 @@
+"""Feature maps (n, h, w, c), which are channels-last in memory, so that a map is also its sequence of tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv(layer: nn.Module, x: Tensor) -> Tensor:
+    """Applies a convolution, which expects (n, c, h, w), to a map (n, h, w, c)."""
+    return layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def shrink(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution whose kernels lie side by side, as the product that it is: (n, h, w, c) -> (n, h/s, w/s, c)."""
+    side = layer.stride[0]
+    patches = x.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3).flatten(3)
+    return F.linear(patches, layer.weight.permute(0, 2, 3, 1).flatten(1), layer.bias)
+
+
+def grow(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """The same for a transposed convolution: (n, h, w, c) -> (n, s h, s w, c)."""
+    side, bias = layer.stride[0], layer.bias
+    patches = F.linear(x, layer.weight.permute(2, 3, 1, 0).flatten(0, 2), None if bias is None else bias.repeat(side * side))
+    return patches.unflatten(3, (side, side, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+
+def pixel_index(regions: Tensor, grid: int, stride: int, rim: int) -> Tensor:
+    """Where the pixels of square regions lie in a flattened map.
+
+    `regions`: (n, k) places in a row-major grid x grid of stride x stride px; `rim`: px to add around each region, the map
+    being padded by as many -> (n, k, stride + 2 rim, stride + 2 rim) places in that map.
+    """
+    side = torch.arange(stride + 2 * rim, device=regions.device)
+    rows = (regions // grid * stride)[..., None] + side
+    columns = (regions % grid * stride)[..., None] + side
+    return rows[..., :, None] * (grid * stride + 2 * rim) + columns[..., None, :]
+
+
+def take(x: Tensor, index: Tensor) -> Tensor:
+    """SelectByIndex of Eq. 11. `x`: (n, h, w, c), `index`: (n, ...) places -> (n, ..., c)."""
+    picked = index.flatten(1).unsqueeze(-1).expand(-1, -1, x.shape[-1])
+    return x.flatten(1, 2).gather(1, picked).view(*index.shape, x.shape[-1])
