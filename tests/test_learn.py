@@ -20,6 +20,7 @@ from laa_cli.learn.batches import Batches
 from laa_cli.learn.config import TrainConfig, rate, warmed_cosine
 from laa_cli.learn.degrade import Protocol, Samples
 from laa_cli.learn.faces import read_faces
+from laa_cli.learn.pace import face_flops, matrix_rate
 from laa_cli.learn.trainer import Trainer, l1
 from laa_cli.project import true_to_photo
 from models.checkpoint import Card, save_bytes
@@ -218,3 +219,15 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     with pytest.raises(LaaError, match="the weights are not finite at step 0"):
         trainer.save(tmp_path / "state.safetensors")
     assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_the_work_of_a_face_is_counted() -> None:
+    config = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+    more = face_flops(replace(config, mlp_ratio=2)) - face_flops(config)
+    places = [(stage.channels, stage.size) for stage in (*config.extraction, config.transformation, *config.recovery)]
+    assert more == 3 * sum(2 * 2 * channels**2 * size**2 for channels, size in places)  # forward and twice that back
+
+
+def test_the_matrix_rate_is_that_of_the_fastest_product() -> None:
+    ticks = iter([0.0, 9.0, 10.0, 14.0, 20.0, 22.0, 30.0, 34.0, 40.0, 44.0, 50.0, 54.0])  # the first is a warm-up
+    assert matrix_rate(torch.device("cpu"), 8, lambda: next(ticks)) == 2 * 8**3 / 2.0

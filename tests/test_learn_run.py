@@ -74,6 +74,7 @@ def test_train_writes_weights_that_load(data: tuple[Path, Path], capsys: Any) ->
     assert int(lines[-1]["faces"]) == card.training["faces"]
     assert 0 < float(lines[-1]["data_share"]) < 1
     assert float(lines[-1]["faces_per_s"]) > 0
+    assert 0 < float(lines[-1]["matrix_share"]) < 1
     with pytest.raises(LaaError, match="--resume"):
         started(data, config)
     (weights.parent / ".laa-x.part").write_bytes(b"half a state")

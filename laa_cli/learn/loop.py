@@ -28,26 +28,34 @@ class Since:
     seconds: float = 0.0  # of steps, without validation
     waited: float = 0.0  # of these, spent making samples or waiting for them
 
-    def row(self, trainer: Trainer) -> Row:
-        """For the log."""
+    def row(self, trainer: Trainer, least_s: float) -> Row:
+        """For the log. `least_s`: what a face's matrix products alone would take."""
         seconds = max(1e-9, self.seconds)
         loss = sum(self.losses) / len(self.losses) if self.losses else float("nan")
         speed = (trainer.progress.faces - self.faces) / seconds
-        return {"loss": loss, "faces_per_s": round(speed, 3), "data_share": round(self.waited / seconds, 4)}
+        return {
+            "loss": loss,
+            "faces_per_s": round(speed, 3),
+            "data_share": round(self.waited / seconds, 4),
+            "matrix_share": round(speed * least_s, 4),
+        }
 
 
 class Loop:
-    """Trains. Every process of a run goes through the same steps; the first one has the recorder's work."""
+    """Trains. Every process of a run goes through the same steps; the first one has the recorder's work.
+
+    `least_s`: what the matrix products of a face alone would take on all devices together.
+    """
 
     def __init__(
         self, trainer: Trainer, feed: Feed, recorder: Recorder, world: World, screen: Screen,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, least_s: float = 0.0,
     ) -> None:  # fmt: skip
-        self.trainer, self.feed, self.recorder, self.world, self.screen, self.clock = (
-            trainer, feed, recorder, world, screen, clock,
+        self.trainer, self.feed, self.recorder, self.world, self.screen, self.clock, self.least_s = (
+            trainer, feed, recorder, world, screen, clock, least_s,
         )  # fmt: skip
         self.watch, self.since, self.saved = Watch(world), Since(trainer.progress.faces), trainer.progress.minutes
-        self.row: Row = self.since.row(trainer)
+        self.row: Row = self.since.row(trainer, least_s)
 
     def run(self) -> Row:
         """Trains until the schedule is spent, and saves. Returns the last line's part of the log."""
@@ -88,7 +96,7 @@ class Loop:
         due = not last and self.watch.sound and progress.minutes - self.saved > self.trainer.config.save_minutes
         if due or last or progress.step % CHECK_STEPS == 0:
             self.since.losses.append(self.watch.look(progress.step))
-            self.row = self.since.row(self.trainer)
+            self.row = self.since.row(self.trainer, self.least_s)
         if due and self.watch.sound:
             if self.world.leads:
                 self.recorder.keep(self.trainer, self.row)
@@ -109,7 +117,7 @@ class Loop:
 
     def line(self) -> str:
         """What a person sees while it runs; short enough for 80 columns. In brackets: over bicubic."""
-        trainer, row, figures = self.trainer, self.since.row(self.trainer), self.recorder.figures
+        trainer, row, figures = self.trainer, self.since.row(self.trainer, self.least_s), self.recorder.figures
         left = self.seconds_left(row["faces_per_s"])
         loss = f"loss {self.since.losses[-1]:.4f}, " if self.since.losses else ""
         validated = f", {figures['psnr_db']:.2f} dB ({figures['gain_db']:+.2f})" if figures else ""

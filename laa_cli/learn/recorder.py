@@ -70,8 +70,9 @@ class Recorder:
         progress, figures = trainer.progress, self.figures
         in_photos = f"  {figures['photo_gain_db']:+.3f} dB in photos" if "photo_gain_db" in figures else ""
         loss = f"loss {training.get('loss', math.nan):.4f}"
+        pace = f"{training.get('faces_per_s', 0):.1f} faces/s, {training.get('matrix_share', 0):.0%} of the matrix rate"
         gain = f"{figures['psnr_db']:.2f} dB, {figures['gain_db']:+.3f} over bicubic{in_photos}"
-        self.screen.say(f"{progress.minutes:6.1f} min  {progress.faces:8} faces  {loss}  {gain}")
+        self.screen.say(f"{progress.minutes:6.1f} min  {progress.faces:8} faces  {loss}  {gain}  {pace}")
 
     def write_weights(self, trainer: Trainer) -> None:
         """Writes the moving average with its card, so that a run can be used before it ends."""

@@ -22,6 +22,7 @@ from .feed import Feed
 from .loop import Loop
 from .memory import keep_memory
 from .origin import Origin
+from .pace import face_flops, matrix_rate
 from .recorder import STATE, WEIGHTS, Recorder
 from .trainer import Trainer
 from .world import World, joined
@@ -80,7 +81,7 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
     recorder = Recorder(run.folder, faces.validation, about, screen)
     feed = Feed(Batches(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)
     try:
-        training = Loop(trainer, feed, recorder, world, screen).run()
+        training = Loop(trainer, feed, recorder, world, screen, least_s=least_s(trainer, device, world)).run()
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -91,6 +92,11 @@ def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen:
         recorder.record(trainer, faces.validation, training)
         gain = f"{recorder.figures['gain_db']:+.2f} dB over bicubic"
         screen.say(f"{run.folder / WEIGHTS}: {gain} after {trainer.progress.faces} faces")
+
+
+def least_s(trainer: Trainer, device: torch.device, world: World) -> float:
+    """Seconds that the matrix products of a face would take, if they were all, at the measured rate of all devices."""
+    return face_flops(trainer.network.config) / (matrix_rate(device) * world.size)
 
 
 def trainer_of(
