@@ -77,8 +77,14 @@ class Fusion(nn.Module):
         high, rest = x.split((self.wavelet_channels, x.shape[1] - self.wavelet_channels), 1)
         parts = [haar_inverse(skip[0], skip[1], skip[2], high)] if self.wavelet_channels else skip  # Eq. 18
         if self.up is not None:
-            parts = [*parts, self.up(rest)]
+            parts = [*parts, doubled(self.up, rest)]
         return self.merge(torch.cat(parts, 1))
+
+
+def doubled(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """The upsampling of Eq. 18, its bias added apart: on a CPU oneDNN takes longer over its gradient than over all else."""
+    out = F.conv_transpose2d(x, layer.weight, None, stride=2, padding=1)
+    return out if layer.bias is None else out + layer.bias.to(out.dtype)[:, None, None]
 
 
 class LAATransformer(nn.Module):

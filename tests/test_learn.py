@@ -18,15 +18,16 @@ from PIL import Image
 from laa_cli.errors import LaaError
 from laa_cli.learn.batches import Batches
 from laa_cli.learn.config import TrainConfig, rate, warmed_cosine
-from laa_cli.learn.degrade import Protocol, Samples
+from laa_cli.learn.degrade import Degradation, Photo, Protocol, Samples
 from laa_cli.learn.faces import read_faces
 from laa_cli.learn.pace import face_flops, matrix_rate
+from laa_cli.learn.shards import Shards
 from laa_cli.learn.trainer import Trainer, l1
 from laa_cli.project import true_to_photo
 from models.checkpoint import Card, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
-from models.protocol import reduce
+from models.protocol import network_input, reduce
 
 TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
 CPU = torch.device("cpu")
@@ -231,3 +232,37 @@ def test_the_work_of_a_face_is_counted() -> None:
 def test_the_matrix_rate_is_that_of_the_fastest_product() -> None:
     ticks = iter([0.0, 9.0, 10.0, 14.0, 20.0, 22.0, 30.0, 34.0, 40.0, 44.0, 50.0, 54.0])  # the first is a warm-up
     assert matrix_rate(torch.device("cpu"), 8, lambda: next(ticks)) == 2 * 8**3 / 2.0
+
+
+@pytest.mark.parametrize(("batch", "cores", "count"), [(8, 2, 2), (6, 4, 3), (4, 16, 4), (5, 3, 1), (1, 2, 1)])
+def test_a_batch_is_shared_evenly_by_the_cores(batch: int, cores: int, count: int) -> None:
+    assert Shards(batch, cores).count == count
+
+
+@pytest.mark.parametrize("task", [Protocol(), Photo()])
+def test_the_gradients_of_shards_are_those_of_the_batch(task: Degradation) -> None:
+    torch.manual_seed(0)
+    samples, network = task(pictures(6, 144), torch.Generator().manual_seed(1)), LAATransformer(TINY)
+    torch.nn.init.normal_(network.tail.weight)
+    parameters = list(network.parameters())
+
+    def loss_of(part: Samples) -> torch.Tensor:
+        return l1(network(torch.cat([network_input(crop[None]) for crop in part.crops])), part)
+
+    loss = loss_of(samples)
+    expected = [loss.detach(), *torch.autograd.grad(loss, parameters)]
+    found = []
+    for _ in range(2):
+        found.append([Shards(6, 3).backward(loss_of, samples, parameters), *(parameter.grad for parameter in parameters)])
+    for one, other, again in zip(expected, *found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-3 * one.abs().max().item())
+        assert torch.equal(other, again)  # type: ignore[arg-type]
+
+
+def test_on_a_cpu_a_trainer_shares_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    trainer = Trainer(TINY, TrainConfig(batch_size=4, faces=8), torch.device("cpu"))
+    assert trainer.shards is not None
+    assert trainer.shards.count == 2
+    loss = trainer.step(Protocol()(pictures(4, 144), torch.Generator().manual_seed(1)))
+    assert 0 < loss.item() < 1

@@ -22,6 +22,7 @@ from ..files import write_atomically
 from ..project import true_to_photo
 from .config import Progress, TrainConfig, rate, spent
 from .degrade import Samples
+from .shards import Shards
 from .watch import diverged
 from .world import World
 
@@ -41,6 +42,8 @@ class Trainer:
         )
         several = world is not None and world.size > 1
         self.shared: nn.Module = DistributedDataParallel(self.network) if several else self.network
+        alone = device.type == "cpu" and not several
+        self.shards = Shards(config.batch_size, torch.get_num_threads()) if alone else None
 
     @property
     def spent(self) -> float:
@@ -51,16 +54,27 @@ class Trainer:
         """One update, on this process's share of a batch; returns the L1 loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate(self.config, self.spent)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            restored = self.shared(torch.cat([network_input(crop[None]) for crop in samples.crops]))
-        loss = l1(restored.float(), samples)
-        loss.backward()
+        loss = self.backward(samples)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
         self.progress.faces += self.config.batch_size
         self.update_average()
+        return loss
+
+    def backward(self, samples: Samples) -> Tensor:
+        """Sets the gradients; returns the loss."""
+        if self.shards is not None:
+            return self.shards.backward(self.loss, samples, list(self.network.parameters()))
+        loss = self.loss(samples)
+        loss.backward()
         return loss.detach()
+
+    def loss(self, samples: Samples) -> Tensor:
+        """The L1 loss of what the network makes of the samples, in bfloat16."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            restored = self.shared(torch.cat([network_input(crop[None]) for crop in samples.crops]))
+        return l1(restored.float(), samples)
 
     @torch.no_grad()
     def update_average(self) -> None:
