@@ -236,7 +236,7 @@ def test_the_matrix_rate_is_that_of_the_fastest_product() -> None:
 
 @pytest.mark.parametrize(("batch", "cores", "count"), [(8, 2, 2), (6, 4, 3), (4, 16, 4), (5, 3, 1), (1, 2, 1)])
 def test_a_batch_is_shared_evenly_by_the_cores(batch: int, cores: int, count: int) -> None:
-    assert Shards(batch, cores).count == count
+    assert Shards(torch.nn.Conv2d(3, 3, 3), batch, cores).count == count
 
 
 @pytest.mark.parametrize("task", [Protocol(), Photo()])
@@ -244,19 +244,35 @@ def test_the_gradients_of_shards_are_those_of_the_batch(task: Degradation) -> No
     torch.manual_seed(0)
     samples, network = task(pictures(6, 144), torch.Generator().manual_seed(1)), LAATransformer(TINY)
     torch.nn.init.normal_(network.tail.weight)
-    parameters = list(network.parameters())
+    shards = Shards(network, 6, 3, torch.float32)
+    for parameter in network.parameters():
+        parameter.data += 0.01  # after the threads' copy was made
 
-    def loss_of(part: Samples) -> torch.Tensor:
+    def loss_of(network: torch.nn.Module, part: Samples) -> torch.Tensor:
         return l1(network(torch.cat([network_input(crop[None]) for crop in part.crops])), part)
 
-    loss = loss_of(samples)
-    expected = [loss.detach(), *torch.autograd.grad(loss, parameters)]
+    loss = loss_of(network, samples)
+    expected = [loss.detach(), *torch.autograd.grad(loss, list(network.parameters()))]
     found = []
     for _ in range(2):
-        found.append([Shards(6, 3).backward(loss_of, samples, parameters), *(parameter.grad for parameter in parameters)])
+        found.append([shards.backward(loss_of, samples), *(parameter.grad for parameter in network.parameters())])
     for one, other, again in zip(expected, *found, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-3 * one.abs().max().item())
         assert torch.equal(other, again)  # type: ignore[arg-type]
+
+
+def test_threads_compute_in_bfloat16_what_autocast_would() -> None:
+    samples = Protocol()(pictures(4, 144), torch.Generator().manual_seed(1))
+    trainer = Trainer(LAAConfig(base_channels=8, blocks=1), TrainConfig(batch_size=4, faces=8), torch.device("cpu"))
+    torch.nn.init.normal_(trainer.network.tail.weight, std=0.1)
+    parameters = list(trainer.network.parameters())
+    loss = trainer.loss(trainer.network, samples)
+    expected = [loss.detach(), *torch.autograd.grad(loss, parameters)]
+    shards = Shards(trainer.network, 4, 1)
+    found = [shards.backward(trainer.loss, samples), *(parameter.grad for parameter in parameters)]
+    assert {parameter.dtype for parameter in shards.working.parameters()} == {torch.bfloat16, torch.float32}
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-2, atol=5e-2 * one.abs().max().item())
 
 
 def test_on_a_cpu_a_trainer_shares_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,5 +280,6 @@ def test_on_a_cpu_a_trainer_shares_its_batch(monkeypatch: pytest.MonkeyPatch) ->
     trainer = Trainer(TINY, TrainConfig(batch_size=4, faces=8), torch.device("cpu"))
     assert trainer.shards is not None
     assert trainer.shards.count == 2
-    loss = trainer.step(Protocol()(pictures(4, 144), torch.Generator().manual_seed(1)))
-    assert 0 < loss.item() < 1
+    before = trainer.network.tail.weight.detach().clone()
+    trainer.step(Protocol()(pictures(4, 144), torch.Generator().manual_seed(1)))
+    assert not torch.equal(trainer.network.tail.weight, before)

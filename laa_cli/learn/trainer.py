@@ -43,7 +43,7 @@ class Trainer:
         several = world is not None and world.size > 1
         self.shared: nn.Module = DistributedDataParallel(self.network) if several else self.network
         alone = device.type == "cpu" and not several
-        self.shards = Shards(config.batch_size, torch.get_num_threads()) if alone else None
+        self.shards = Shards(self.network, config.batch_size, torch.get_num_threads()) if alone else None
 
     @property
     def spent(self) -> float:
@@ -65,15 +65,15 @@ class Trainer:
     def backward(self, samples: Samples) -> Tensor:
         """Sets the gradients; returns the loss."""
         if self.shards is not None:
-            return self.shards.backward(self.loss, samples, list(self.network.parameters()))
-        loss = self.loss(samples)
+            return self.shards.backward(self.loss, samples)
+        loss = self.loss(self.shared, samples)
         loss.backward()
         return loss.detach()
 
-    def loss(self, samples: Samples) -> Tensor:
-        """The L1 loss of what the network makes of the samples, in bfloat16."""
+    def loss(self, network: nn.Module, samples: Samples) -> Tensor:
+        """The L1 loss of what a network makes of the samples, in bfloat16."""
         with torch.autocast(self.device.type, torch.bfloat16):
-            restored = self.shared(torch.cat([network_input(crop[None]) for crop in samples.crops]))
+            restored = network(torch.cat([network_input(crop[None]) for crop in samples.crops]))
         return l1(restored.float(), samples)
 
     @torch.no_grad()
