@@ -271,8 +271,8 @@ def test_threads_compute_in_bfloat16_what_autocast_would() -> None:
     shards = Shards(trainer.network, 4, 1)
     found = [shards.backward(trainer.loss, samples), *(parameter.grad for parameter in parameters)]
     assert {parameter.dtype for parameter in shards.working.parameters()} == {torch.bfloat16, torch.float32}
-    for one, other in zip(expected, found, strict=True):
-        torch.testing.assert_close(other, one, rtol=1e-2, atol=5e-2 * one.abs().max().item())
+    one, other = (torch.cat([value.flatten() for value in values]) for values in (expected, found))
+    assert (one - other).norm() < 0.02 * one.norm()
 
 
 def test_on_a_cpu_a_trainer_shares_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:

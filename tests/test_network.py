@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models.attention import FIM, RSA, Positions, SelfAttention
+from models.attention import RSA, SelfAttention
 from models.config import LAAConfig, Stage
+from models.integration import FIM, Positions, shifted_sums
 from models.maps import grow, pixel_index, shrink, take
 from models.network import LAATransformer, Norm
 from models.wavelet import haar, haar_inverse
@@ -112,6 +113,19 @@ def test_folded_fim_equals_its_two_branches(kind: str) -> None:
     x = torch.randn(3, 8, 12, 6)
     expected = slow_fim(fim, x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # type: ignore[arg-type]
     torch.testing.assert_close(fim(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (2, 2)])
+def test_shifted_sums_are_those_of_shifted_maps(size: tuple[int, int]) -> None:
+    x = torch.randn(2, *size, 3, dtype=torch.float64, requires_grad=True)
+    padded = F.pad(x, (0, 0, 1, 1, 1, 1))
+    views = [padded[:, r : r + size[0], c : c + size[1]].sum((1, 2)) for r in range(3) for c in range(3)]
+    expected = torch.stack(views, 1).unflatten(1, (3, 3))
+    found = shifted_sums(x).double()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    seen = torch.randn_like(expected)
+    for one, other in zip(torch.autograd.grad(found, x, seen), torch.autograd.grad(expected, x, seen), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("module", [FIM(6, "both", 2), Positions(6, 16)], ids=["fim", "positions"])
