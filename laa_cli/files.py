@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import LaaError
@@ -18,18 +18,23 @@ def taken(path: Path) -> LaaError:
 
 
 def write_atomically(
-    path: Path, content: bytes | memoryview, *, overwrite: bool, ready: Callable[[os.stat_result], None] | None = None
+    path: Path,
+    content: bytes | memoryview | Iterator[bytes],
+    *,
+    overwrite: bool,
+    ready: Callable[[os.stat_result], None] | None = None,
 ) -> None:
     """Writes a file whole or not at all: a temporary neighbour, then a rename. Makes its folder; LaaError where it cannot.
 
-    `ready` is called with its status when the content is on disk and only the name is missing; what it raises ends the matter.
+    `content` may come in pieces, for what is larger than memory. `ready` is called with the file's status when the content
+    is on disk and only the name is missing; what it raises ends the matter.
     """
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(content if isinstance(content, Iterator) else [content])
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~current_umask())

@@ -11,7 +11,9 @@ from .options import Confidence, Debug, DeviceName, Quiet
 
 
 def prepare(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of them, tar files.", show_default=False)],
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos, folders of them, tar (.gz, .bz2, .xz) and zip files.", show_default=False)
+    ],
     out: Annotated[Path, typer.Argument(help="Folder for the faces, which `laa train` takes.", show_default=False)],
     min_crop: Annotated[int, typer.Option(help="Least side of a face's crop in its photo, px.")] = 128,
     min_sharpness: Annotated[float, typer.Option(help="Least variance of a face's Laplacian at 128x128.")] = 50,

@@ -21,8 +21,8 @@ from ..detect import Face
 from ..errors import LaaError, out_of_memory
 from ..fingerprint import fingerprints
 from ..photo import Photo, encode_photo, read_photo
-from .find import Source
 from .settings import Settings
+from .source import Source
 from .split import TRAIN, Identities, side_of
 
 ROOM = 1.125  # training faces: 12.5 % more than the protocol's crop, for shifts

@@ -20,15 +20,18 @@ from ..detect import Detector
 from ..errors import Exit, LaaError
 from ..files import sweep, write_atomically
 from .faces import Findings, detected, read, sifted
-from .find import Source, find
+from .find import find
 from .journal import Journal, Kept
 from .settings import Settings
 from .shards import MANIFEST, Placed, placed, write_manifest, write_shards
 from .sheet import contact_sheet
 from .sift import distinct
+from .source import Source
 from .split import TRAIN, Identities
+from .unpack import unpacked
 
 UNFINISHED = "unfinished"  # folder in the output that only a run that has not ended has
+UNPACKED = "unpacked"  # folder in that one, for copies of compressed tar files
 SHEET = "contact-sheet.png"
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -85,9 +88,10 @@ def search(
     left = [photo for photo in photos if photo.name not in known]
     if known:
         screen.say(f"going on: {len(photos) - len(left)} of {len(photos)} photos were done before")
+    sources = unpacked(left, journal.folder / UNPACKED, screen.say)
     start, faces = time.monotonic(), 0
     with screen.live() as show:
-        for done, findings in enumerate(found(left, settings, identities, load), 1):
+        for done, findings in enumerate(found(sources, settings, identities, load), 1):
             journal.add(findings)
             if findings.error:
                 screen.error(findings.error)
@@ -95,6 +99,7 @@ def search(
             rate = done / (time.monotonic() - start)
             count = f"{len(photos) - len(left) + done} of {len(photos)} photos, {faces} new faces"
             show(f"{count}, {rate:.1f} photos/s, {duration((len(left) - done) / rate)} left")
+    shutil.rmtree(journal.folder / UNPACKED, ignore_errors=True)  # makes room for the shards
 
 
 def found(

@@ -1,0 +1,79 @@
+"""Which photos there are in tar files, compressed or not, and zip files."""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from ..errors import LaaError
+from .source import DAMAGED, Source, Zipped, Zips, opened
+
+PHOTOS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"}
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
+ZIP = ".zip"
+EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+LONGEST_NAME = 1 << 20  # bytes of such a header, which tarfile takes into memory
+DRAIN_BYTES = 1 << 20
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is called like an archive."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+def members(archive: Path, zips: Zips) -> Iterator[Source]:
+    """The photos in an archive, in its order. Raises LaaError where it is damaged."""
+    try:
+        yield from zipped(archive, zips) if archive.suffix.lower() == ZIP else tarred(archive)
+    except DAMAGED as error:
+        raise damaged(archive, error) from error
+
+
+def damaged(archive: Path, error: BaseException) -> LaaError:
+    """What to say of an archive that cannot be read."""
+    said = getattr(error, "strerror", None) or error
+    return LaaError(f"cannot read {archive}: {said}: give a whole tar or zip file")
+
+
+def is_photo(member: str) -> bool:
+    """Whether a member is called like a photo and not hidden; macOS puts a hidden file beside each."""
+    path = PurePosixPath(member)
+    hidden = any(part[0] == "." and part != ".." for part in path.parts)
+    return path.suffix.lower() in PHOTOS and not hidden and member[-1] != "/"  # a folder in a zip file
+
+
+def zipped(archive: Path, zips: Zips) -> Iterator[Source]:
+    """The photos in a zip file."""
+    for member in zips.members(archive):
+        if is_photo(member.filename) and not stat.S_ISLNK(member.external_attr >> 16):
+            name = f"{archive.as_posix()}:{member.filename}"
+            yield Zipped(name, archive, member.header_offset, member=member, zips=zips)
+
+
+def tarred(archive: Path) -> Iterator[Source]:
+    """The photos in a tar file. A compressed one is read to its end, so that what is cut off is noticed."""
+    file, packed = opened(archive)
+    with file, tarfile.open(fileobj=file, mode="r:", tarinfo=Header) as tar:
+        for member in tar:
+            if member.size < 0:  # the next would be before it
+                raise tarfile.ReadError(f"a damaged header ({member.size} bytes)")
+            if member.isfile() and not member.issparse() and is_photo(member.name):
+                yield Source(f"{archive.as_posix()}:{member.name}", archive, member.offset_data, member.size, packed)
+        while packed and file.read(DRAIN_BYTES):
+            pass
+
+
+class Header(tarfile.TarInfo):
+    """A tar file's header. A damaged one is an error: tarfile takes it for the end, and trusts its sizes."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"a damaged header ({error})") from error
+        if header.type in EXTENSIONS and not 0 <= header.size <= LONGEST_NAME:
+            raise tarfile.ReadError(f"a damaged header ({header.size} bytes)")
+        return header
