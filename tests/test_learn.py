@@ -72,6 +72,20 @@ def test_a_truncated_tar_file_is_named(tmp_path: Path, share: float) -> None:
         read_faces([tmp_path / "short.tar"], 144)
 
 
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.3])
+def test_compressed_tar_files_are_read_and_truncated_ones_named(tmp_path: Path, packing: str, share: float) -> None:
+    faces, shard = folder_of(pictures(3, 128), tmp_path / "faces"), tmp_path / f"faces.tar.{packing}"
+    with tarfile.open(shard, f"w:{packing}") as tar:  # type: ignore[call-overload]
+        tar.add(faces)
+    shard.write_bytes(shard.read_bytes()[: int(share * shard.stat().st_size)])
+    if share == 1:
+        assert torch.equal(read_faces([shard], 128), read_faces([faces], 128))
+        return
+    with pytest.raises(LaaError, match=shard.name):
+        read_faces([shard], 128)
+
+
 def test_every_epoch_sees_every_face_once() -> None:
     batches = Batches(pictures(12, 144), size=4, seed=3)
     epochs = [[place for step in range(first, first + 3) for place in batches.places(step)] for first in (0, 3)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +19,7 @@ from ..errors import LaaError
 
 HR_FACE_PX = 128  # the protocol's crop
 STORED_FACE_PX = 144  # a training face: the crop and room around it for shifts
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError)  # of tar files, compressed or not
 PICTURES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
 
@@ -57,7 +60,7 @@ def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
                     content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURES else None
                     if content is not None:
                         yield f"{source}:{member.name}", content.read()
-    except (OSError, tarfile.TarError) as error:
+    except DAMAGED as error:
         raise LaaError(f"cannot read faces from {source}: {error}") from error
 
 
