@@ -205,7 +205,7 @@ def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:
 
 
 def test_the_papers_rate_is_halved_every_20_epochs() -> None:
-    paper = TrainConfig.chosen(None, None, None, None, task="protocol", seed=0, save_minutes=10)
+    paper = TrainConfig.chosen(None, None, None, None, task="protocol", seed=0, save_minutes=10, on_cpu=True)
     assert (paper.batch_size, paper.learning_rate) == (32, 4e-4)
     trainer = Trainer(TINY, paper, CPU, set_size=320)
     for epoch, expected in ((0, 4e-4), (19.9, 4e-4), (20, 2e-4), (59.9, 1e-4), (99.9, 2.5e-5)):
@@ -217,10 +217,12 @@ def test_the_papers_rate_is_halved_every_20_epochs() -> None:
 
 def test_a_budget_has_its_own_batch_and_rate() -> None:
     for minutes, faces in ((5.0, None), (None, 1000)):
-        config = TrainConfig.chosen(minutes, faces, None, None, task="photo", seed=1, save_minutes=2)
-        assert (config.batch_size, config.learning_rate, config.save_minutes, config.seed) == (8, 1.2e-3, 2, 1)
-        assert rate(config, 0.03) == pytest.approx(1.2e-3)
+        config = TrainConfig.chosen(minutes, faces, None, None, task="photo", seed=1, save_minutes=2, on_cpu=True)
+        assert (config.batch_size, config.learning_rate, config.save_minutes, config.seed) == (4, 6e-4, 2, 1)
+        assert rate(config, 0.03) == pytest.approx(6e-4)
         assert rate(config, 1.0) == pytest.approx(0, abs=1e-9)
+        config = TrainConfig.chosen(minutes, faces, None, 1e-4, task="photo", seed=1, save_minutes=2, on_cpu=False)
+        assert (config.batch_size, config.learning_rate) == (32, 1e-4)
     with pytest.raises(LaaError, match="two budgets"):
         TrainConfig(minutes=1, faces=1)
 

@@ -35,10 +35,11 @@ def train(
         typer.Option("--set", help="NAME=VALUE of the network, as attention=csa or fusion=concat.", show_default=False),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Faces per step.", show_default="32, the paper's; with a budget 8")
+        int | None, typer.Option(help="Faces per step.", show_default="32, the paper's; with a budget on a CPU 4")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Highest learning rate.", show_default="4e-4, the paper's; with a budget 1.2e-3")
+        float | None,
+        typer.Option(help="Highest learning rate.", show_default="4e-4, the paper's; with a budget 6e-4, on a GPU 1.2e-3"),
     ] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="Weights to start from, whose network it will be; a larger --width widens it.")
@@ -53,6 +54,7 @@ def train(
 ) -> None:
     """Trains a network on faces: by the paper's schedule, or by one that fits a budget."""
     from ..console import Screen
+    from ..device import choose_device
     from ..learn.config import TrainConfig
     from ..learn.run import Run, start
     from ..learn.settings import PAPER_WIDTH, model_config
@@ -60,5 +62,8 @@ def train(
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")
     model = model_config(width or PAPER_WIDTH, settings or [])
-    config = TrainConfig.chosen(minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes)
+    config = TrainConfig.chosen(
+        minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes,
+        on_cpu=choose_device(device).type == "cpu",
+    )  # fmt: skip
     start(Run(data, validation, output, about, resume, init_from, width, device), model, config, Screen(quiet=quiet))
