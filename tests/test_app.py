@@ -73,6 +73,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["train", "gone", "--output", "run", "--validation", "gone", "--minutes", "1"], 1),
         (["train", "gone", "--output", "run", "--minutes", "1", "--faces", "1"], 2),
         (["train", "gone", "--output", "run", "--set", "depth=2"], 2),
+        (["train", "gone", "--output", "run", "--width", "0"], 2),
         (["train", "gone", "--output", "run", "--set", "blocks=1", "--init-from", "weights"], 2),
         (["nonsense"], 2),
     ],

@@ -61,7 +61,7 @@ def train(
 
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")
-    model = model_config(width or PAPER_WIDTH, settings or [])
+    model = model_config(PAPER_WIDTH if width is None else width, settings or [])
     config = TrainConfig.chosen(
         minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes,
         on_cpu=choose_device(device).type == "cpu",
