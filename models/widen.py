@@ -1,4 +1,4 @@
-"""A wider network that computes what a narrower one does, so that training can begin narrow, where a face costs a third.
+"""A wider network that computes what a narrower one does, so that training can begin narrow, where a face costs half.
 
 Net2Net's idea (Chen, Goodfellow, Shlens 2016): every channel is copied, and what reads the copies shares its weight among them.
 """
