@@ -178,7 +178,7 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     for model, config in (
         (replace(TINY, base_channels=4), TrainConfig()),
         (TINY, TrainConfig(seed=1)),
-        (TINY, TrainConfig(batch_size=4)),
+        (TINY, TrainConfig(batch_size=8)),
         (TINY, TrainConfig(task="photo")),
     ):
         with pytest.raises(LaaError, match=r"cannot resume from .*: its (network|seed|batch_size|task) is"):
