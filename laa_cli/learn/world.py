@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -71,6 +72,9 @@ def joined() -> Iterator[World]:
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
-        yield World(distributed.get_rank(), distributed.get_world_size())
+        world = World(distributed.get_rank(), distributed.get_world_size())
+        yield world
+        world.total(0)  # nobody leaves while another is at work
     finally:
+        gc.collect()  # DDP's cycles hold the group, whose threads must end before the interpreter does
         distributed.destroy_process_group()
