@@ -72,6 +72,17 @@ def test_a_truncated_tar_file_is_named(tmp_path: Path, share: float) -> None:
         read_faces([tmp_path / "short.tar"], 144)
 
 
+def test_a_damaged_header_is_not_the_end_of_a_tar_file(tmp_path: Path) -> None:
+    shard = tar_of(folder_of(pictures(4, 144), tmp_path / "faces"), tmp_path / "faces.tar")
+    with tarfile.open(shard) as tar:
+        second = tar.getmembers()[2].offset
+    content = bytearray(shard.read_bytes())
+    content[second] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(LaaError, match=r"cannot read faces from .*faces.tar: a damaged header"):
+        read_faces([shard], 144)
+
+
 @pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
 @pytest.mark.parametrize("share", [1.0, 0.9, 0.3])
 def test_compressed_tar_files_are_read_and_truncated_ones_named(tmp_path: Path, packing: str, share: float) -> None:

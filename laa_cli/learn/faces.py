@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import lzma
-import tarfile
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LaaError
+from ..tars import DAMAGED, members, opened_tar
 
 HR_FACE_PX = 128  # the protocol's crop
 STORED_FACE_PX = 144  # a training face: the crop and room around it for shifts
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError)  # of tar files, compressed or not
 PICTURES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
 
@@ -55,8 +52,8 @@ def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
                 if path.suffix.lower() in PICTURES:
                     yield str(path), path.read_bytes()
         else:
-            with tarfile.open(source) as tar:
-                for member in sorted(tar.getmembers(), key=lambda member: member.name):
+            with opened_tar(source) as (tar, _):
+                for member in sorted(members(tar), key=lambda member: member.name):
                     content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURES else None
                     if content is not None:
                         yield f"{source}:{member.name}", content.read()

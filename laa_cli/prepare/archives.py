@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import stat
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from .. import tars
 from ..errors import LaaError
-from .source import DAMAGED, Source, Zipped, Zips, opened
+from .source import DAMAGED, Source, Zipped, Zips
 
 PHOTOS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"}
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
 ZIP = ".zip"
-EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-LONGEST_NAME = 1 << 20  # bytes of such a header, which tarfile takes into memory
-DRAIN_BYTES = 1 << 20
 
 
 def is_archive(path: Path) -> bool:
@@ -53,27 +50,8 @@ def zipped(archive: Path, zips: Zips) -> Iterator[Source]:
 
 
 def tarred(archive: Path) -> Iterator[Source]:
-    """The photos in a tar file. A compressed one is read to its end, so that what is cut off is noticed."""
-    file, packed = opened(archive)
-    with file, tarfile.open(fileobj=file, mode="r:", tarinfo=Header) as tar:
-        for member in tar:
-            if member.size < 0:  # the next would be before it
-                raise tarfile.ReadError(f"a damaged header ({member.size} bytes)")
+    """The photos in a tar file."""
+    with tars.opened_tar(archive) as (tar, packed):
+        for member in tars.members(tar):
             if member.isfile() and not member.issparse() and is_photo(member.name):
                 yield Source(f"{archive.as_posix()}:{member.name}", archive, member.offset_data, member.size, packed)
-        while packed and file.read(DRAIN_BYTES):
-            pass
-
-
-class Header(tarfile.TarInfo):
-    """A tar file's header. A damaged one is an error: tarfile takes it for the end, and trusts its sizes."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
-        try:
-            header = super().frombuf(buf, encoding, errors)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(f"a damaged header ({error})") from error
-        if header.type in EXTENSIONS and not 0 <= header.size <= LONGEST_NAME:
-            raise tarfile.ReadError(f"a damaged header ({header.size} bytes)")
-        return header

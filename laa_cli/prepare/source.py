@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import struct
-import tarfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from .. import tars
 from ..errors import LaaError
 
-# all that the standard library says of a damaged archive
-DAMAGED = (
-    OSError, EOFError, ValueError, OverflowError, NotImplementedError, RecursionError,
-    struct.error, zlib.error, lzma.LZMAError, tarfile.TarError, BadZipFile,
-)  # fmt: skip
-PACKINGS: dict[bytes, Callable[[Path], object]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+DAMAGED = (*tars.DAMAGED, BadZipFile)
 METHODS = (ZIP_STORED, ZIP_DEFLATED)  # of zip files: what else zipfile reads it unpacks without a limit
 ENCRYPTED = 1  # flag of a zip file's member
 CHUNK_BYTES = 1 << 18
 OPEN_ZIPS = 8
-
-
-def opened(path: Path) -> tuple[IO[bytes], bool]:
-    """A file, unpacked as it is read where it is compressed, and whether it is; told by its content. Raises OSError."""
-    with path.open("rb") as file:
-        start = file.read(max(map(len, PACKINGS)))
-    unpack = next((unpack for magic, unpack in PACKINGS.items() if start.startswith(magic)), None)
-    return (cast("IO[bytes]", unpack(path)), True) if unpack else (path.open("rb"), False)
 
 
 @dataclass(frozen=True)
@@ -61,7 +41,7 @@ class Source:
 
     def stretch(self, most: int) -> bytes:
         """The first `most` bytes. Where it is packed, all before it are unpacked, too."""
-        with opened(self.path)[0] if self.packed else self.path.open("rb") as file:
+        with tars.opened(self.path)[0] if self.packed else self.path.open("rb") as file:
             file.seek(self.offset)
             return file.read(most if self.size is None else min(most, self.size))
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ..errors import LaaError
 from ..files import sweep, write_atomically
+from ..tars import opened
 from .archives import damaged
-from .source import DAMAGED, Source, opened
+from .source import DAMAGED, Source
 
 CHUNK_BYTES = 1 << 20
 
