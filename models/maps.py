@@ -21,8 +21,9 @@ def shrink(layer: nn.Conv2d, x: Tensor) -> Tensor:
 
 def grow(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The same for a transposed convolution: (n, h, w, c) -> (n, s h, s w, c)."""
-    side, bias = layer.stride[0], layer.bias
-    patches = F.linear(x, layer.weight.permute(2, 3, 1, 0).flatten(0, 2), None if bias is None else bias.repeat(side * side))
+    side = layer.stride[0]
+    bias = layer.bias.repeat(side * side)  # type: ignore[union-attr]
+    patches = F.linear(x, layer.weight.permute(2, 3, 1, 0).flatten(0, 2), bias)
     return patches.unflatten(3, (side, side, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 

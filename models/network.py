@@ -84,7 +84,7 @@ class Fusion(nn.Module):
 def doubled(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The upsampling of Eq. 18, its bias added apart: on a CPU oneDNN takes longer over its gradient than over all else."""
     out = F.conv_transpose2d(x, layer.weight, None, stride=2, padding=1)
-    return out if layer.bias is None else out + layer.bias.to(out.dtype)[:, None, None]
+    return out + layer.bias.to(out.dtype)[:, None, None]  # type: ignore[union-attr]
 
 
 class LAATransformer(nn.Module):

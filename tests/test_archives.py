@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from preparing import MIDDLE, Killed, contents, dying_after
 
 from laa_cli.console import Screen
 from laa_cli.detect import Face
@@ -31,8 +32,6 @@ from laa_cli.prepare.unpack import unpacked
 TARS = {".tar": "", ".tar.gz": "gz", ".tgz": "gz", ".tar.bz2": "bz2", ".TBZ2": "bz2", ".tar.xz": "xz", ".txz": "xz"}
 KINDS = [*TARS, ".zip"]
 SORTS = [".tar", ".tgz", ".TBZ2", ".tar.xz", ".zip"]  # one of each packing
-POINTS = ((70.0, 70.0), (110.0, 70.0), (90.0, 90.0), (75.0, 110.0), (105.0, 110.0))
-MIDDLE = Face((20.0, 20.0, 160.0, 160.0), 0.99, POINTS)
 Members = list[tuple[str, bytes]]
 
 
@@ -70,14 +69,6 @@ def archive(path: Path, members: Members) -> Path:
 def prepare(inputs: list[Path], out: Path, detect: Callable[..., list[Face]] = lambda rgb: [MIDDLE], **values: Any) -> Exit:
     settings = Settings(**{"validation_share": 0.4, "min_sharpness": 0, "shard_size": 2} | values)
     return run(inputs, out, settings, None, lambda: detect, Screen())  # type: ignore[arg-type, return-value]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-class Killed(BaseException):
-    """What a test throws to stop a run."""
 
 
 @pytest.mark.parametrize("kind", SORTS)
@@ -179,13 +170,6 @@ def test_what_a_file_is_counts_not_what_it_is_called(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on(tmp_path: Path, members: Members, kind: str, calls: int, monkeypatch: Any) -> None:
     path, out = archive(tmp_path / f"a{kind}", members), tmp_path / "out"
     prepare([path], tmp_path / "whole")
-    seen: list[int] = []
-
-    def dying(rgb: Any) -> list[Face]:
-        if len(seen) == calls:
-            raise Killed
-        seen.append(1)
-        return [MIDDLE]
 
     def killed(*_: Any) -> bytes:
         raise Killed
@@ -193,7 +177,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, members: Members, kind: str, calls
     with monkeypatch.context() as patch:
         patch.setattr("laa_cli.prepare.run.contact_sheet", killed)
         with pytest.raises(Killed):
-            prepare([path], out, dying)
+            prepare([path], out, dying_after(calls))
     copies = out / "unfinished" / "unpacked"
     assert len(contents(copies)) == (kind == ".tgz" and calls < 6)  # none is left once all photos were read
     with monkeypatch.context() as patch:

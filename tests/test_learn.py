@@ -14,6 +14,7 @@ import pytest
 import torch
 from faces import folder_of, pictures
 from PIL import Image
+from training import CPU, TINY
 
 from laa_cli.errors import LaaError
 from laa_cli.learn.batches import Batches
@@ -28,9 +29,6 @@ from models.checkpoint import Card, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input, reduce
-
-TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-CPU = torch.device("cpu")
 
 
 def tar_of(folder: Path, path: Path) -> Path:

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from faces import folder_of, pictures
+from faces import pictures
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from training import ALONE, CPU, ROOT, TINY
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
@@ -41,20 +42,9 @@ from laa_cli.learn.run import Run, start
 from laa_cli.learn.trainer import Trainer
 from laa_cli.learn.validation import measure
 from laa_cli.learn.watch import FIRST, PATIENCE, Watch
-from laa_cli.learn.world import World
 from models.checkpoint import Card, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
-
-TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-CPU = torch.device("cpu")
-ROOT = Path(__file__).parent.parent
-ALONE = World()
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> tuple[Path, Path]:
-    return folder_of(pictures(4, 144), tmp_path / "train"), folder_of(pictures(3, 128), tmp_path / "validation")
 
 
 def started(data: tuple[Path, Path], config: TrainConfig, screen: Screen | None = None, **values: Any) -> Path:

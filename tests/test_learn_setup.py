@@ -10,6 +10,7 @@ import pytest
 import torch
 from faces import folder_of, pictures
 from PIL import Image
+from training import ALONE, CPU, ROOT
 
 from laa_cli.errors import LaaError
 from laa_cli.learn.batches import Batches
@@ -19,18 +20,7 @@ from laa_cli.learn.feed import Feed
 from laa_cli.learn.log import append, rows
 from laa_cli.learn.settings import model_config
 from laa_cli.learn.world import World
-from models.config import LAAConfig
 from models.network import LAATransformer
-
-TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-CPU = torch.device("cpu")
-ROOT = Path(__file__).parent.parent
-ALONE = World()
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> tuple[Path, Path]:
-    return folder_of(pictures(4, 144), tmp_path / "train"), folder_of(pictures(3, 128), tmp_path / "validation")
 
 
 def test_samples_made_ahead_are_the_same(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from preparing import MIDDLE, POINTS, Killed, contents, dying_after
 
 from laa_cli.console import Screen
 from laa_cli.crop import Square, cut
@@ -30,9 +31,6 @@ from laa_cli.prepare.find import find
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import Settings
 from laa_cli.prepare.split import TRAIN, VALIDATION, Identities, side_of
-
-POINTS = ((70.0, 70.0), (110.0, 70.0), (90.0, 90.0), (75.0, 110.0), (105.0, 110.0))
-MIDDLE = Face((20.0, 20.0, 160.0, 160.0), 0.99, POINTS)  # the protocol's crop: 175 px
 
 
 def noise(seed: int, side: int = 180) -> Image.Image:
@@ -61,10 +59,6 @@ def prepare(source: Path | list[Path], out: Path, *faces: Face, people: Path | N
 
 def manifest(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "manifest.csv").read_text().splitlines()))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_faces_come_out_as_the_protocol_has_them(tmp_path: Path) -> None:
@@ -226,28 +220,16 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: Any) -> No
     assert "0 of 3 photos are done: the same command goes on" in capsys.readouterr().err
 
 
-class Killed(BaseException):
-    """What a test throws to stop a run."""
-
-
 @pytest.mark.parametrize("calls", [0, 1, 5, 9])
 def test_a_killed_run_goes_on_and_gives_the_same_files(tmp_path: Path, calls: int) -> None:
     folder = photos(tmp_path / "in", 9)
     (folder / "broken.jpg").write_bytes(b"broken")
     values = {"validation_share": 0.3, "shard_size": 3}
     assert prepare(folder, tmp_path / "whole", **values) == Exit.PARTLY
-    seen: list[int] = []
-
-    def dying(rgb: Any) -> list[Face]:
-        if len(seen) == calls:
-            raise Killed
-        seen.append(1)
-        return [MIDDLE]
-
     out = tmp_path / "out"
     if calls < 9:
         with pytest.raises(Killed):
-            run([folder], out, Settings(**values), None, lambda: dying, Screen(quiet=True))  # type: ignore[arg-type, return-value]
+            run([folder], out, Settings(**values), None, lambda: dying_after(calls), Screen(quiet=True))  # type: ignore[arg-type, return-value]
     torn(out / "unfinished")
     assert prepare(folder, out, **values) == Exit.PARTLY
     assert contents(out) == contents(tmp_path / "whole")
