@@ -18,7 +18,7 @@ from training import CPU, TINY
 
 from laa_cli.errors import LaaError
 from laa_cli.learn.batches import Batches
-from laa_cli.learn.config import TrainConfig, rate, warmed_cosine
+from laa_cli.learn.config import TrainConfig, rate_factor, warmed_cosine
 from laa_cli.learn.degrade import Degradation, Photo, Protocol, Samples
 from laa_cli.learn.faces import read_faces
 from laa_cli.learn.pace import face_flops, matrix_rate
@@ -214,23 +214,24 @@ def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:
 
 
 def test_the_papers_rate_is_halved_every_20_epochs() -> None:
-    paper = TrainConfig.chosen(None, None, None, None, task="protocol", seed=0, save_minutes=10, on_cpu=True)
+    paper = TrainConfig.chosen(None, None, None, None, task="protocol", seed=0, save_minutes=10, on_cpu=True, width=16)
     assert (paper.batch_size, paper.learning_rate) == (32, 4e-4)
     trainer = Trainer(TINY, paper, CPU, set_size=320)
     for epoch, expected in ((0, 4e-4), (19.9, 4e-4), (20, 2e-4), (59.9, 1e-4), (99.9, 2.5e-5)):
         trainer.progress.faces = round(320 * epoch)
-        assert rate(paper, trainer.spent) == pytest.approx(expected)
+        assert paper.learning_rate * rate_factor(paper, trainer.spent) == pytest.approx(expected)
     trainer.progress.faces = 32000
     assert trainer.spent == 1
 
 
 def test_a_budget_has_its_own_batch_and_rate() -> None:
     for minutes, faces in ((5.0, None), (None, 1000)):
-        config = TrainConfig.chosen(minutes, faces, None, None, task="photo", seed=1, save_minutes=2, on_cpu=True)
-        assert (config.batch_size, config.learning_rate, config.save_minutes, config.seed) == (4, 6e-4, 2, 1)
-        assert rate(config, 0.03) == pytest.approx(6e-4)
-        assert rate(config, 1.0) == pytest.approx(0, abs=1e-9)
-        config = TrainConfig.chosen(minutes, faces, None, 1e-4, task="photo", seed=1, save_minutes=2, on_cpu=False)
+        config = TrainConfig.chosen(minutes, faces, None, None, task="photo", seed=1, save_minutes=2, on_cpu=True, width=16)
+        assert (config.batch_size, config.optimizer, config.save_minutes, config.seed) == (4, "muon", 2, 1)
+        assert config.learning_rate == 3.5e-3
+        assert rate_factor(config, 0.03) == pytest.approx(1)
+        assert rate_factor(config, 1.0) == pytest.approx(0, abs=1e-9)
+        config = TrainConfig.chosen(minutes, faces, None, 1e-4, task="photo", seed=1, save_minutes=2, on_cpu=False, width=16)
         assert (config.batch_size, config.learning_rate) == (32, 1e-4)
     with pytest.raises(LaaError, match="two budgets"):
         TrainConfig(minutes=1, faces=1)

@@ -39,8 +39,17 @@ def train(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Highest learning rate.", show_default="4e-4, the paper's; with a budget 6e-4, on a GPU 1.2e-3"),
+        typer.Option(
+            help="Highest learning rate; with muon that of the matrices.",
+            show_default="muon 3.5e-3 at width 16, less for more; adamw 4e-4, the paper's, with a budget 6e-4, on a GPU 1.2e-3",
+        ),
     ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="muon or adamw.", show_default="the paper's adamw; with a budget muon")
+    ] = None,
+    schedule: Annotated[
+        str, typer.Option(help="Of a budget: cosine falls to zero; hold keeps the learning rate up after its warm-up.")
+    ] = "cosine",
     init_from: Annotated[
         Path | None, typer.Option(help="Weights to start from, whose network it will be; a larger --width widens it.")
     ] = None,
@@ -56,14 +65,15 @@ def train(
     from ..console import Screen
     from ..device import choose_device
     from ..learn.config import TrainConfig
-    from ..learn.run import Run, start
+    from ..learn.run import Run, network_width, start
     from ..learn.settings import PAPER_WIDTH, model_config
 
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")
     model = model_config(PAPER_WIDTH if width is None else width, settings or [])
+    run = Run(data, validation, output, about, resume, init_from, width, device)
     config = TrainConfig.chosen(
         minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes,
-        on_cpu=choose_device(device).type == "cpu",
+        on_cpu=choose_device(device).type == "cpu", width=network_width(run, model), optimizer=optimizer, schedule=schedule,
     )  # fmt: skip
-    start(Run(data, validation, output, about, resume, init_from, width, device), model, config, Screen(quiet=quiet))
+    start(run, model, config, Screen(quiet=quiet))

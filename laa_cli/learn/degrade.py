@@ -57,9 +57,15 @@ class Protocol:
 
 
 class Photo:
-    """Faces of any size with the faults of real photos, their boxes as inexact as a detector's."""
+    """Faces of any size with the faults of real photos, their boxes as inexact as a detector's.
+
+    `paper_share`: how many, beyond those that come so by chance, are clean crops of the paper's size.
+    """
 
     crop_px = CROP_PX
+
+    def __init__(self, paper_share: float = 0.0) -> None:
+        self.paper_share = paper_share
 
     def __call__(self, faces: Tensor, random: torch.Generator) -> Samples:
         """`faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144."""
@@ -72,8 +78,9 @@ class Photo:
 
     def photographed(self, truth: Tensor, random: torch.Generator) -> Samples:
         """What photos show of faces (n, 3, 128, 128) RGB in [0, 1], each at a size and with faults of its own."""
-        clean = [uniform(random, 0, 1) < CLEAN_SHARE for _ in truth]
-        sides = [side_px(random) for _ in truth]
+        paper = [self.paper_share > 0 and uniform(random, 0, 1) < self.paper_share for _ in truth]
+        clean = [uniform(random, 0, 1) < CLEAN_SHARE or as_paper for as_paper in paper]
+        sides = [LR_SIZE if as_paper else side_px(random) for as_paper in paper]
         crops = [
             reduce(face[None], side)[0] if simple else faulty(face, side, random)
             for face, side, simple in zip(truth, sides, clean, strict=True)
@@ -117,4 +124,5 @@ def turned_views(faces: Tensor, random: torch.Generator) -> Tensor:
     return F.grid_sample(faces, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
 
 
-TASKS: dict[str, Degradation] = {"protocol": Protocol(), "photo": Photo()}
+# Photos' weights grow from the same trunk as those for the paper's task: some 40 % of their crops are that task's.
+TASKS: dict[str, Degradation] = {"protocol": Protocol(), "photo": Photo(paper_share=0.3)}

@@ -13,6 +13,7 @@ from ..console import Screen
 from ..device import choose_device
 from ..errors import LaaError, out_of_memory
 from ..files import sweep
+from ..restore import read_weights
 from .batches import Batches
 from .calibrate import calibrate
 from .config import TrainConfig
@@ -52,6 +53,13 @@ def start(run: Run, model: LAAConfig, config: TrainConfig, screen: Screen) -> Pa
         world.check(config.batch_size)
         train(run, model, config, world, screen if world.leads else Screen(quiet=True))
     return run.folder / WEIGHTS
+
+
+def network_width(run: Run, model: LAAConfig) -> int:
+    """Base channels of the network that a run trains."""
+    if run.init_from is None or run.widen_to is not None:
+        return model.base_channels
+    return read_weights(run.init_from)[1].config.base_channels
 
 
 def refuse_existing(run: Run) -> None:

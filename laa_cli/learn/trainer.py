@@ -20,8 +20,9 @@ from models.protocol import network_input
 from ..errors import LaaError
 from ..files import write_atomically
 from ..project import true_to_photo
-from .config import Progress, TrainConfig, rate, spent
+from .config import Progress, TrainConfig, rate_factor, spent
 from .degrade import Samples
+from .optimizer import RunOptimizer
 from .shards import Shards
 from .watch import diverged
 from .world import World
@@ -37,9 +38,7 @@ class Trainer:
         self.config, self.device, self.set_size, self.progress = config, device, set_size, Progress()
         self.network = LAATransformer(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, (0.9, 0.99), weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizer = RunOptimizer(self.network, config)
         several = world is not None and world.size > 1
         self.shared: nn.Module = DistributedDataParallel(self.network) if several else self.network
         alone = device.type == "cpu" and not several
@@ -52,11 +51,8 @@ class Trainer:
 
     def step(self, samples: Samples) -> Tensor:
         """One update, on this process's share of a batch; returns the L1 loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.config, self.spent)
         loss = self.backward(samples)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(rate_factor(self.config, self.spent))
         self.progress.step += 1
         self.progress.faces += self.config.batch_size
         self.update_average()
@@ -92,8 +88,7 @@ class Trainer:
         """All tensors of a run: weights, moving average and the optimiser's moments."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            tensors |= {f"{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
+        tensors |= self.optimizer.state()
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def save(self, path: Path) -> None:
@@ -108,7 +103,7 @@ class Trainer:
         """What must be the same for a run to go on with a state: the network, and which faces a step sees."""
         network = json.dumps(self.network.config.to_dict(), sort_keys=True)
         return {"network": network, "task": self.config.task, "training_faces": str(self.set_size)} | {
-            name: str(getattr(self.config, name)) for name in ("batch_size", "seed")
+            name: str(getattr(self.config, name)) for name in ("batch_size", "seed", "optimizer")
         }
 
     def resume(self, path: Path) -> None:
@@ -120,7 +115,7 @@ class Trainer:
         except (OSError, SafetensorError) as error:
             raise LaaError(f"cannot resume from {path}: {error}") from error
         for name, value in self.identity().items():
-            found = metadata.get(name, value if name == "training_faces" else None)  # which older states do not say
+            found = metadata.get(name, {"training_faces": value, "optimizer": "adamw"}.get(name))  # which older states lack
             if found != value:
                 raise LaaError(f"cannot resume from {path}: its {name} is {found}, this run's {value}")
         self.take(tensors)
@@ -131,12 +126,7 @@ class Trainer:
         """Fills in what `state` gave."""
         self.network.load_state_dict(part(tensors, "network."))
         self.average.load_state_dict(part(tensors, "average."))
-        for name, parameter in self.network.named_parameters():
-            if f"step.{name}" not in tensors:  # saved before the first step
-                continue
-            # The fused optimiser walks through memory: the moments must lie there in the weights' own order.
-            moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
-            self.optimizer.state[parameter] = {"step": tensors[f"step.{name}"].to(self.device), **moments}
+        self.optimizer.load_state(tensors)
 
 
 def l1(restored: Tensor, samples: Samples) -> Tensor:
