@@ -130,8 +130,9 @@ def stepped(trainer: Trainer, batches: Batches, steps: int) -> None:
         trainer.progress.minutes += 1
 
 
-def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
-    config = TrainConfig(minutes=10, batch_size=2)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, optimizer: str) -> None:
+    config = TrainConfig(minutes=10, batch_size=2, optimizer=optimizer)
     batches = Batches(pictures(6, 144), 2, seed=0)
     whole, first, second = (Trainer(TINY, config, CPU) for _ in range(3))
     stepped(whole, batches, 2)

@@ -56,7 +56,7 @@ class RunOptimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Its tensors as `kind.parameter`; none before the first step."""
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for optimizer, parameters in zip(self.optimizers, self.by_optimizer(), strict=True):
             for name, parameter in parameters.items():
                 tensors |= {f"{kind}.{name}": value for kind, value in optimizer.state[parameter].items()}
