@@ -12,7 +12,7 @@ from .errors import Exit, LaaError
 
 def main() -> None:
     """The `laa` command."""
-    signal.signal(signal.SIGTERM, terminated)
+    signal.signal(signal.SIGTERM, handle_sigterm)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no file name is worth an exception
@@ -28,22 +28,22 @@ def guarded() -> int:
         check_models()
         app(prog_name="laa")
     except LaaError as error:
-        return told(str(error), error.code)
+        return report_failure(str(error), error.code)
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != Exit.INTERRUPTED:  # typer makes one of Ctrl-C
             raise
-        return told("interrupted: what was written before is whole", Exit.INTERRUPTED)
+        return report_failure("interrupted: what was written before is whole", Exit.INTERRUPTED)
     except MemoryError:
-        return told("not enough memory: use a smaller photo or --scale", Exit.FAILED)
+        return report_failure("not enough memory: use a smaller photo or --scale", Exit.FAILED)
     except Exception as error:  # the last resort: a fault of laa's own
         if "--debug" in sys.argv:
             raise
         message = f"laa failed unexpectedly ({type(error).__name__}: {error}): please report it with the output of --debug"
-        return told(message, Exit.FAILED)
+        return report_failure(message, Exit.FAILED)
     return Exit.OK
 
 
-def told(message: str, code: Exit) -> int:
+def report_failure(message: str, code: Exit) -> int:
     """Says what failed."""
     from .console import Screen
 
@@ -51,7 +51,7 @@ def told(message: str, code: Exit) -> int:
     return int(code)
 
 
-def terminated(signal_number: int, frame: FrameType | None) -> None:
+def handle_sigterm(signal_number: int, frame: FrameType | None) -> None:
     """SIGTERM ends like Ctrl-C, so that temporary files are cleaned up on the way out."""
     raise KeyboardInterrupt
 

@@ -78,7 +78,7 @@ class Screen:
             yield from progress.track(items)
 
     @contextmanager
-    def progress(self, photos: int) -> Iterator[Pace]:
+    def progress(self, photos: int) -> Iterator[PhotoProgress]:
         """A progress bar with photos/s, faces/s and time left, where someone is watching."""
         columns = (
             TextColumn("photos"),
@@ -89,7 +89,7 @@ class Screen:
         )
         shown = self.errors.is_terminal and not self.quiet
         with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False, disable=not shown) as progress:
-            yield Pace(progress, progress.add_task("photos", total=photos, pace=""))
+            yield PhotoProgress(progress, progress.add_task("photos", total=photos, pace=""))
 
     @contextmanager
     def live(self) -> Iterator[Callable[[str], None]]:
@@ -120,7 +120,7 @@ class Screen:
             raise LaaError(f"cannot write to stdout: {getattr(error, 'strerror', None) or 'it is closed'}") from error
 
 
-class Pace:
+class PhotoProgress:
     """A progress bar that counts photos and their faces."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:

@@ -30,14 +30,14 @@ def square_around(box_xyxy: tuple[float, float, float, float], margin: float) ->
     return Square(math.floor((x0 + x1 - side) / 2 + 0.5), math.floor((y0 + y1 - side) / 2 + 0.5), side)
 
 
-def cut(pixels: Pixels, square: Square) -> Pixels:
+def crop_square(pixels: Pixels, square: Square) -> Pixels:
     """The square's pixels. `pixels`: (h, w, c) -> (side, side, c), reflected about the photo's outermost pixels."""
-    rows = reflect(np.arange(square.y, square.y + square.side), pixels.shape[0])
-    columns = reflect(np.arange(square.x, square.x + square.side), pixels.shape[1])
+    rows = reflect_index(np.arange(square.y, square.y + square.side), pixels.shape[0])
+    columns = reflect_index(np.arange(square.x, square.x + square.side), pixels.shape[1])
     return pixels[rows[:, None], columns]
 
 
-def reflect(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+def reflect_index(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
     """Brings indices into [0, length) by reflection about the first and last pixel, as often as it takes."""
     if length == 1:
         return np.zeros_like(index)

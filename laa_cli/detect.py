@@ -16,24 +16,27 @@ import torch
 from torch import Tensor, nn
 
 from .errors import Exit, LaaError
-from .plausible import Box, distinct, longer_side, plausible
-from .sampled import halvings, sampled
+from .plausible import Box, is_plausible, longer_side, non_max_suppression
+from .sampled import build_pyramid, sample_patch
 
 CELL_PX = 12  # side of what PNet, MTCNN's first network, judges; it does so every 2 pixels
 RNET_PX, ONET_PX = 24, 48  # sides of what the second and third network judge
 PYRAMID_STEP = 0.709  # MTCNN's own; 0.794 found as many faces for half as much work again
-PROPOSED, REFINED = 0.6, 0.7  # MTCNN's own thresholds for its first and second network; 0.5 and 0.6 found no more faces
-FIRST_LOOK = 0.25  # least ONet confidence for the second look, which settles it
+PNET_THRESHOLD, RNET_THRESHOLD = (
+    0.6,
+    0.7,
+)  # MTCNN's own thresholds for its first and second network; 0.5 and 0.6 found no more faces
+ONET_FIRST_THRESHOLD = 0.25  # least ONet confidence for the second look, which settles it
 # Least confidence of a face. Measured at 0.94: found of faces pasted into photos, 12 px across the crop, 95.7 %; 16 px, 99.2 %;
 # 20 to 48 px, 99.2 % or more; 96 px, 98.3 %; and 7 false faces in 160 face-free pictures. At 0.9: 95.9, 99.4, 99.6 % and 12.
 CONFIDENCE = 0.94
-LEVEL_DEG = 12.0  # heads that are rolled less are looked at as they are
-SURE = 1e-4  # a view's confidence counts at most as this near to 0 or 1
+MAX_LEVEL_ROLL_DEG = 12.0  # heads that are rolled less are looked at as they are
+CONFIDENCE_CLAMP = 1e-4  # a view's confidence counts at most as this near to 0 or 1
 
 # A face whose crop (1.25 times its box) is min_face_px wide is still looked for, and small boxes come out up to 15 % short:
 # of faces 12 px across the crop, 98 % have a box of 8.2 px or more.
 CROP_PER_BOX = 1.25
-SHORTEST = 0.85
+MIN_BOX_RATIO = 0.85
 
 # Largest pyramid level, reached by photos of 64 megapixels with min_face_px 12; in larger ones the smallest face grows with the
 # square root of their area. It bounds memory (0.3 GB over what torch takes for 12 megapixels, 0.6 GB for 40) and time: 3 to 8 s
@@ -60,7 +63,7 @@ class Face:
         return longer_side(self.box_xyxy)
 
 
-class Detector:
+class MTCNNDetector:
     """MTCNN, loaded once.
 
     `min_face_px`: the smallest face to look for, 8 or more; a box may be up to a third smaller, see SHORTEST.
@@ -88,25 +91,25 @@ class Detector:
         if min(rgb.shape[:2]) < self.min_face_px:
             return []
         rgb = np.ascontiguousarray(rgb)
-        photo, boxes = halvings(rgb, ONET_PX), self.propose(rgb)
-        boxes = self.refine(photo, boxes) if len(boxes) else boxes
-        boxes, rolls = self.first_look(photo, boxes) if len(boxes) else (boxes, boxes)
-        return self.believe(*self.settle(photo, boxes, rolls)) if len(boxes) else []
+        photo, boxes = build_pyramid(rgb, ONET_PX), self.run_pnet(rgb)
+        boxes = self.run_rnet(photo, boxes) if len(boxes) else boxes
+        boxes, rolls = self.run_onet(photo, boxes) if len(boxes) else (boxes, boxes)
+        return self.filter(*self.refine_upright(photo, boxes, rolls)) if len(boxes) else []
 
-    def propose(self, rgb: np.ndarray) -> Tensor:
+    def run_pnet(self, rgb: np.ndarray) -> Tensor:
         """PNet on a pyramid of the photo, in strips: (n, 4) squares in photo pixels."""
         found = [torch.zeros(0, 4)]
         height, width = rgb.shape[:2]
-        for level in self.levels(rgb):
+        for level in self.pnet_pyramid(rgb):
             scale = torch.tensor([width / level.shape[1], height / level.shape[0]] * 2)
             rows = max(CELL_PX, STRIP_PX // level.shape[1] // 2 * 2)
             # strips overlap by a cell less its stride, so that every cell is judged once and no border shows
             for top in range(0, max(1, level.shape[0] - CELL_PX + 1), rows):
-                boxes = self.propose_in(level[top : top + rows + CELL_PX - 2])
+                boxes = self.run_pnet_on_strip(level[top : top + rows + CELL_PX - 2])
                 found.append((boxes + torch.tensor([0, top, 0, top])) * scale)
-        return squares(torch.cat(found))
+        return to_squares(torch.cat(found))
 
-    def levels(self, rgb: np.ndarray) -> Iterator[np.ndarray]:
+    def pnet_pyramid(self, rgb: np.ndarray) -> Iterator[np.ndarray]:
         """The photo resized so that faces of rising size fill PNet's cell."""
         height, width = rgb.shape[:2]
         cell = max(self.min_face_px / CROP_PER_BOX, CELL_PX * math.sqrt(height * width / LEVEL_PX))
@@ -115,62 +118,69 @@ class Detector:
             yield cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC if cell < CELL_PX else cv2.INTER_AREA)
             cell /= PYRAMID_STEP
 
-    def propose_in(self, strip: np.ndarray) -> Tensor:
+    def run_pnet_on_strip(self, strip: np.ndarray) -> Tensor:
         """PNet on one strip: (n, 4) boxes in its pixels."""
-        shifts, scores = self.pnet(self.normalised(strip[None]))
-        rows, columns = (scores[0, 1] > PROPOSED).nonzero(as_tuple=True)
+        shifts, scores = self.pnet(self.normalize(strip[None]))
+        rows, columns = (scores[0, 1] > PNET_THRESHOLD).nonzero(as_tuple=True)
         shift, score = shifts[0, :, rows, columns].T.cpu(), scores[0, 1, rows, columns].cpu()
         corner = torch.stack([columns, rows], 1).cpu().float() * 2
         cells = torch.cat([corner, corner + CELL_PX], 1)
         keep = self.nms(cells, score, 0.5)
         return cells[keep] + shift[keep] * CELL_PX
 
-    def refine(self, photo: list[np.ndarray], boxes: Tensor) -> Tensor:
+    def run_rnet(self, photo: list[np.ndarray], boxes: Tensor) -> Tensor:
         """RNet's choice of squares, moved."""
-        shifts, scores = self.look(self.rnet, photo, boxes)
-        keep = scores[:, 1] > REFINED
-        boxes, scores = boxes[keep] + shifts[keep] * sides(boxes[keep]), scores[keep, 1]
-        return squares(boxes)[self.nms(squares(boxes), scores, 0.7)]
+        shifts, scores = self.run_on_patches(self.rnet, photo, boxes)
+        keep = scores[:, 1] > RNET_THRESHOLD
+        boxes, scores = boxes[keep] + shifts[keep] * box_sides(boxes[keep]), scores[keep, 1]
+        return to_squares(boxes)[self.nms(to_squares(boxes), scores, 0.7)]
 
-    def first_look(self, photo: list[np.ndarray], boxes: Tensor) -> tuple[Tensor, Tensor]:
+    def run_onet(self, photo: list[np.ndarray], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """ONet's choice of squares, moved: what may be a face, and how far each is rolled (n,), in degrees clockwise."""
-        shifts, points, scores = self.look(self.onet, photo, boxes)
-        keep = scores[:, 1] > FIRST_LOOK
-        boxes, scores, rolls = boxes[keep] + shifts[keep] * sides(boxes[keep]), scores[keep, 1], rolls_of(points[keep])
+        shifts, points, scores = self.run_on_patches(self.onet, photo, boxes)
+        keep = scores[:, 1] > ONET_FIRST_THRESHOLD
+        boxes, scores, rolls = (
+            boxes[keep] + shifts[keep] * box_sides(boxes[keep]),
+            scores[keep, 1],
+            estimate_rolls_deg(points[keep]),
+        )
         kept = self.nms(boxes, scores, 0.6)
-        return squares(boxes[kept]), rolls[kept]
+        return to_squares(boxes[kept]), rolls[kept]
 
-    def settle(self, photo: list[np.ndarray], boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def refine_upright(self, photo: list[np.ndarray], boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ONet's second look, at moved squares turned upright and their mirror images.
 
         Returns boxes (n, 4), as large as those of the heads upright, confidences (n,), and landmarks (n, 5, 2). At 4 false
         faces in 80 photos the second look raises recall at 12 px from 81 to 95 %, and it cures boxes half a pixel too far left;
         turning raises recall of heads rolled by 45 degrees, 16 px across the crop, from 42 to 83 %.
         """
-        shifts, points, scores = self.look(self.onet, photo, boxes, rolls)
-        mirrored = self.look(self.onet, photo, boxes, rolls, mirrored=True)
+        shifts, points, scores = self.run_on_patches(self.onet, photo, boxes, rolls)
+        mirrored = self.run_on_patches(self.onet, photo, boxes, rolls, mirrored=True)
         shifts = (shifts + mirrored[0][:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1])) / 2
         points, other = points.view(-1, 2, 5), mirrored[1].view(-1, 2, 5)[:, :, [1, 0, 2, 4, 3]]
         other = torch.stack([1 - other[:, 0], other[:, 1]], 1)
-        odds = (scores[:, 1].logit(SURE) + mirrored[2][:, 1].logit(SURE)) / 2
+        odds = (scores[:, 1].logit(CONFIDENCE_CLAMP) + mirrored[2][:, 1].logit(CONFIDENCE_CLAMP)) / 2
         # from the middle of the square, in its sides
         places = torch.cat([(points + other).transpose(1, 2) / 2 - 0.5, (shifts[:, None, :2] + shifts[:, None, 2:]) / 2], 1)
         angles = rolls.deg2rad()
         turn = torch.stack([angles.cos(), angles.sin(), -angles.sin(), angles.cos()], 1).view(-1, 2, 2)
-        places = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + places @ turn * sides(boxes)[:, None]
-        half = (1 + shifts[:, 2:] - shifts[:, :2]) / 2 * sides(boxes)
+        places = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + places @ turn * box_sides(boxes)[:, None]
+        half = (1 + shifts[:, 2:] - shifts[:, :2]) / 2 * box_sides(boxes)
         return torch.cat([places[:, 5] - half, places[:, 5] + half], 1), odds.sigmoid(), places[:, :5]
 
-    def believe(self, boxes: Tensor, confidences: Tensor, landmarks: Tensor) -> list[Face]:
+    def filter(self, boxes: Tensor, confidences: Tensor, landmarks: Tensor) -> list[Face]:
         """The detections that are sure, large and plausible enough, each face once."""
         columns = zip(boxes.tolist(), confidences.tolist(), landmarks.tolist(), strict=True)
         faces = [Face(tuple(box), confidence, tuple(map(tuple, points))) for box, confidence, points in columns]
-        least_px = self.min_face_px / CROP_PER_BOX * SHORTEST
+        least_px = self.min_face_px / CROP_PER_BOX * MIN_BOX_RATIO
         faces = [face for face in faces if face.confidence >= self.confidence and face.size_px >= least_px]
-        faces = [face for face in faces if plausible(face.box_xyxy, face.landmarks_xy)]
-        return [faces[index] for index in distinct([face.box_xyxy for face in faces], [face.confidence for face in faces])]
+        faces = [face for face in faces if is_plausible(face.box_xyxy, face.landmarks_xy)]
+        return [
+            faces[index]
+            for index in non_max_suppression([face.box_xyxy for face in faces], [face.confidence for face in faces])
+        ]
 
-    def look(
+    def run_on_patches(
         self, network: nn.Module, photo: list[np.ndarray], boxes: Tensor, rolls: Tensor | None = None, *, mirrored: bool = False
     ) -> list[Tensor]:
         """What RNet or ONet says of one or more squares of the photo, turned clockwise by `rolls` degrees, on the CPU."""
@@ -181,32 +191,32 @@ class Detector:
         for first in range(0, len(boxes), BATCH):
             chosen = slice(first, first + BATCH)
             places = zip(boxes[chosen].tolist(), angles[chosen].tolist(), strict=True)
-            pictures = np.stack([sampled(photo, box, size_px, roll_deg) for box, roll_deg in places])
-            said = network(self.normalised(pictures[:, :, ::-1] if mirrored else pictures))
+            pictures = np.stack([sample_patch(photo, box, size_px, roll_deg) for box, roll_deg in places])
+            said = network(self.normalize(pictures[:, :, ::-1] if mirrored else pictures))
             for output, part in zip(outputs, said, strict=True):
                 output[chosen] = part
         return outputs
 
-    def normalised(self, pictures: np.ndarray) -> Tensor:
+    def normalize(self, pictures: np.ndarray) -> Tensor:
         """(n, h, w, 3) uint8 as the networks want it: (n, 3, h, w) in [-1, 1)."""
         tensor = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)
         return tensor.permute(0, 3, 1, 2).float().sub(127.5).mul(1 / 128)
 
 
-def rolls_of(points: Tensor) -> Tensor:
+def estimate_rolls_deg(points: Tensor) -> Tensor:
     """How far heads are rolled (n,), in degrees clockwise, by ONet's landmarks (n, 10); zero where it hardly matters."""
     left, right, _, *mouth = points.view(-1, 2, 5).unbind(2)
     across, down = right - left, (mouth[0] + mouth[1] - left - right) / 2
     rolls = (torch.atan2(across[:, 1], across[:, 0]) + torch.atan2(-down[:, 0], down[:, 1])).rad2deg() / 2
-    return torch.where(rolls.abs() < LEVEL_DEG, 0, rolls)
+    return torch.where(rolls.abs() < MAX_LEVEL_ROLL_DEG, 0, rolls)
 
 
-def sides(boxes: Tensor) -> Tensor:
+def box_sides(boxes: Tensor) -> Tensor:
     """Side of each square: (n, 1)."""
     return boxes[:, 2:3] - boxes[:, :1]
 
 
-def squares(boxes: Tensor) -> Tensor:
+def to_squares(boxes: Tensor) -> Tensor:
     """The squares around the boxes' centres with their longer sides."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) / 2

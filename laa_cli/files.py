@@ -12,7 +12,7 @@ from .errors import LaaError
 PREFIX, SUFFIX = ".laa-", ".part"  # of the names of unfinished files
 
 
-def taken(path: Path) -> LaaError:
+def already_exists(path: Path) -> LaaError:
     """The error for an output that is there already."""
     return LaaError(f"{path} exists already: choose another place, or allow it with --overwrite")
 
@@ -39,7 +39,7 @@ def write_atomically(
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~current_umask())
         if not overwrite and os.path.lexists(path):
-            raise taken(path)
+            raise already_exists(path)
         if ready is not None:
             ready(os.stat(temporary))
         if overwrite:
@@ -58,10 +58,10 @@ def publish(temporary: str, path: Path) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError:
-        raise taken(path) from None
+        raise already_exists(path) from None
     except OSError:  # a file system without hard links
         if os.path.lexists(path):
-            raise taken(path) from None
+            raise already_exists(path) from None
         os.replace(temporary, path)
 
 
@@ -77,7 +77,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise LaaError(f"{path} is a folder: name a file")
     if os.path.lexists(path) and not overwrite:
-        raise taken(path)
+        raise already_exists(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
@@ -88,7 +88,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         raise LaaError(f"cannot write {path}: {error.strerror or error}: choose another place") from error
 
 
-def sweep(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Removes what killed runs left half-written anywhere in a folder that is laa's own. LaaError where that is not allowed."""
     for path in folder.rglob(f"{PREFIX}*{SUFFIX}"):
         try:

@@ -7,19 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from .console import Screen
-from .detect import Detector, Face
+from .detect import Face, MTCNNDetector
 from .errors import Exit
-from .jobs import Loaded, Stdin, each
-from .outputs import STREAM, check_target, identities, plan, refuse_twins
+from .jobs import Loaded, Stdin, process_each
+from .outputs import STREAM, check_target, check_unique, file_identities, plan_outputs
 from .photo import Photo, check_output, read_photo, write_photo
-from .pictures import with_boxes
+from .pictures import draw_faces
 from .report import DETECTION_COLUMNS, detection_record, detection_row
 
 
 def run(
     inputs: list[Path],
     output: Path | None,
-    load: Callable[[], Detector],
+    load: Callable[[], MTCNNDetector],
     screen: Screen,
     stdin: Stdin,
     *,
@@ -28,9 +28,9 @@ def run(
     max_pixels: int,
 ) -> Exit:
     """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
-    drawings = plan(inputs, output, "_faces") if output else [None] * len(inputs)
-    refuse_twins(filter(None, drawings))
-    photos, loaded = identities(inputs), Loaded(load)
+    drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
+    check_unique(filter(None, drawings))
+    photos, loaded = file_identities(inputs), Loaded(load)
 
     def work(item: tuple[Path, Path | None]) -> None:
         source, drawing = item
@@ -40,10 +40,10 @@ def run(
         photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
         faces = loaded()(photo.rgb8())
         if drawing is not None:
-            write_photo(replace(photo, pixels=with_boxes(photo.rgb8(), faces)), drawing, overwrite=overwrite)
+            write_photo(replace(photo, pixels=draw_faces(photo.rgb8(), faces)), drawing, overwrite=overwrite)
         show(source, photo, faces, screen, as_json)
 
-    return each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
+    return process_each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
 
 
 def show(source: Path, photo: Photo, faces: list[Face], screen: Screen, as_json: bool) -> None:

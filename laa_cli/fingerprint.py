@@ -17,21 +17,21 @@ BLOCK, ROWS = 1024, 16  # pictures hashed at once, hashes compared at once with 
 Hashes = NDArray[np.uint64]  # (n, 4)
 
 
-def fingerprints(faces: Tensor) -> Hashes:
+def perceptual_hashes(faces: Tensor) -> Hashes:
     """A hash of each face's central 128x128. `faces`: (n, 3, s, s) uint8 RGB, s from 128 -> (n, 4) uint64."""
     rim = (faces.shape[-1] - HR_SIZE) // 2
-    parts = [hashes(part[..., rim : rim + HR_SIZE, rim : rim + HR_SIZE]) for part in faces.split(BLOCK)]
+    parts = [difference_hashes(part[..., rim : rim + HR_SIZE, rim : rim + HR_SIZE]) for part in faces.split(BLOCK)]
     return np.concatenate(parts) if parts else np.zeros((0, 4), np.uint64)
 
 
-def hashes(faces: Tensor) -> Hashes:
+def difference_hashes(faces: Tensor) -> Hashes:
     """The same for pictures as they are."""
     cells = resize(luma(faces.float().div(255))[:, None], (GRID, GRID + 1))[:, 0]
     bits = (cells[..., 1:] > cells[..., :-1]).flatten(1)
     return np.packbits(bits.numpy(), axis=1).view(np.uint64)
 
 
-def alike(hashes: Hashes, others: Hashes) -> list[tuple[int, int]]:
+def find_duplicates(hashes: Hashes, others: Hashes) -> list[tuple[int, int]]:
     """Which pictures are the same as which others: pairs of places, in order."""
     found = []
     for first in range(0, len(hashes), ROWS):

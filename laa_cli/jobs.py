@@ -9,19 +9,19 @@ from typing import Any, BinaryIO, TypeVar
 
 from .console import Screen
 from .errors import Exit, LaaError, SetupError, out_of_memory
-from .outputs import STREAM, Identities, check_target, identities, named, plan, refuse_twins, stem
+from .outputs import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
 from .photo import Photo, check_output, encode_photo, read_photo, without_metadata, write_photo
 from .pictures import face_pair, side_by_side
 from .report import as_record, columns, rows
 from .resample import enlarge
-from .upscale import Clock, Options, Upscaled, Upscaler, check_size
+from .upscale import Options, StageTimer, Upscaled, Upscaler, check_size
 
 Item = TypeVar("Item")
 Stdin = Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
-class Job:
+class UpscaleRequest:
     """What to do with every photo of a call, beside the pipeline's own options."""
 
     options: Options
@@ -35,7 +35,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Errand:
+class PhotoPaths:
     """One photo and where its results go."""
 
     source: Path
@@ -44,25 +44,25 @@ class Errand:
     faces: Path | None  # what the names of its faces' pictures begin with
 
 
-def run(inputs: list[Path], job: Job, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
+def run(inputs: list[Path], job: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
     """Processes all photos and returns the exit code. `load` is called when the first readable photo needs it."""
-    errands, photos = errands_of(inputs, job), identities(inputs)
+    errands, photos = plan_paths(inputs, job), file_identities(inputs)
     loaded = Loaded(load)
 
-    def work(errand: Errand) -> None:
-        clock = Clock()
-        photo = prepare(errand, photos, job, stdin)
+    def work(errand: PhotoPaths) -> None:
+        clock = StageTimer()
+        photo = read_checked(errand, photos, job, stdin)
         clock.lap("read")
         result: Upscaled = loaded()(photo.pixels, job.options)
-        clock.take(result.seconds)
-        save(errand, photo, result, photos, job, screen)
+        clock.add(result.seconds)
+        write_result(errand, photo, result, photos, job, screen)
         clock.lap("write")
-        tell(errand, replace(result, seconds=clock.seconds), job, screen)
+        report_result(errand, replace(result, seconds=clock.seconds), job, screen)
 
-    return each(errands, lambda errand: errand.source, work, screen, as_json=job.json)
+    return process_each(errands, lambda errand: errand.source, work, screen, as_json=job.json)
 
 
-def each(
+def process_each(
     items: list[Item], source: Callable[[Item], Path], work: Callable[[Item], None], screen: Screen, *, as_json: bool
 ) -> Exit:
     """Works on every item whatever becomes of the others, reports those that fail, and returns the exit code."""
@@ -83,7 +83,7 @@ def each(
         screen.error(str(failure))
         if as_json:
             screen.record({"input": str(source(item)), "error": str(failure)})
-    return verdict(len(items), failures)
+    return exit_code(len(items), failures)
 
 
 class Loaded:
@@ -101,7 +101,7 @@ class Loaded:
         return self.value
 
 
-def verdict(photos: int, failures: list[LaaError]) -> Exit:
+def exit_code(photos: int, failures: list[LaaError]) -> Exit:
     """The exit code of a run."""
     if not failures:
         return Exit.OK
@@ -111,19 +111,19 @@ def verdict(photos: int, failures: list[LaaError]) -> Exit:
     return codes.pop() if len(codes) == 1 else Exit.FAILED
 
 
-def errands_of(inputs: list[Path], job: Job) -> list[Errand]:
+def plan_paths(inputs: list[Path], job: UpscaleRequest) -> list[PhotoPaths]:
     """Where everything goes. LaaError (usage) where two results would have one name."""
     label = f"_x{job.options.scale}"
-    outputs = plan(inputs, job.output, label, stream=True)
-    sheets = plan(inputs, job.compare, f"{label}_compare", "--compare") if job.compare else []
+    outputs = plan_outputs(inputs, job.output, label, stream=True)
+    sheets = plan_outputs(inputs, job.compare, f"{label}_compare", "--compare") if job.compare else []
     faces = [job.faces_dir / stem(source) for source in inputs] if job.faces_dir else []
-    refuse_twins([*outputs, *sheets])
-    refuse_twins(faces)
+    check_unique([*outputs, *sheets])
+    check_unique(faces)
     missing = [None] * len(inputs)
-    return [Errand(*places) for places in zip(inputs, outputs, sheets or missing, faces or missing, strict=True)]
+    return [PhotoPaths(*places) for places in zip(inputs, outputs, sheets or missing, faces or missing, strict=True)]
 
 
-def prepare(errand: Errand, photos: Identities, job: Job, stdin: Stdin) -> Photo:
+def read_checked(errand: PhotoPaths, photos: Identities, job: UpscaleRequest, stdin: Stdin) -> Photo:
     """Reads a photo after checking everything about its outputs that can be checked before any work is done."""
     for path in (errand.output, errand.sheet):
         if path is not None:
@@ -137,7 +137,9 @@ def prepare(errand: Errand, photos: Identities, job: Job, stdin: Stdin) -> Photo
     return without_metadata(photo) if job.strip_metadata else photo
 
 
-def save(errand: Errand, photo: Photo, result: Upscaled, photos: Identities, job: Job, screen: Screen) -> None:
+def write_result(
+    errand: PhotoPaths, photo: Photo, result: Upscaled, photos: Identities, job: UpscaleRequest, screen: Screen
+) -> None:
     """Writes everything asked for, the photo first."""
     if job.require_face and not result.faces:
         raise LaaError(f"no face found in {errand.source}: lower --confidence or --min-face", Exit.NO_FACE)
@@ -149,7 +151,7 @@ def save(errand: Errand, photo: Photo, result: Upscaled, photos: Identities, job
     write_pictures(errand, photo, result, photos, job)
 
 
-def tell(errand: Errand, result: Upscaled, job: Job, screen: Screen) -> None:
+def report_result(errand: PhotoPaths, result: Upscaled, job: UpscaleRequest, screen: Screen) -> None:
     """Reports a photo that is done."""
     if job.json:
         screen.record(as_record(errand.source, errand.output, result, job.options.scale))
@@ -162,7 +164,7 @@ def tell(errand: Errand, result: Upscaled, job: Job, screen: Screen) -> None:
     screen.say(f"{errand.output}: {width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
 
 
-def write_pictures(errand: Errand, photo: Photo, result: Upscaled, photos: Identities, job: Job) -> None:
+def write_pictures(errand: PhotoPaths, photo: Photo, result: Upscaled, photos: Identities, job: UpscaleRequest) -> None:
     """The comparison and the crops before and after, where they were asked for."""
     if errand.sheet is None and errand.faces is None:
         return
@@ -178,6 +180,6 @@ def write_pictures(errand: Errand, photo: Photo, result: Upscaled, photos: Ident
         write_photo(without_metadata(replace(photo, pixels=pixels)), path, overwrite=job.overwrite)
 
 
-def suffix_of(errand: Errand) -> str:
+def suffix_of(errand: PhotoPaths) -> str:
     """The format of an output; on stdout it is the photo's own, or PNG for one that came from stdin."""
-    return Path(named(errand.source, "")).suffix if errand.output == STREAM else errand.output.suffix
+    return Path(default_name(errand.source, "")).suffix if errand.output == STREAM else errand.output.suffix

@@ -7,14 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import Exit, LaaError
-from .files import taken
+from .files import already_exists
 from .photo import SUFFIXES
 
 STREAM = Path("-")  # stdin or stdout
 Identities = set[tuple[int, int]]  # device and inode of files
 
 
-def plan(inputs: list[Path], output: Path | None, label: str, flag: str = "--output", *, stream: bool = False) -> list[Path]:
+def plan_outputs(
+    inputs: list[Path], output: Path | None, label: str, flag: str = "--output", *, stream: bool = False
+) -> list[Path]:
     """The output of each input, as far as names go: `photo.jpg` becomes `photo{label}.jpg` beside it or in a folder.
 
     LaaError (usage) where `output` does not fit several photos, or is "-" though `stream` is not allowed.
@@ -22,24 +24,24 @@ def plan(inputs: list[Path], output: Path | None, label: str, flag: str = "--out
     several = len(inputs) > 1
     if output == STREAM and (several or not stream):
         raise LaaError(f"{flag} - is not possible here: give a {'folder' if several else 'file'}", Exit.USAGE)
-    return [target(source, output, label, flag, several=several) for source in inputs]
+    return [output_path(source, output, label, flag, several=several) for source in inputs]
 
 
-def target(source: Path, output: Path | None, label: str, flag: str, several: bool) -> Path:
+def output_path(source: Path, output: Path | None, label: str, flag: str, several: bool) -> Path:
     """One input's output: `output` itself, a name in its folder, or a name beside the input."""
     if not source.name:
         raise LaaError(f"{source} is a folder: give the photos in it", Exit.USAGE)
     if output is None:
-        return STREAM if source == STREAM else source.with_name(named(source, label))
+        return STREAM if source == STREAM else source.with_name(default_name(source, label))
     is_folder = os.path.isdir(output)
     if output == STREAM or not (several or is_folder or not output.suffix):
         return output
     if not is_folder and (os.path.lexists(output) or output.suffix.lower() in SUFFIXES):
         raise LaaError(f"{flag} {output} is a file, but a folder is needed for several photos", Exit.USAGE)
-    return output / named(source, label)
+    return output / default_name(source, label)
 
 
-def named(source: Path, label: str) -> str:
+def default_name(source: Path, label: str) -> str:
     """photo.jpg -> photo{label}.jpg; formats that laa reads but does not write become PNG."""
     suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".png"
     return stem(source) + label + suffix
@@ -50,7 +52,7 @@ def stem(source: Path) -> str:
     return "photo" if source == STREAM else source.stem
 
 
-def refuse_twins(targets: Iterable[Path]) -> None:
+def check_unique(targets: Iterable[Path]) -> None:
     """LaaError (usage) where two results would have one name."""
     seen: set[str] = set()
     for path in targets:
@@ -60,7 +62,7 @@ def refuse_twins(targets: Iterable[Path]) -> None:
         seen.add(key)
 
 
-def identities(paths: Iterable[Path]) -> Identities:
+def file_identities(paths: Iterable[Path]) -> Identities:
     """Which files there are behind names and links: device and inode of each that exists."""
     found = set()
     for path in paths:
@@ -78,7 +80,7 @@ def check_target(path: Path, photos: Identities, overwrite: bool) -> None:
         return
     if os.path.isdir(path):
         raise LaaError(f"{path} is a folder: name a file")
-    if identities([path]) & photos:
+    if file_identities([path]) & photos:
         raise LaaError(f"{path} is one of the photos: choose another --output")
     if os.path.lexists(path) and not overwrite:
-        raise taken(path)
+        raise already_exists(path)

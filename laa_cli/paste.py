@@ -31,7 +31,7 @@ class Window:
     left: int
     right: int
 
-    def meet(self, other: Window) -> Window:
+    def intersect(self, other: Window) -> Window:
         """The part that both share; it may be empty."""
         return Window(
             max(self.top, other.top), min(self.bottom, other.bottom), max(self.left, other.left), min(self.right, other.right)
@@ -52,8 +52,8 @@ def paste(canvas: Pixels, patches: list[Patch]) -> None:
 
     Where faces overlap each counts by its own mask.
     """
-    patches = [patch for patch in patches if not window_of(patch.square, canvas).empty]
-    windows = [window_of(patch.square, canvas) for patch in patches]
+    patches = [patch for patch in patches if not visible_window(patch.square, canvas).empty]
+    windows = [visible_window(patch.square, canvas) for patch in patches]
     # All results are computed before the first is written, since they start from the untouched photo.
     blended = [blend(canvas, window, patches, windows) for window in windows]
     for window, values in zip(windows, blended, strict=True):
@@ -67,7 +67,7 @@ def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Wi
     weights = np.zeros((*photo.shape[:2], 1), np.float32)
     kept = np.ones_like(weights)  # how much of the photo shows through: what every mask leaves of it
     for patch, other in zip(patches, windows, strict=True):
-        shared = window.meet(other)
+        shared = window.intersect(other)
         if shared.empty:
             continue
         here, there = shared.slices(window.top, window.left), shared.slices(patch.square.y, patch.square.x)
@@ -81,7 +81,7 @@ def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Wi
     return np.clip(mixed, 0, top).astype(canvas.dtype)
 
 
-def feathered(side: int, feather: float) -> Floats:
+def feather_mask(side: int, feather: float) -> Floats:
     """A mask (side, side) in [0, 1]: zero at the rim, rising smoothly to one `feather` (0 to 0.5) times the side further in.
 
     The product of two smooth ramps is level at the rim and at the top in both directions, so that neither shows as a line.
@@ -92,7 +92,7 @@ def feathered(side: int, feather: float) -> Floats:
     return np.outer(ramp, ramp).astype(np.float32)
 
 
-def window_of(square: Square, canvas: Pixels) -> Window:
+def visible_window(square: Square, canvas: Pixels) -> Window:
     """The part of a square that lies inside the photo."""
     whole = Window(0, canvas.shape[0], 0, canvas.shape[1])
-    return Window(square.y, square.y + square.side, square.x, square.x + square.side).meet(whole)
+    return Window(square.y, square.y + square.side, square.x, square.x + square.side).intersect(whole)

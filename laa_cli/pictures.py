@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .crop import Square, cut
+from .crop import Square, crop_square
 from .detect import Face
-from .pixels import Pixels, rgb8
+from .pixels import Pixels, to_rgb8
 
 SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced to it
 
@@ -16,12 +16,12 @@ SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced 
 def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:
     """A face's crop from the plainly enlarged photo and from the result, both (side, side, c)."""
     enlarged = Square(square.x * scale, square.y * scale, square.side * scale)
-    return cut(before, enlarged), cut(after, enlarged)
+    return crop_square(before, enlarged), crop_square(after, enlarged)
 
 
 def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
     """The plainly enlarged photo on the left, the result on the right: (h, 2 w + gap, 3) uint8 RGB."""
-    left, right = rgb8(before), rgb8(after)
+    left, right = to_rgb8(before), to_rgb8(after)
     shrink = SIDE_BY_SIDE_PX / max(2 * left.shape[1], left.shape[0])
     if shrink < 1:
         size = (max(1, round(left.shape[1] * shrink)), max(1, round(left.shape[0] * shrink)))
@@ -30,7 +30,7 @@ def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
     return np.hstack([left, gap, right])
 
 
-def with_boxes(rgb: NDArray[np.uint8], faces: list[Face]) -> NDArray[np.uint8]:
+def draw_faces(rgb: NDArray[np.uint8], faces: list[Face]) -> NDArray[np.uint8]:
     """A copy of an RGB photo with each face's box and landmarks drawn."""
     drawn = rgb.copy()
     width = max(1, round(max(rgb.shape[:2]) / 800))

@@ -26,14 +26,14 @@ def has_alpha(pixels: Pixels) -> bool:
     return pixels.shape[2] in (2, 4)
 
 
-def opaque(pixels: Pixels) -> Pixels:
+def without_alpha(pixels: Pixels) -> Pixels:
     """A view without alpha: (h, w, 1) grey or (h, w, 3) RGB."""
     return pixels[..., :-1] if has_alpha(pixels) else pixels
 
 
-def rgb8(pixels: Pixels) -> NDArray[np.uint8]:
+def to_rgb8(pixels: Pixels) -> NDArray[np.uint8]:
     """(h, w, 3) uint8 RGB: grey repeated, 16 bits rounded to 8, alpha left out."""
-    return np.ascontiguousarray(as_colour(to_8bit(opaque(pixels))), dtype=np.uint8)
+    return np.ascontiguousarray(gray_to_color(to_8bit(without_alpha(pixels))), dtype=np.uint8)
 
 
 def to_floats(pixels: Pixels) -> Floats:
@@ -51,7 +51,7 @@ def to_8bit(pixels: Pixels) -> NDArray[np.uint8]:
     return result
 
 
-def as_colour(pixels: Pixels) -> Pixels:
+def gray_to_color(pixels: Pixels) -> Pixels:
     """RGB of grey, RGBA of grey+alpha; colour comes back as it is."""
     channels = pixels.shape[2]
     if channels >= 3:
@@ -59,7 +59,7 @@ def as_colour(pixels: Pixels) -> Pixels:
     return pixels[:, :, [0, 0, 0]] if channels == 1 else pixels[:, :, [0, 0, 0, 1]]
 
 
-def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def blend_on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Without its alpha channel, laid over white: (h, w, 1 or 3) uint8; opaque arrays come back as they are."""
     channels = pixels.shape[2]
     if channels in (1, 3):
@@ -71,7 +71,7 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return result
 
 
-def upright(pixels: Pixels, orientation: int) -> Pixels:
+def apply_orientation(pixels: Pixels, orientation: int) -> Pixels:
     """Turned and mirrored as an EXIF orientation (1-8) asks for."""
     turned = {
         2: lambda: pixels[:, ::-1],
@@ -85,7 +85,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(turned)
 
 
-def straight_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def unpremultiply_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """16-bit RGBA whose colours were premultiplied by alpha, without that."""
     result = pixels.copy()
     for rows in row_blocks(pixels):

@@ -20,8 +20,8 @@ SLACK = 0.1  # how far a landmark may be outside; seen 0.05 inside
 NOSE = (0.0, 1.0)  # where between eyes (0) and mouth (1); seen 0.27 to 0.83
 ROLL_DEG = 65.0  # seen 16 on upright faces of 12 px, 54 on faces rolled by 45
 ASPECT = 2.0  # seen 0.65 to 0.86, width over height
-SAME_FACE = 0.4  # intersection over union
-NESTED = 0.7  # intersection over the smaller area
+MAX_IOU = 0.4  # intersection over union
+MAX_NESTED = 0.7  # intersection over the smaller area
 
 
 def longer_side(box: Box) -> float:
@@ -29,26 +29,26 @@ def longer_side(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def plausible(box: Box, points: Points) -> bool:
+def is_plausible(box: Box, points: Points) -> bool:
     """Whether a box with its landmarks can be a face."""
-    return sound(box) and inside(box, points) and ordered(box, points)
+    return has_valid_aspect(box) and landmarks_inside(box, points) and landmarks_ordered(box, points)
 
 
-def sound(box: Box) -> bool:
+def has_valid_aspect(box: Box) -> bool:
     """Whether a box has an area and is not a strip."""
     shorter = min(box[2] - box[0], box[3] - box[1])
     return shorter > 0 and longer_side(box) <= ASPECT * shorter
 
 
-def inside(box: Box, points: Points) -> bool:
+def landmarks_inside(box: Box, points: Points) -> bool:
     """Whether all landmarks are in the box or hardly outside."""
     slack = SLACK * longer_side(box)
     return all(box[0] - slack <= x <= box[2] + slack and box[1] - slack <= y <= box[3] + slack for x, y in points)
 
 
-def ordered(box: Box, points: Points) -> bool:
+def landmarks_ordered(box: Box, points: Points) -> bool:
     """Whether eyes, nose and mouth are in their order and proportion, in the face's own frame; box with an area."""
-    down, across, nose, roll_deg = frame(points)
+    down, across, nose, roll_deg = face_frame(points)
     side = longer_side(box)
     return (
         EYES_TO_MOUTH[0] * side <= down <= EYES_TO_MOUTH[1] * side
@@ -58,7 +58,7 @@ def ordered(box: Box, points: Points) -> bool:
     )
 
 
-def frame(points: Points) -> tuple[float, float, float, float]:
+def face_frame(points: Points) -> tuple[float, float, float, float]:
     """Eyes to mouth (px), right eye from left eye across that line (px), the nose's place on it (0..1), and its roll (degrees).
 
     Zeros where eyes and mouth coincide. Positive roll is clockwise on the screen.
@@ -79,7 +79,7 @@ def area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def overlap(one: Box, other: Box) -> tuple[float, float]:
+def overlap_ratios(one: Box, other: Box) -> tuple[float, float]:
     """Intersection over union and over the smaller area, each in [0, 1], of two boxes that have an area."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
@@ -89,15 +89,15 @@ def overlap(one: Box, other: Box) -> tuple[float, float]:
     return common / (area(one) + area(other) - common), common / min(area(one), area(other))
 
 
-def distinct(boxes: Sequence[Box], confidences: Sequence[float]) -> list[int]:
+def non_max_suppression(boxes: Sequence[Box], confidences: Sequence[float]) -> list[int]:
     """Indices of the detections to keep, by falling confidence: of one face the surest, and none that lies in a larger one."""
     kept: list[int] = []
     for index in sorted(range(len(boxes)), key=lambda index: (-confidences[index], boxes[index])):
-        if all(overlap(boxes[index], boxes[other])[0] <= SAME_FACE for other in kept):
+        if all(overlap_ratios(boxes[index], boxes[other])[0] <= MAX_IOU for other in kept):
             kept.append(index)
-    return [index for index in kept if not any(nested(boxes[index], boxes[other]) for other in kept)]
+    return [index for index in kept if not any(is_nested(boxes[index], boxes[other]) for other in kept)]
 
 
-def nested(box: Box, other: Box) -> bool:
+def is_nested(box: Box, other: Box) -> bool:
     """Whether a box lies mostly in a larger one."""
-    return area(box) < area(other) and overlap(box, other)[1] > NESTED
+    return area(box) < area(other) and overlap_ratios(box, other)[1] > MAX_NESTED

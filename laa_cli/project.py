@@ -15,7 +15,7 @@ ROUNDS = 5  # of back-projection; more change PSNR by less than 0.01 dB
 COARSE = 4  # the coarse part of a crop has a pixel for every 4x4
 
 
-def true_to_photo(faces: Tensor, crops: Tensor, rounds: int = ROUNDS) -> Tensor:
+def back_project(faces: Tensor, crops: Tensor, rounds: int = ROUNDS) -> Tensor:
     """Corrects faces until they show, reduced to the photo's resolution, what the photo shows.
 
     Iterative back-projection (Irani & Peleg 1991): `faces` (n, 3, s, s), `crops` (n, 3, e, e) -> (n, 3, s, s) in [0, 1].
@@ -25,22 +25,22 @@ def true_to_photo(faces: Tensor, crops: Tensor, rounds: int = ROUNDS) -> Tensor:
     return faces.clamp(0, 1)
 
 
-def projected(faces: Tensor, crops: Tensor, fidelity: float) -> Tensor:
+def back_project_partially(faces: Tensor, crops: Tensor, fidelity: float) -> Tensor:
     """Faces as near to what the photo shows as `fidelity` says, 0..1; colours and large structure always are.
 
     `faces` (n, 3, s, s), `crops` (n, 3, e, e) -> (n, 3, s, s) in [0, 1].
     """
-    coarse, fine = fine_change(faces, crops)
+    coarse, fine = split_correction(faces, crops)
     return (coarse + fidelity * fine).clamp(0, 1)
 
 
-def fine_change(faces: Tensor, crops: Tensor) -> tuple[Tensor, Tensor]:
+def split_correction(faces: Tensor, crops: Tensor) -> tuple[Tensor, Tensor]:
     """Faces corrected in their coarse part alone, and what is missing to `true_to_photo`; both (n, 3, s, s)."""
-    change = true_to_photo(faces, crops) - faces
+    change = back_project(faces, crops) - faces
     coarse = resize(resize(change, max(COARSE, crops.shape[-1] // COARSE)), faces.shape[-1])
     return faces + coarse, change - coarse
 
 
-def difference(faces: Tensor, crops: Tensor) -> float:
+def rmse_at_crop_resolution(faces: Tensor, crops: Tensor) -> float:
     """RMSE between faces (n, 3, s, s), reduced to the photo's resolution, and crops (n, 3, e, e); 0..1."""
     return (resize(faces, crops.shape[-1]) - crops).square().mean().sqrt().item()

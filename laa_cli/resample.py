@@ -27,7 +27,7 @@ def enlarge(pixels: Pixels, scale: int) -> Pixels:
         copy = torch.tensor(np.ascontiguousarray(pixels))  # a copy, for the array may be read-only
         enlarged = resize(copy.permute(2, 0, 1).unsqueeze(0), size)
         return np.ascontiguousarray(enlarged[0].permute(1, 2, 0).numpy())
-    return np.dstack([to_levels(resize(plane(pixels, index), size), pixels.dtype) for index in range(pixels.shape[2])])
+    return np.dstack([to_integer(resize(channel(pixels, index), size), pixels.dtype) for index in range(pixels.shape[2])])
 
 
 def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
@@ -36,23 +36,23 @@ def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
     top = np.iinfo(pixels.dtype).max
     if (pixels[..., -1] == top).all():
         return np.dstack([enlarge(pixels[..., :-1], scale), np.full((*size, 1), top, pixels.dtype)])
-    alpha = plane(pixels, -1)
+    alpha = channel(pixels, -1)
     coverage = resize(alpha, size).clamp_min(0)
     out = np.empty((*size, pixels.shape[2]), pixels.dtype)
     for index in range(pixels.shape[2] - 1):
-        colour = plane(pixels, index)
+        colour = channel(pixels, index)
         covered = resize(colour * alpha, size) / coverage.clamp_min(1e-6)
-        out[..., index] = to_levels(torch.where(coverage > 1e-3, covered, resize(colour, size)), pixels.dtype)
-    out[..., -1] = to_levels(coverage, pixels.dtype)
+        out[..., index] = to_integer(torch.where(coverage > 1e-3, covered, resize(colour, size)), pixels.dtype)
+    out[..., -1] = to_integer(coverage, pixels.dtype)
     return out
 
 
-def plane(pixels: Pixels, index: int) -> Tensor:
+def channel(pixels: Pixels, index: int) -> Tensor:
     """One channel as (1, 1, h, w) in [0, 1]."""
     return torch.from_numpy(to_floats(pixels[..., index]))[None, None]
 
 
-def to_levels(values: Tensor, kind: np.dtype[Any]) -> Pixels:
+def to_integer(values: Tensor, kind: np.dtype[Any]) -> Pixels:
     """(1, 1, h, w) in [0, 1] -> (h, w) of an integer type."""
     top = np.iinfo(kind).max
     return values[0, 0].clamp(0, 1).mul(top).round().numpy().astype(kind)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 
-def halvings(rgb: np.ndarray, least_px: int) -> list[np.ndarray]:
+def build_pyramid(rgb: np.ndarray, least_px: int) -> list[np.ndarray]:
     """The photo, its half, its quarter, ... while each is at least `least_px` high and wide."""
     photo = [rgb]
     while min(photo[-1].shape[:2]) >= 2 * least_px:
@@ -17,7 +17,7 @@ def halvings(rgb: np.ndarray, least_px: int) -> list[np.ndarray]:
     return photo
 
 
-def sampled(photo: list[np.ndarray], box: list[float], size_px: int, roll_deg: float = 0.0) -> np.ndarray:
+def sample_patch(photo: list[np.ndarray], box: list[float], size_px: int, roll_deg: float = 0.0) -> np.ndarray:
     """One square, turned clockwise by `roll_deg`: (size, size, 3).
 
     Sampled bicubically from the coarsest of `halvings` that has a pixel for each of its own; black beyond the photo's edge.

@@ -24,7 +24,7 @@ LONGEST_NAME = 1 << 20  # bytes of such a header, which tarfile takes into memor
 DRAIN_BYTES = 1 << 20
 
 
-def opened(path: Path) -> tuple[IO[bytes], bool]:
+def open_decompressed(path: Path) -> tuple[IO[bytes], bool]:
     """A file, unpacked as it is read where it is compressed, and whether it is; told by its content. Raises OSError."""
     with path.open("rb") as file:
         start = file.read(max(map(len, PACKINGS)))
@@ -33,14 +33,14 @@ def opened(path: Path) -> tuple[IO[bytes], bool]:
 
 
 @contextmanager
-def opened_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, bool]]:
+def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, bool]]:
     """A tar file to walk through by `members`, and whether it is compressed. Raises one of DAMAGED, as `members` does."""
-    file, packed = opened(path)
-    with file, tarfile.open(fileobj=file, mode="r:", tarinfo=Header) as tar:
+    file, packed = open_decompressed(path)
+    with file, tarfile.open(fileobj=file, mode="r:", tarinfo=StrictTarInfo) as tar:
         yield tar, packed
 
 
-def members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def iter_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """All members. The file is read to its end, so that what is cut off is noticed."""
     for member in tar:
         if member.size < 0:  # the next would be before it
@@ -50,11 +50,11 @@ def members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         pass
 
 
-class Header(tarfile.TarInfo):
+class StrictTarInfo(tarfile.TarInfo):
     """A tar file's header. A damaged one is an error: tarfile takes it for the end, and trusts its sizes."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> StrictTarInfo:
         try:
             header = super().frombuf(buf, encoding, errors)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]

@@ -17,15 +17,15 @@ from . import check_models
 
 check_models()  # so that a foreign `models` is named, rather than found to lack a module
 
-from .detect import Detector, Face
+from .detect import Face, MTCNNDetector
 from .device import choose_device
 from .errors import LaaError
-from .faces import FaceReport, crop_of, examine, patch_of, reported
+from .faces import FaceReport, assess, extract_crop, make_patch, with_result
 from .options import SCALES, Options
 from .paste import paste
-from .pixels import Pixels, opaque, rgb8
+from .pixels import Pixels, to_rgb8, without_alpha
 from .resample import enlarge
-from .restore import Restored, Restorer
+from .restore import NetworkRestorer, RestoredFace
 
 __all__ = ["FaceReport", "Options", "Prepared", "Upscaled", "Upscaler", "finish"]
 
@@ -55,16 +55,16 @@ class Prepared:
     seconds: dict[str, float]
 
 
-class Restores(Protocol):
+class FaceRestorer(Protocol):
     """What a restorer does: see `restore.Restorer`."""
 
-    def __call__(self, crops: list[Tensor]) -> list[Restored]: ...
+    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]: ...
 
 
 class Upscaler:
     """Enlarges photos and super-resolves their small faces. Load once, call on as many photos as you like."""
 
-    def __init__(self, detect: Callable[[NDArray[np.uint8]], Sequence[Face]], restore: Restores) -> None:
+    def __init__(self, detect: Callable[[NDArray[np.uint8]], Sequence[Face]], restore: FaceRestorer) -> None:
         self.detect, self.restore = detect, restore
 
     @classmethod
@@ -78,7 +78,7 @@ class Upscaler:
     ) -> Upscaler:
         """With MTCNN and a weights file, by default the shipped one. LaaError where either cannot be loaded."""
         chosen = choose_device(device)
-        restorer = Restorer.load(Path(weights) if weights else None, chosen, fidelity)
+        restorer = NetworkRestorer.load(Path(weights) if weights else None, chosen, fidelity)
         return cls(load_detector(chosen, min_face_px, confidence), restorer)
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
@@ -87,7 +87,7 @@ class Upscaler:
         Raises LaaError where `pixels` is no such array or the result would have more than `options.max_pixels`.
         """
         prepared = self.prepare(pixels, options or Options())
-        clock = Clock()
+        clock = StageTimer()
         restored = self.restore(prepared.crops)
         clock.lap("network")
         return finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
@@ -96,35 +96,35 @@ class Upscaler:
         """The stages before the network: finds the faces and cuts out those to restore. Input and errors as for a call."""
         check_pixels(pixels)
         check_size(pixels.shape[1], pixels.shape[0], options)
-        clock = Clock()
-        faces = self.detect(rgb8(pixels))
+        clock = StageTimer()
+        faces = self.detect(to_rgb8(pixels))
         clock.lap("detect")
-        reports = [examine(face, options) for face in faces]
-        crops = [crop_of(pixels, report) for report in reports if report.restored]
+        reports = [assess(face, options) for face in faces]
+        crops = [extract_crop(pixels, report) for report in reports if report.restored]
         clock.lap("crop")
         return Prepared(pixels, options, reports, crops, clock.seconds)
 
 
-def finish(prepared: Prepared, restored: list[Restored]) -> Upscaled:
+def finish(prepared: Prepared, restored: list[RestoredFace]) -> Upscaled:
     """The stages after the network: enlarges the photo and pastes the faces. `restored`: one for each crop."""
-    clock, options = Clock(), prepared.options
+    clock, options = StageTimer(), prepared.options
     canvas = enlarge(prepared.pixels, options.scale)
     clock.lap("enlarge")
     answers = iter(restored)
-    faces = [reported(report, next(answers)) if report.restored else report for report in prepared.faces]
-    colours = opaque(canvas)
+    faces = [with_result(report, next(answers)) if report.restored else report for report in prepared.faces]
+    colours = without_alpha(canvas)
     kept = [answer for answer in restored if answer.worthwhile]
     chosen = zip((report for report in faces if report.restored), kept, strict=True)
-    paste(colours, [patch_of(answer.face, report, options, colours.shape[2]) for report, answer in chosen])
+    paste(colours, [make_patch(answer.face, report, options, colours.shape[2]) for report, answer in chosen])
     clock.lap("paste")
     return Upscaled(canvas, faces, prepared.seconds | clock.seconds)
 
 
-def load_detector(device: torch.device, min_face_px: float, confidence: float | None) -> Detector:
+def load_detector(device: torch.device, min_face_px: float, confidence: float | None) -> MTCNNDetector:
     """MTCNN with its own default confidence unless one is given."""
     if confidence is None:
-        return Detector(device, min_face_px=min_face_px)
-    return Detector(device, min_face_px=min_face_px, confidence=confidence)
+        return MTCNNDetector(device, min_face_px=min_face_px)
+    return MTCNNDetector(device, min_face_px=min_face_px, confidence=confidence)
 
 
 def check_pixels(pixels: Pixels) -> None:
@@ -151,7 +151,7 @@ def check_size(width: int, height: int, options: Options) -> None:
     )
 
 
-class Clock:
+class StageTimer:
     """Seconds by stage."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class Clock:
         self.seconds[stage] = now - self.last
         self.last = now
 
-    def take(self, seconds: dict[str, float]) -> None:
+    def add(self, seconds: dict[str, float]) -> None:
         """Adds stages that were timed elsewhere, and goes on from now."""
         self.seconds |= seconds
         self.last = time.perf_counter()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .config import LAAConfig, Stage
 from .integration import integration
-from .maps import conv, grow, pixel_index, shrink
+from .maps import conv_nhwc, patchify_conv, pixel_index, unpatchify_conv
 
 
 class SelfAttention(nn.Module):
@@ -73,7 +73,7 @@ class RSA(nn.Module):
         self.depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c)
 
     def forward(self, x: Tensor) -> Tensor:
-        coarse = self.integration(shrink(self.down, x)).flatten(1, 2)  # Eq. 7-8
+        coarse = self.integration(patchify_conv(self.down, x)).flatten(1, 2)  # Eq. 7-8
         if self.fine is None:
             attended, refined = self.coarse(coarse), x  # Assumption: without key regions Output_f of Eq. 12 is F_input
         else:
@@ -81,8 +81,8 @@ class RSA(nn.Module):
             refined = self.refine(x, received.topk(self.keys).indices, self.fine)  # Eq. 10
         attended = attended.unflatten(1, (self.grid, self.grid))
         if self.up is not None:
-            attended = grow(self.up, attended)
-        return conv(self.depthwise, refined + attended)  # Eq. 12
+            attended = unpatchify_conv(self.up, attended)
+        return conv_nhwc(self.depthwise, refined + attended)  # Eq. 12
 
     def refine(self, x: Tensor, index: Tensor, attention: SelfAttention) -> Tensor:
         """Eq. 11: adds the joint attention over all pixels of the key regions back at their places.

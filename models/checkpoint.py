@@ -20,7 +20,7 @@ FORMAT = 1
 KEY = "laa"  # the metadata entry that marks a file as ours
 WEIGHTS = Path(__file__).parent / "weights"
 PROTOCOL_WEIGHTS = WEIGHTS / "laa-x8.safetensors"  # trained for the paper's task
-SHIPPED = WEIGHTS / "laa-photo.safetensors"  # what laa uses: trained for photos
+DEFAULT_WEIGHTS = WEIGHTS / "laa-photo.safetensors"  # what laa uses: trained for photos
 PROTOCOL = {"lr_size": LR_SIZE, "hr_size": HR_SIZE, "crop_margin": CROP_MARGIN, "kernel": "bicubic, a=-0.5, antialiased"}
 
 
@@ -29,7 +29,7 @@ class CheckpointError(ValueError):
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """What a checkpoint says of itself beside its tensors."""
 
     config: LAAConfig
@@ -37,7 +37,9 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)  # data, schedule, faces seen, hardware
     validation: dict[str, Any] = field(default_factory=dict)  # psnr_db, ssim, gain_db, ... and of which faces
     crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)  # smallest and largest side of the crops that it was trained for
-    gauge: tuple[float, ...] = ()  # how the noise of a crop shows in the network's answer; whoever uses it knows its form
+    fidelity_coefficients: tuple[
+        float, ...
+    ] = ()  # how the noise of a crop shows in the network's answer; whoever uses it knows its form
 
     def to_json(self) -> str:
         """The text under KEY."""
@@ -48,14 +50,14 @@ class Card:
                 "config": self.config.to_dict(),
                 "protocol": PROTOCOL,
                 "crop_px": self.crop_px,
-                "gauge": self.gauge,
+                "gauge": self.fidelity_coefficients,
                 "training": self.training,
                 "validation": self.validation,
             }
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Card:
+    def from_json(cls, text: str) -> ModelCard:
         """Reads `to_json`'s text; CheckpointError where a newer laa or another protocol made it."""
         try:
             values = json.loads(text)
@@ -75,13 +77,13 @@ class Card:
             raise CheckpointError(f"has an unusable description ({error}): get the file again") from error
 
 
-def save_bytes(network: LAATransformer, card: Card) -> bytes:
+def save_bytes(network: LAATransformer, card: ModelCard) -> bytes:
     """The checkpoint's file content, tensors as float16."""
     tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
     return save(tensors, metadata={KEY: card.to_json()})
 
 
-def load(path: Path, *, verify: bool | None = None) -> tuple[LAATransformer, Card]:
+def load(path: Path, *, verify: bool | None = None) -> tuple[LAATransformer, ModelCard]:
     """Rebuilds a network, in float32 and evaluation mode, with its card.
 
     `verify`: compare the file with the hash shipped beside it; by default for the shipped weights only.
@@ -96,7 +98,7 @@ def load(path: Path, *, verify: bool | None = None) -> tuple[LAATransformer, Car
             metadata = file.metadata() or {}
             if KEY not in metadata:
                 raise CheckpointError("is a safetensors file, but not a checkpoint of laa: choose another --weights")
-            card = Card.from_json(metadata[KEY])
+            card = ModelCard.from_json(metadata[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         kind = (

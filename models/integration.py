@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import LAAConfig, Stage
-from .maps import pixel_index, take
+from .maps import gather_pixels, pixel_index
 
 
 class ShiftedSums(torch.autograd.Function):
@@ -108,7 +108,7 @@ class FIM(nn.Module):
         """The same at the key regions alone: `index` (n, k) -> (n, k * stride * stride, c)."""
         kernel, bias = self.kernel(x)
         padded = F.pad(x, (0, 0, 1, 1, 1, 1))
-        patches = take(padded, pixel_index(index, grid, stride, rim=1))  # (n, k, s+2, s+2, c)
+        patches = gather_pixels(padded, pixel_index(index, grid, stride, rim=1))  # (n, k, s+2, s+2, c)
         out = bias[:, None, None, None].to(x.dtype)
         for row in range(3):
             for column in range(3):
@@ -133,7 +133,7 @@ class Positions(nn.Module):
 
     def regions(self, x: Tensor, index: Tensor, grid: int, stride: int) -> Tensor:
         """See FIM.regions."""
-        return take(self(x), pixel_index(index, grid, stride, rim=0)).flatten(1, 3)
+        return gather_pixels(self(x), pixel_index(index, grid, stride, rim=0)).flatten(1, 3)
 
 
 def integration(config: LAAConfig, stage: Stage) -> FIM | Positions:

@@ -7,19 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def conv(layer: nn.Module, x: Tensor) -> Tensor:
+def conv_nhwc(layer: nn.Module, x: Tensor) -> Tensor:
     """Applies a convolution, which expects (n, c, h, w), to a map (n, h, w, c)."""
     return layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-def shrink(layer: nn.Conv2d, x: Tensor) -> Tensor:
+def patchify_conv(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """A convolution whose kernels lie side by side, as the product that it is: (n, h, w, c) -> (n, h/s, w/s, c)."""
     side = layer.stride[0]
     patches = x.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3).flatten(3)
     return F.linear(patches, layer.weight.permute(0, 2, 3, 1).flatten(1), layer.bias)
 
 
-def grow(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+def unpatchify_conv(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The same for a transposed convolution: (n, h, w, c) -> (n, s h, s w, c)."""
     side = layer.stride[0]
     bias = layer.bias.repeat(side * side)  # type: ignore[union-attr]
@@ -39,7 +39,7 @@ def pixel_index(regions: Tensor, grid: int, stride: int, rim: int) -> Tensor:
     return rows[..., :, None] * (grid * stride + 2 * rim) + columns[..., None, :]
 
 
-def take(x: Tensor, index: Tensor) -> Tensor:
+def gather_pixels(x: Tensor, index: Tensor) -> Tensor:
     """SelectByIndex of Eq. 11. `x`: (n, h, w, c), `index`: (n, ...) places -> (n, ..., c)."""
     picked = index.flatten(1).unsqueeze(-1).expand(-1, -1, x.shape[-1])
     return x.flatten(1, 2).gather(1, picked).view(*index.shape, x.shape[-1])

@@ -77,11 +77,11 @@ class Fusion(nn.Module):
         high, rest = x.split((self.wavelet_channels, x.shape[1] - self.wavelet_channels), 1)
         parts = [haar_inverse(skip[0], skip[1], skip[2], high)] if self.wavelet_channels else skip  # Eq. 18
         if self.up is not None:
-            parts = [*parts, doubled(self.up, rest)]
+            parts = [*parts, upsample_2x(self.up, rest)]
         return self.merge(torch.cat(parts, 1))
 
 
-def doubled(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+def upsample_2x(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """The upsampling of Eq. 18, its bias added apart: on a CPU oneDNN takes longer over its gradient than over all else."""
     out = F.conv_transpose2d(x, layer.weight, None, stride=2, padding=1)
     return out + layer.bias.to(out.dtype)[:, None, None]  # type: ignore[union-attr]
@@ -121,19 +121,19 @@ class LAATransformer(nn.Module):
         x = self.activate(self.head(enlarged.contiguous(memory_format=torch.channels_last)))  # Eq. 1
         skips = []
         for step, blocks in enumerate(self.extract[:-1]):
-            x = blocks_on(blocks, x)
+            x = run_nhwc(blocks, x)
             skips.append(self.skips[step](x))  # Eq. 3
             x = self.down[step](x)  # Eq. 2
-        x = blocks_on(self.extract[-1], x)
-        x = blocks_on(self.recover[0], torch.cat((blocks_on(self.transform, x), x), 1))  # Eq. 4, Eq. 5 for j = 1
+        x = run_nhwc(self.extract[-1], x)
+        x = run_nhwc(self.recover[0], torch.cat((run_nhwc(self.transform, x), x), 1))  # Eq. 4, Eq. 5 for j = 1
         for fuse, blocks in zip(self.fuse, self.recover[1:], strict=True):
-            x = blocks_on(blocks, fuse(x, skips.pop()))  # Eq. 5
+            x = run_nhwc(blocks, fuse(x, skips.pop()))  # Eq. 5
         return enlarged + self.activate(self.tail(x))  # Sec. 3.1: I^L + I^R
 
     def activate(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.config.leaky_slope)
 
 
-def blocks_on(blocks: nn.Module, x: Tensor) -> Tensor:
+def run_nhwc(blocks: nn.Module, x: Tensor) -> Tensor:
     """Runs RSA blocks, which work on (n, h, w, c), on a map (n, c, h, w)."""
     return blocks(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

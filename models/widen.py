@@ -16,7 +16,7 @@ from .network import LAATransformer
 
 
 @torch.no_grad()
-def widened(network: LAATransformer, base_channels: int, seed: int = 0) -> LAATransformer:
+def widen(network: LAATransformer, base_channels: int, seed: int = 0) -> LAATransformer:
     """The same function with more channels, in training mode. Raises ValueError where the widths do not fit.
 
     The copies of a channel are equal at first and are read with unequal weights, so that training sets them apart.

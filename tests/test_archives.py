@@ -23,11 +23,11 @@ from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.files import write_atomically
-from laa_cli.prepare.find import find
+from laa_cli.prepare.find import find_photos
 from laa_cli.prepare.run import run
-from laa_cli.prepare.settings import Settings
-from laa_cli.prepare.source import Source
-from laa_cli.prepare.unpack import unpacked
+from laa_cli.prepare.settings import PrepareRequest
+from laa_cli.prepare.source import PhotoSource
+from laa_cli.prepare.unpack import unpack
 
 TARS = {".tar": "", ".tar.gz": "gz", ".tgz": "gz", ".tar.bz2": "bz2", ".TBZ2": "bz2", ".tar.xz": "xz", ".txz": "xz"}
 KINDS = [*TARS, ".zip"]
@@ -67,7 +67,7 @@ def archive(path: Path, members: Members) -> Path:
 
 
 def prepare(inputs: list[Path], out: Path, detect: Callable[..., list[Face]] = lambda rgb: [MIDDLE], **values: Any) -> Exit:
-    settings = Settings(**{"validation_share": 0.4, "min_sharpness": 0, "shard_size": 2} | values)
+    settings = PrepareRequest(**{"validation_share": 0.4, "min_sharpness": 0, "shard_size": 2} | values)
     return run(inputs, out, settings, None, lambda: detect, Screen())  # type: ignore[arg-type, return-value]
 
 
@@ -98,11 +98,11 @@ def test_members_are_found_in_order_once_and_read_by_many_threads(tmp_path: Path
     made = [(f"./{number}.jpg", random.bytes(1000)) for number in range(20)]
     hidden = [("__MACOSX/._1.jpg", b"x"), (".cache/1.jpg", b"x"), ("folder.png/", b"")]
     path = archive(tmp_path / f"a{kind}", [*made, *hidden, ("./3.jpg", b"newer")])
-    found = find([tmp_path, path], tmp_path / "out")
+    found = find_photos([tmp_path, path], tmp_path / "out")
     assert [source.name for source in found] == [f"{path.as_posix()}:{name}" for name, _ in made]
     expected = [b"newer" if name == "./3.jpg" else content for name, content in made]
     with ThreadPoolExecutor(8) as pool:
-        for sources in (found, unpacked(found, tmp_path / "unpacked", print)):
+        for sources in (found, unpack(found, tmp_path / "unpacked", print)):
             assert list(pool.map(lambda source: source.content(1000), sources * 4)) == expected * 4
     assert found[0].content(100) == made[0][1][:101]
 
@@ -133,7 +133,7 @@ def test_no_damage_to_an_archive_gives_a_traceback(tmp_path: Path, kind: str) ->
             content[place] = random.integers(256)
         path.write_bytes(content)
         try:
-            for source in find([path], tmp_path):
+            for source in find_photos([path], tmp_path):
                 source.content(10**6)
         except LaaError as error:
             assert f"a{kind}" in str(error)
@@ -147,7 +147,7 @@ def test_a_damaged_header_is_not_the_end_of_a_tar_file(tmp_path: Path) -> None:
     content[1024] ^= 1
     path.write_bytes(content)
     with pytest.raises(LaaError, match=r"a\.tar: a damaged header"):
-        find([path], tmp_path)
+        find_photos([path], tmp_path)
 
 
 @pytest.mark.parametrize(("type_", "size"), [(tarfile.GNUTYPE_LONGNAME, 1 << 33), (tarfile.XHDTYPE, -512), (b"0", -1024)])
@@ -156,13 +156,13 @@ def test_sizes_that_make_no_sense_are_refused(tmp_path: Path, type_: bytes, size
     header.type, header.size = type_, size
     (tmp_path / "a.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
     with pytest.raises(LaaError, match=r"a\.tar: a damaged header \(-?\d+ bytes\)"):
-        find([tmp_path / "a.tar"], tmp_path)
+        find_photos([tmp_path / "a.tar"], tmp_path)
 
 
 def test_what_a_file_is_counts_not_what_it_is_called(tmp_path: Path) -> None:
     archive(tmp_path / "a.tar", [("1.png", b"1")]).rename(tmp_path / "a.tgz")
     archive(tmp_path / "b.tar.xz", [("1.png", b"2")]).rename(tmp_path / "b.tar")
-    assert [source.content(9) for source in find([tmp_path], tmp_path / "out")] == [b"1", b"2"]
+    assert [source.content(9) for source in find_photos([tmp_path], tmp_path / "out")] == [b"1", b"2"]
 
 
 @pytest.mark.parametrize("kind", [".tgz", ".zip"])
@@ -215,7 +215,7 @@ def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path) -> None:
     for content in (b"old", b"new"):
         archive(path, [("1.png", content)])
         os.utime(path, ns=(content[0], content[0]))
-        [source] = unpacked(find([path], folder), folder, print)
+        [source] = unpack(find_photos([path], folder), folder, print)
         assert source.content(9) == content
     assert [path.name for path in folder.iterdir() if path.suffix != ".tar"] == []
 
@@ -223,15 +223,15 @@ def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", SORTS[1:-1])
 def test_an_archive_damaged_since_it_was_found_is_named(tmp_path: Path, kind: str) -> None:
     path = archive(tmp_path / f"a{kind}", [("1.png", np.random.default_rng(0).bytes(300_000))])
-    found = find([path], tmp_path)
+    found = find_photos([path], tmp_path)
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(LaaError, match=rf"cannot read .*a{kind}:1\.png: "):
         found[0].content(10**6)
     with pytest.raises(LaaError, match=rf"cannot read .*a{kind}: .*give a whole tar"):
-        unpacked(found, tmp_path / "unpacked", print)
+        unpack(found, tmp_path / "unpacked", print)
     path.unlink()
     with pytest.raises(LaaError, match=rf"cannot read .*a{kind}: No such file"):
-        unpacked(found, tmp_path / "unpacked", print)
+        unpack(found, tmp_path / "unpacked", print)
     assert contents(tmp_path / "unpacked") == {}
 
 
@@ -270,8 +270,8 @@ def zip_of(path: Path, name: str, content: bytes, method: int = zipfile.ZIP_DEFL
     return bytearray(path.read_bytes())
 
 
-def only(path: Path) -> Source:
-    [source] = find([path], path.parent / "out")
+def only(path: Path) -> PhotoSource:
+    [source] = find_photos([path], path.parent / "out")
     return source
 
 
@@ -308,7 +308,9 @@ def test_a_member_that_unpacks_to_too_much_is_no_photo(tmp_path: Path, members: 
     path = archive(tmp_path / f"a{kind}", [*members[:2], ("bomb.png", bytes(66 << 20))])
     assert path.stat().st_size < 3 << 20
     assert prepare([path], tmp_path / "out", max_pixels=40_000) == Exit.PARTLY
-    assert f"a{kind}:bomb.png is too large: over {Settings(max_pixels=40_000).most_bytes} bytes" in capsys.readouterr().err
+    assert (
+        f"a{kind}:bomb.png is too large: over {PrepareRequest(max_pixels=40_000).most_bytes} bytes" in capsys.readouterr().err
+    )
 
 
 def test_a_method_without_a_limit_is_refused(tmp_path: Path) -> None:
@@ -321,7 +323,7 @@ def test_zip_files_are_closed_but_a_few(tmp_path: Path) -> None:
     for number in range(30):
         zip_of(tmp_path / f"{number:02}.zip", "1.png", b"%d" % number)
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
-    found = find([tmp_path], tmp_path / "out")
+    found = find_photos([tmp_path], tmp_path / "out")
     assert [source.content(9) for source in found] == [b"%d" % number for number in range(30)]
     if before:
         assert len(os.listdir("/proc/self/fd")) - before <= 8

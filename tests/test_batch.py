@@ -21,13 +21,13 @@ from PIL import Image
 from laa_cli.batch.lock import locked
 from laa_cli.batch.manifest import Manifest
 from laa_cli.batch.recipe import Recipe
-from laa_cli.batch.run import Job, run
-from laa_cli.batch.walk import Selection
+from laa_cli.batch.run import BatchRequest, run
+from laa_cli.batch.walk import NameFilter
 from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError, SetupError
-from laa_cli.photo.quiet import quiet_stderr
-from laa_cli.restore import Restored
+from laa_cli.photo.quiet import mute_stderr
+from laa_cli.restore import RestoredFace
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE, resize
 
@@ -40,8 +40,8 @@ def one_face(rgb: Any) -> list[Face]:
     return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in POINTS))]
 
 
-def brighter(crops: list[Any]) -> list[Restored]:
-    return [Restored(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
+def brighter(crops: list[Any]) -> list[RestoredFace]:
+    return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
 def fake() -> Upscaler:
@@ -52,9 +52,9 @@ def never() -> Upscaler:
     raise AssertionError("the models were loaded")
 
 
-def a_job(folder: Path, **changes: Any) -> Job:
+def a_job(folder: Path, **changes: Any) -> BatchRequest:
     recipe = Recipe(Options(scale=2), "weights", {"min_face": 12, "confidence": None})
-    return Job(
+    return BatchRequest(
         **({"source": folder / "in", "out": folder / "out", "recipe": recipe, "memory_bytes": 1 << 30, "workers": 2} | changes)
     )
 
@@ -275,7 +275,7 @@ def test_what_is_passed_over(folder: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def test_include_and_exclude(folder: Path) -> None:
-    batch(folder, selection=Selection(("*.png", "b/*"), ("b/c/*",)))
+    batch(folder, selection=NameFilter(("*.png", "b/*"), ("b/c/*",)))
     assert files(folder / "out").keys() == {"a.png", "b/a.jpg"}
 
 
@@ -419,7 +419,7 @@ def test_no_error_is_lost_while_a_tiff_is_read(tmp_path: Path, monkeypatch: Any,
 
     @contextmanager
     def slowly_quiet() -> Iterator[None]:
-        with quiet_stderr():
+        with mute_stderr():
             time.sleep(0.02)
             yield
 

@@ -19,7 +19,7 @@ from test_app import ROOT, in_a_terminal, laa, one_line
 from test_batch import batch, files, paint, records
 
 from laa_cli.batch import measure
-from laa_cli.batch.memory import needed
+from laa_cli.batch.memory import estimate_bytes
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
 from laa_cli.upscale import Options, Upscaler
@@ -158,8 +158,8 @@ def test_a_pipe_has_no_progress_bar(capfd: Any) -> None:
 
 
 def test_a_larger_photo_needs_more_memory() -> None:
-    assert needed(40_000_000, 4, 0) > 16 * 3 * 40_000_000  # the enlarged pixels alone
-    assert needed(0, 4, 123) == 123
+    assert estimate_bytes(40_000_000, 4, 0) > 16 * 3 * 40_000_000  # the enlarged pixels alone
+    assert estimate_bytes(0, 4, 123) == 123
 
 
 def test_the_measurement_copies_only_sound_photos(tmp_path: Path) -> None:
@@ -167,15 +167,15 @@ def test_the_measurement_copies_only_sound_photos(tmp_path: Path) -> None:
         paint(tmp_path / "in" / f"{number}.png", number)
     (tmp_path / "in" / "0.png").write_bytes(b"no photo")
     (tmp_path / "scratch").mkdir()
-    place = measure.chosen(tmp_path / "in", tmp_path / "scratch", 3)
+    place = measure.copy_sample(tmp_path / "in", tmp_path / "scratch", 3)
     assert len(list(place.iterdir())) == 3
     with pytest.raises(LaaError, match="too few"):
-        measure.chosen(tmp_path / "in", tmp_path / "scratch", 7)
+        measure.copy_sample(tmp_path / "in", tmp_path / "scratch", 7)
 
 
 def test_the_measurements_ratios_are_those_of_their_rounds() -> None:
     batch_runs, api_runs = [(1.0, 500.0), (2.0, 700.0)], [(2.0, 900.0), (3.0, 800.0)]
-    figure = measure.figure("Python API", 4, api_runs, batch_runs)
+    figure = measure.summarize("Python API", 4, api_runs, batch_runs)
     assert figure["times_batch"] == [2.0, 1.5]
     assert figure["peak_mb"] == 900
     assert figure["photos_per_s"] == pytest.approx((2 + 4 / 3) / 2)

@@ -14,15 +14,15 @@ import torch
 from test_batch import a_job, fake, files, paint, records
 from torch import Tensor
 
-from laa_cli.batch.engine import Engine
-from laa_cli.batch.memory import Budget, parse
+from laa_cli.batch.engine import ThreadPipeline
+from laa_cli.batch.memory import MemoryBudget, parse_size
 from laa_cli.batch.run import run
-from laa_cli.batch.together import Together, batch_size, independent
-from laa_cli.batch.walk import Source
+from laa_cli.batch.together import MicroBatcher, batch_size, is_batch_invariant
+from laa_cli.batch.walk import PhotoFile
 from laa_cli.batch.watch import Arrivals, watch
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError, SetupError
-from laa_cli.restore import Restored
+from laa_cli.restore import RestoredFace
 
 
 class Fake:
@@ -62,7 +62,7 @@ class Fake:
 
 def go(tasks: list[Fake], workers: int = 3, memory: int = 1 << 20) -> list[Fake]:
     Fake.under_way = Fake.most = 0
-    with Engine[Fake](workers, memory) as engine:
+    with ThreadPipeline[Fake](workers, memory) as engine:
         done = list(engine.run(tasks))
     assert not any(thread.is_alive() for thread in engine.threads)
     return done
@@ -97,7 +97,7 @@ def test_what_the_source_of_tasks_raises_ends_the_run() -> None:
         yield Fake(0)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), Engine[Fake](2, 10) as engine:
+    with pytest.raises(ZeroDivisionError), ThreadPipeline[Fake](2, 10) as engine:
         list(engine.run(tasks()))
 
 
@@ -110,7 +110,7 @@ def test_tasks_under_way_stay_within_the_memory(memory: int) -> None:
 
 def test_leaving_early_gives_up_what_is_left() -> None:
     tasks = [Fake(number) for number in range(10_000)]
-    with Engine[Fake](2, 1 << 20) as engine:
+    with ThreadPipeline[Fake](2, 1 << 20) as engine:
         next(engine.run(tasks))
     assert not any(thread.is_alive() for thread in engine.threads)
     assert sum(bool(task.stages) for task in tasks) < 10_000
@@ -118,25 +118,25 @@ def test_leaving_early_gives_up_what_is_left() -> None:
 
 @pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("1.5g", 3 << 29), ("500M", 500 << 20), ("64KiB", 1 << 16)])
 def test_memory_sizes(text: str, size: int) -> None:
-    assert parse(text) == size
-    assert parse(None) > 1 << 28
+    assert parse_size(text) == size
+    assert parse_size(None) > 1 << 28
 
 
 @pytest.mark.parametrize("text", ["", "0", "much", "-1G", "4X", "nan"])
 def test_senseless_memory_sizes(text: str) -> None:
     with pytest.raises(LaaError) as error:
-        parse(text)
+        parse_size(text)
     assert error.value.code == Exit.USAGE
 
 
 def test_a_budget_lets_the_largest_through_alone() -> None:
-    budget = Budget(10)
-    budget.take(100)
-    waiting = threading.Thread(target=budget.take, args=(1,))
+    budget = MemoryBudget(10)
+    budget.acquire(100)
+    waiting = threading.Thread(target=budget.acquire, args=(1,))
     waiting.start()
     waiting.join(0.05)
     assert waiting.is_alive()
-    budget.give(100)
+    budget.release(100)
     waiting.join()
     assert budget.taken == 1
 
@@ -144,8 +144,8 @@ def test_a_budget_lets_the_largest_through_alone() -> None:
 FACES = 28  # of the eight photos in `together`
 
 
-def answers(faces: list[Tensor]) -> list[Restored]:
-    return [Restored(face, 1, 0) for face in faces]
+def answers(faces: list[Tensor]) -> list[RestoredFace]:
+    return [RestoredFace(face, 1, 0) for face in faces]
 
 
 class Recorder:
@@ -155,18 +155,18 @@ class Recorder:
         self.sizes: list[int] = []
         self.error = error
 
-    def __call__(self, crops: list[Tensor]) -> list[Restored]:
+    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]:
         self.sizes.append(len(crops))
         if self.error is not None:
             raise self.error
         return answers([crop * 2 for crop in crops])
 
 
-def together(network: Recorder, size: int) -> list[list[Restored]]:
+def together(network: Recorder, size: int) -> list[list[RestoredFace]]:
     """What eight photos with 0 to 7 faces get back when all ask at once."""
     photos = [[torch.tensor([10.0 * photo + number]) for number in range(photo)] for photo in range(8)]
     results: list[Any] = [None] * 8
-    restore = Together(network, size)
+    restore = MicroBatcher(network, size)
 
     def ask(photo: int) -> None:
         try:
@@ -200,16 +200,16 @@ def test_a_batch_that_fails_fails_for_each_of_its_photos() -> None:
 
 
 def test_faces_share_batches_only_where_their_company_does_not_matter() -> None:
-    def by_place(crops: list[Tensor]) -> list[Restored]:
+    def by_place(crops: list[Tensor]) -> list[RestoredFace]:
         return answers([crop + 1e-7 * place for place, crop in enumerate(crops)])
 
-    def by_company(crops: list[Tensor]) -> list[Restored]:
+    def by_company(crops: list[Tensor]) -> list[RestoredFace]:
         return answers([crop + torch.stack(crops).mean() for crop in crops])
 
     network = Recorder()
-    assert independent(network, 4)
-    assert not independent(by_place, 4)
-    assert not independent(by_company, 4)
+    assert is_batch_invariant(network, 4)
+    assert not is_batch_invariant(by_place, 4)
+    assert not is_batch_invariant(by_company, 4)
     assert batch_size(network, torch.device("cpu")) == 1
     assert batch_size(network, torch.device("cuda")) == 16
     assert batch_size(by_place, torch.device("cuda")) == 1
@@ -217,8 +217,8 @@ def test_faces_share_batches_only_where_their_company_does_not_matter() -> None:
 
 def test_a_file_is_whole_when_two_looks_find_it_the_same(tmp_path: Path) -> None:
     arrivals = Arrivals()
-    photo = Source(tmp_path / "a.png", "a.png", "a.png")
-    gone = Source(tmp_path / "b.png", "b.png", "b.png")
+    photo = PhotoFile(tmp_path / "a.png", "a.png", "a.png")
+    gone = PhotoFile(tmp_path / "b.png", "b.png", "b.png")
     photo.path.write_bytes(b"1")
     assert arrivals.whole([photo, gone]) == []
     photo.path.write_bytes(b"12")

@@ -16,7 +16,7 @@ from PIL import Image
 from test_batch import batch, never, paint, records
 
 from laa_cli.batch.gallery import gallery
-from laa_cli.batch.views import FACE_PX, LONGEST_PX, address, views
+from laa_cli.batch.views import FACE_PX, LONGEST_PX, make_thumbnails, thumbnail_path
 from laa_cli.crop import Square
 from laa_cli.errors import Exit
 
@@ -63,7 +63,7 @@ def test_views_of_replaced_results_are_removed(folder: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_views_of_every_kind_of_photo(kind: Any, channels: int) -> None:
     before = np.full((30, 2000, channels), np.iinfo(kind).max, kind)
-    pictures = views(before, before.repeat(2, 0).repeat(2, 1), [Square(-3, 2, 20), Square(50, 5, 200)], 2)
+    pictures = make_thumbnails(before, before.repeat(2, 0).repeat(2, 1), [Square(-3, 2, 20), Square(50, 5, 200)], 2)
     assert pictures.keys() == {"before", "after", "faces"}
     sizes = {}
     for name, content in pictures.items():
@@ -98,9 +98,9 @@ def test_a_thousand_photos_open_at_once_and_load_when_they_are_seen(folder: Path
     digests = [f"{number:032x}" * 2 for number in range(1000)]
     for digest in digests:
         for kind in ("before", "after", "faces"):
-            target = folder / "out" / address(digest, kind)
+            target = folder / "out" / thumbnail_path(digest, kind)
             target.parent.mkdir(exist_ok=True)
-            os.link(folder / "out" / address(record["output_sha256"], kind), target)
+            os.link(folder / "out" / thumbnail_path(record["output_sha256"], kind), target)
     path = folder / "out" / "many.html"
     path.write_text(gallery([record | {"output_sha256": digest} for digest in digests], []))
     with opened(path, 1000) as tab:

@@ -12,7 +12,7 @@ from faces import pictures
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from laa_cli.bench.conditions import FACE_SIZES_PX, FAULTS, Fault, faulty, in_photo
+from laa_cli.bench.conditions import DEGRADATIONS, FACE_SIZES_PX, Degradation, degrade, degrade_face
 from laa_cli.errors import LaaError
 from models.protocol import reduce, resize
 
@@ -26,16 +26,16 @@ def truths(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("side_px", FACE_SIZES_PX)
 def test_clean_is_the_protocols_reduction(side_px: int) -> None:
     truth = truths(2)
-    assert torch.equal(in_photo(truth, side_px, "clean"), reduce(truth, side_px))
+    assert torch.equal(degrade(truth, side_px, "clean"), reduce(truth, side_px))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", DEGRADATIONS)
 def test_a_face_looks_the_same_in_every_batch(fault: str) -> None:
     truth = truths(3)
-    together = in_photo(truth, 20, fault)
+    together = degrade(truth, 20, fault)
     assert together.shape == (3, 3, 20, 20)
-    assert torch.equal(together[1:2], in_photo(truth[1:2], 20, fault))
-    assert torch.equal(together.flip(0), in_photo(truth.flip(0), 20, fault))
+    assert torch.equal(together[1:2], degrade(truth[1:2], 20, fault))
+    assert torch.equal(together.flip(0), degrade(truth.flip(0), 20, fault))
     levels = together * 255
     assert torch.equal(levels.round(), levels)
     assert together.min() >= 0
@@ -45,14 +45,14 @@ def test_a_face_looks_the_same_in_every_batch(fault: str) -> None:
 def test_noise_has_its_strength_and_follows_the_seed() -> None:
     truth = torch.full((4, 3, 128, 128), 128 / 255)
     truth[:, :, 0, 0] += torch.arange(4)[:, None] / 255  # four faces, not one
-    noise = (in_photo(truth, 96, "noise5") - in_photo(truth, 96, "clean")) * 255
+    noise = (degrade(truth, 96, "noise5") - degrade(truth, 96, "clean")) * 255
     assert noise.std().item() == pytest.approx(5, rel=0.03)
     assert abs(noise.mean().item()) < 0.1
     channels = noise.transpose(0, 1).flatten(1)
     assert (torch.corrcoef(channels) - torch.eye(3)).abs().max() < 0.03  # each channel has its own
     faces = noise.flatten(1)
     assert (torch.corrcoef(faces) - torch.eye(4)).abs().max() < 0.03  # and so has each face
-    assert not torch.equal(in_photo(truth, 96, "noise5", seed=1), in_photo(truth, 96, "noise5"))
+    assert not torch.equal(degrade(truth, 96, "noise5", seed=1), degrade(truth, 96, "noise5"))
 
 
 @pytest.mark.parametrize(("fault", "quality"), [("jpeg75", 75), ("jpeg50", 50)])
@@ -66,7 +66,7 @@ def test_jpeg_is_pillows(fault: str, quality: int) -> None:
         [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420],
     )
     expected = np.asarray(Image.open(io.BytesIO(encoded.tobytes()))).astype(float)
-    found = (in_photo(truth, 48, fault)[0] * 255).permute(1, 2, 0).numpy()
+    found = (degrade(truth, 48, fault)[0] * 255).permute(1, 2, 0).numpy()
     damage = np.abs(found - clean).mean()
     assert damage > 1
     assert np.abs(found - expected).mean() < 0.1 * damage
@@ -78,17 +78,17 @@ def test_blur_is_a_gaussian_of_a_lanczos_reduction() -> None:
     whole = (truth * 255).round().byte().permute(1, 2, 0).numpy()
     reduced = np.asarray(Image.fromarray(whole).resize((40, 40), Image.Resampling.LANCZOS)).astype(float)
     expected = gaussian_filter(reduced, (0.5, 0.5, 0), mode="mirror")
-    found = faulty(truth, 40, Fault(lanczos=True, blur_px=0.5), seed=0)
+    found = degrade_face(truth, 40, Degradation(lanczos=True, blur_px=0.5), seed=0)
     assert np.abs(found - expected).max() <= 1
     assert np.abs(expected - reduced).max() > 5
 
 
 def test_mixed_is_all_of_them() -> None:
-    assert FAULTS["mixed"] == Fault(lanczos=True, blur_px=0.5, noise=3, jpeg_quality=60)
+    assert DEGRADATIONS["mixed"] == Degradation(lanczos=True, blur_px=0.5, noise=3, jpeg_quality=60)
     truth = truths(1)
-    assert (in_photo(truth, 48, "mixed") - in_photo(truth, 48, "clean")).abs().mean() > 2 / 255
+    assert (degrade(truth, 48, "mixed") - degrade(truth, 48, "clean")).abs().mean() > 2 / 255
 
 
 def test_an_unknown_fault_is_named() -> None:
     with pytest.raises(LaaError, match="unknown fault 'rain': use one of clean, jpeg75"):
-        in_photo(truths(1), 16, "rain")
+        degrade(truths(1), 16, "rain")

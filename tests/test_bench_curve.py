@@ -11,13 +11,13 @@ import torch
 from faces import pictures
 
 from laa_cli.bench import faces as bench
-from laa_cli.bench.conditions import FACE_SIZES_PX, FAULTS, in_photo
-from laa_cli.bench.curve import THROUGH_16, points, rows
+from laa_cli.bench.conditions import DEGRADATIONS, FACE_SIZES_PX, degrade
+from laa_cli.bench.curve import THROUGH_16, measure_curve, methods_at_any_size
 from laa_cli.bench.metrics import Column
 from laa_cli.bench.result import curve_table
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
-from laa_cli.restore import Restorer
+from laa_cli.restore import NetworkRestorer
 from models.protocol import psnr_db, resize
 
 CPU = torch.device("cpu")
@@ -31,17 +31,17 @@ def test_a_point_is_the_mean_over_all_faces() -> None:
         "bicubic": lambda crops: resize(crops, 128).clamp(0, 1),
         "grey": lambda crops: torch.full((len(crops), 3, 128, 128), 0.5),
     }
-    (point,) = points(compared, faces, [("noise5", 24)], [("psnr_db", psnr_db)])
+    (point,) = measure_curve(compared, faces, [("noise5", 24)], [("psnr_db", psnr_db)])
     assert (point.fault, point.side_px, point.faces) == ("noise5", 24, 19)
-    expected = psnr_db(resize(in_photo(truth, 24, "noise5"), 128), truth).mean().item()
+    expected = psnr_db(resize(degrade(truth, 24, "noise5"), 128), truth).mean().item()
     assert point.rows["bicubic"]["psnr_db"] == pytest.approx(expected)
     assert point.rows["grey"]["psnr_db"] == pytest.approx(psnr_db(torch.full_like(truth, 0.5), truth).mean().item())
 
 
 def test_the_rows_are_what_they_say() -> None:
-    restorer = Restorer.load(THROUGH_16, CPU)
-    crops = in_photo(pictures(2, 128) / 255, 20, "clean")
-    found = {name: function(crops) for name, function in rows({"laa": restorer}, restorer).items()}
+    restorer = NetworkRestorer.load(THROUGH_16, CPU)
+    crops = degrade(pictures(2, 128) / 255, 20, "clean")
+    found = {name: function(crops) for name, function in methods_at_any_size({"laa": restorer}, restorer).items()}
     assert list(found) == ["bicubic", "back-projection", "through 16x16", "laa"]
     assert all(faces.shape == (2, 3, 128, 128) for faces in found.values())
     bicubic, projected = ((resize(found[row], 20) - crops).abs().mean() for row in ("bicubic", "back-projection"))
@@ -52,20 +52,20 @@ def test_the_rows_are_what_they_say() -> None:
 def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "rows", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")})
     table = [Column("psnr_db", "PSNR", 2, psnr_db), Column("consistency", "RMSE", 4, psnr_db)]
-    request = bench.Request(Path("faces"), device="cpu", faults=True, limit=2)
+    request = bench.FacesRequest(Path("faces"), device="cpu", faults=True, limit=2)
     curve = bench.curves(request, CPU, pictures(3, 128), table, Screen())
-    assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in FAULTS for s in FACE_SIZES_PX]
+    assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in DEGRADATIONS for s in FACE_SIZES_PX]
     assert {point.faces for point in curve} == {2}
     assert set(curve[0].rows["laa"]) == {"psnr_db"}
     assert curve[7].rows["bicubic"]["psnr_db"] > curve[0].rows["bicubic"]["psnr_db"] + 3
     assert "mixed    96 px" in capsys.readouterr().out
     lines = curve_table(curve[:8], table).lines
     assert [line[0] for line in lines] == [str(size) for size in FACE_SIZES_PX]
-    assert bench.curves(bench.Request(Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
+    assert bench.curves(bench.FacesRequest(Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
 
 
 def test_a_missing_matplotlib_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    request = bench.Request(tmp_path / "missing", device="cpu", curve=tmp_path / "curve.png")
+    request = bench.FacesRequest(tmp_path / "missing", device="cpu", curve=tmp_path / "curve.png")
     with pytest.raises(LaaError, match=r"matplotlib .*pip install 'laa\[bench\]'"):
         bench.run(request, Screen(), "table")

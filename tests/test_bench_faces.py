@@ -24,19 +24,19 @@ from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from laa_cli.bench import faces as bench
-from laa_cli.bench.data import prepared, read_set, whole
+from laa_cli.bench.data import as_face_crop, faces_of_photos, read_set
 from laa_cli.bench.examples import chosen
-from laa_cli.bench.faces import Request
-from laa_cli.bench.methods import Method, ours, projected, restorers
+from laa_cli.bench.faces import FacesRequest
+from laa_cli.bench.methods import Method, back_project_bicubic, our_methods, our_restorers
 from laa_cli.bench.metrics import Column
-from laa_cli.bench.peers import peer
+from laa_cli.bench.peers import load_peer
 from laa_cli.bench.published import PUBLISHED
-from laa_cli.bench.quality import gflops_of, measure
+from laa_cli.bench.quality import count_gflops, evaluate
 from laa_cli.bench.table import Table
 from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
-from models.checkpoint import SHIPPED, WEIGHTS, Card, load, save_bytes
+from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, ModelCard, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input, psnr_db, reduce, ssim
@@ -64,9 +64,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def light(measured: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """And without the shipped network."""
-    ours = [Method("laa-x8", "network", projected, 1), Method("laa", "upscale", projected, 1)]
+    ours = [Method("laa-x8", "network", back_project_bicubic, 1), Method("laa", "upscale", back_project_bicubic, 1)]
     monkeypatch.setattr(bench, "ours", lambda *_: ours)
-    monkeypatch.setattr(bench, "rows", lambda *_: {"bicubic": network_input, "laa": projected})
+    monkeypatch.setattr(bench, "rows", lambda *_: {"bicubic": network_input, "laa": back_project_bicubic})
 
 
 # data
@@ -74,7 +74,7 @@ def light(measured: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_larger_faces_are_reduced_by_the_protocol(tmp_path: Path) -> None:
     folder = folder_of(pictures(2, 256), tmp_path / "faces")
-    found = read_set(folder, whole, None, QUIET)
+    found = read_set(folder, as_face_crop, None, QUIET)
     pixels = Image.open(folder / "000.png").resize((128, 128), Image.Resampling.BICUBIC)
     assert np.abs(found.faces[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(pixels)).max() <= 1
 
@@ -84,14 +84,14 @@ def test_faces_of_128_px_are_left_as_they_are_and_limited(folder: Path, tmp_path
         for path in sorted(folder.iterdir(), reverse=True):
             tar.add(path, path.name)
     for source in (folder, tmp_path / "faces.tar"):
-        assert torch.equal(read_set(source, whole, 3, QUIET).faces, pictures(5, 128)[:3])
+        assert torch.equal(read_set(source, as_face_crop, 3, QUIET).faces, pictures(5, 128)[:3])
 
 
 def test_unusable_pictures_are_left_out_by_name(folder: Path, capsys: Any) -> None:
     (folder / "002.png").write_bytes(b"\x89PNG broken")
     Image.new("RGB", (130, 140)).save(folder / "003.png")
     Image.new("RGB", (64, 64)).save(folder / "004.png")
-    found = read_set(folder, whole, None, Screen())
+    found = read_set(folder, as_face_crop, None, Screen())
     assert [Path(name).name for name in found.names] == ["000.png", "001.png"]
     notices = capsys.readouterr().err
     assert "002.png" in notices
@@ -103,21 +103,21 @@ def test_unusable_pictures_are_left_out_by_name(folder: Path, capsys: Any) -> No
 def test_no_faces_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(LaaError, match=r"no usable faces in .*empty: it holds no pictures"):
-        read_set(tmp_path / "empty", whole, None, QUIET)
+        read_set(tmp_path / "empty", as_face_crop, None, QUIET)
     Image.new("RGB", (64, 64)).save(tmp_path / "empty" / "small.png")
     with pytest.raises(LaaError, match=r"no usable faces in .*; the first: .*small.png: it is 64x64"):
-        read_set(tmp_path / "empty", whole, None, QUIET)
+        read_set(tmp_path / "empty", as_face_crop, None, QUIET)
     with pytest.raises(LaaError, match=r"no usable faces in .*: no large face in its 1 pictures"):
-        read_set(tmp_path / "empty", prepared(lambda _: []), None, QUIET)
+        read_set(tmp_path / "empty", faces_of_photos(lambda _: []), None, QUIET)
     with pytest.raises(LaaError, match="cannot read faces from"):
-        read_set(tmp_path / "missing.tar", whole, None, QUIET)
+        read_set(tmp_path / "missing.tar", as_face_crop, None, QUIET)
 
 
 def test_prepared_faces_are_the_protocols_crops(tmp_path: Path) -> None:
     """Of two faces that a detector finds, the one whose crop has 128 px or more."""
     folder = folder_of(pictures(1, 400), tmp_path / "photos")
     boxes = ((100.0, 110.0, 220.0, 270.0), (10.0, 10.0, 60.0, 60.0))
-    found = read_set(folder, prepared(lambda _: [Face(box, 1.0, ()) for box in boxes]), None, QUIET)
+    found = read_set(folder, faces_of_photos(lambda _: [Face(box, 1.0, ()) for box in boxes]), None, QUIET)
     corner = (60, 90, 260, 290)  # 1.25 x 160 px around (160, 190)
     pixels = Image.open(folder / "000.png").crop(corner).resize((128, 128), Image.Resampling.BICUBIC)
     assert found.faces.shape == (1, 3, 128, 128)
@@ -132,30 +132,30 @@ def test_a_row_has_every_face_and_what_it_costs() -> None:
     nn.init.dirac_(convolution.weight)
     nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
     method = Method("copy", "peer", lambda lr: convolution(network_input(lr)), 84, batch=2)
-    row = measure(method, pictures(5, 128), [("psnr_db", psnr_db)], QUIET)
+    row = evaluate(method, pictures(5, 128), [("psnr_db", psnr_db)], QUIET)
     truth = pictures(5, 128) / 255
     assert row.figures["psnr_db"].tolist() == pytest.approx(psnr_db(network_input(reduce(truth)), truth).tolist(), abs=1e-4)
     assert row.gflops == pytest.approx(2 * 128 * 128 * 3 * 3 * 9 / 1e9)  # by hand: two for each of 27 x 3 products per pixel
     assert row.ms > 0
-    assert gflops_of(replace(method, restore=network_input), pictures(1, 128)) == 0
+    assert count_gflops(replace(method, restore=network_input), pictures(1, 128)) == 0
 
 
 def untrained(path: Path) -> Path:
     """Weights of a tiny network that changes nothing yet."""
     tiny = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-    path.write_bytes(save_bytes(LAATransformer(tiny), Card(tiny)))
+    path.write_bytes(save_bytes(LAATransformer(tiny), ModelCard(tiny)))
     return path
 
 
 def test_given_weights_take_the_place_of_the_shipped_ones_in_upscale(tmp_path: Path) -> None:
     one, two = untrained(tmp_path / "one.safetensors"), untrained(tmp_path / "two.safetensors")
-    assert [method.name for method in ours([], CPU)] == [*shipped(), "laa"]
-    assert [method.name for method in ours([one], CPU)] == [*shipped(), str(one), "laa"]
-    assert [method.name for method in ours([one, two], CPU)][-2:] == [f"laa, {one}", f"laa, {two}"]
+    assert [method.name for method in our_methods([], CPU)] == [*shipped(), "laa"]
+    assert [method.name for method in our_methods([one], CPU)] == [*shipped(), str(one), "laa"]
+    assert [method.name for method in our_methods([one, two], CPU)][-2:] == [f"laa, {one}", f"laa, {two}"]
     lr = reduce(pictures(1, 128) / 255)
-    found = restorers([one], CPU)["laa"]
-    assert torch.allclose(found.alone(lr), network_input(lr), atol=1e-5)
-    assert (restorers([], CPU)["laa"].alone(lr) - network_input(lr)).abs().max() > 0.01
+    found = our_restorers([one], CPU)["laa"]
+    assert torch.allclose(found.network_only(lr), network_input(lr), atol=1e-5)
+    assert (our_restorers([], CPU)["laa"].network_only(lr) - network_input(lr)).abs().max() > 0.01
 
 
 def shipped() -> list[str]:
@@ -201,7 +201,7 @@ def test_a_peer_is_fed_by_its_scale(network: nn.Module, fed_px: int, tmp_path: P
     shapes: list[tuple[int, ...]] = []
     forward = type(network).forward
     monkeypatch.setattr(type(network), "forward", lambda self, x: (shapes.append(tuple(x.shape)), forward(self, x))[1])
-    method = peer(saved(network, tmp_path / "peer.safetensors"), CPU)
+    method = load_peer(saved(network, tmp_path / "peer.safetensors"), CPU)
     output = method.restore(reduce(pictures(2, 128) / 255))
     assert output.shape == (2, 3, 128, 128)
     assert shapes == [(1, 3, fed_px, fed_px)] * 3  # one to see that it works
@@ -217,22 +217,22 @@ def test_a_peer_that_fails_is_named_before_the_work(tmp_path: Path, monkeypatch:
     path = saved(small_swinir(8), tmp_path / "peer.safetensors")
     monkeypatch.setattr(SwinIR, "forward", broken)
     with pytest.raises(LaaError, match=r"the peer .*peer.safetensors fails on a face of 16x16: shapes differ$"):
-        peer(path, CPU)
+        load_peer(path, CPU)
 
 
 def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, content in (("broken.pth", b"PK broken"), ("broken.safetensors", b"nothing"), ("notes.txt", b"text")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(LaaError, match=rf"cannot use the peer .*{name}: spandrel cannot load it \(\S"):
-            peer(tmp_path / name, CPU)
+            load_peer(tmp_path / name, CPU)
     with pytest.raises(LaaError, match=r"cannot use the peer .*gone.pth: .*No such file"):
-        peer(tmp_path / "gone.pth", CPU)
+        load_peer(tmp_path / "gone.pth", CPU)
     save_file({"strange": torch.zeros(1)}, tmp_path / "strange.safetensors")
     with pytest.raises(LaaError, match=r"cannot use the peer .*strange.safetensors"):
-        peer(tmp_path / "strange.safetensors", CPU)
+        load_peer(tmp_path / "strange.safetensors", CPU)
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(LaaError, match=r"pip install 'laa\[bench\]'"):
-        peer(tmp_path / "gone.pth", CPU)
+        load_peer(tmp_path / "gone.pth", CPU)
 
 
 # the command
@@ -242,12 +242,12 @@ def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) -> None:
     weights = untrained(tmp_path / "untrained.safetensors")
     other = saved(small_swinir(8), tmp_path / "peer.safetensors")
-    request = Request(folder, [weights], [other], "cpu", limit=4)
+    request = FacesRequest(folder, [weights], [other], "cpu", limit=4)
     assert bench.run(request, Screen(data_on_stdout=True), "json") == Exit.OK
     found = json.loads(capsys.readouterr().out)
     methods = {method["name"]: method for method in found["methods"]}
     assert list(methods)[:2] == ["bicubic", "back-projection"]
-    assert {SHIPPED.stem, str(weights), "laa", "peer (SwinIR)"} < set(methods)
+    assert {DEFAULT_WEIGHTS.stem, str(weights), "laa", "peer (SwinIR)"} < set(methods)
     truth = pictures(5, 128)[:4] / 255
     expected = psnr_db(network_input(reduce(truth)), truth).mean().item()
     for name in ("bicubic", str(weights)):  # an untrained network is bicubic
@@ -266,7 +266,7 @@ def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) 
 
 @pytest.mark.usefixtures("light")
 def test_the_forms_agree(folder: Path, capsys: Any) -> None:
-    request = Request(folder, device="cpu", limit=2)
+    request = FacesRequest(folder, device="cpu", limit=2)
     bench.run(request, Screen(data_on_stdout=True), "csv")
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     (bicubic,) = (float(line["value"]) for line in lines if (line["table"], line["method"], line["metric"])
@@ -294,7 +294,7 @@ def test_the_papers_gains_are_the_papers() -> None:
 @pytest.mark.usefixtures("light")
 def test_a_smaller_set_than_asked_for_has_its_own_exit_code(folder: Path, capsys: Any) -> None:
     (folder / "002.png").write_bytes(b"\x89PNG broken")
-    assert bench.run(Request(folder, device="cpu"), Screen(data_on_stdout=True), "json") == Exit.PARTLY
+    assert bench.run(FacesRequest(folder, device="cpu"), Screen(data_on_stdout=True), "json") == Exit.PARTLY
     found = json.loads(capsys.readouterr().out)
     assert found["faces"] == 4
     assert len(found["left_out"]) == 1
@@ -305,11 +305,11 @@ def test_outputs_are_checked_before_the_work(folder: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "taken.png").write_bytes(b"precious")
     for request, message in (
-        (Request(folder, report=tmp_path / "file" / "report.html"), "cannot write .*report.html: .*file is no folder"),
-        (Request(folder, sheet=tmp_path / "taken.png"), "taken.png exists already"),
-        (Request(folder, curve=folder), "is a folder: name a file"),
-        (Request(folder, peers=[tmp_path / "gone.pth"]), "cannot use the peer"),
-        (Request(folder, [tmp_path / "gone.safetensors"]), "cannot read the weights"),
+        (FacesRequest(folder, report=tmp_path / "file" / "report.html"), "cannot write .*report.html: .*file is no folder"),
+        (FacesRequest(folder, sheet=tmp_path / "taken.png"), "taken.png exists already"),
+        (FacesRequest(folder, curve=folder), "is a folder: name a file"),
+        (FacesRequest(folder, peers=[tmp_path / "gone.pth"]), "cannot use the peer"),
+        (FacesRequest(folder, [tmp_path / "gone.safetensors"]), "cannot read the weights"),
     ):
         with pytest.raises(LaaError, match=message):
             bench.run(replace(request, device="cpu"), QUIET, "table")
@@ -329,7 +329,7 @@ def test_a_table_escapes_what_it_holds() -> None:
 @pytest.mark.usefixtures("light")
 def test_the_report_is_one_page_for_every_screen(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "FACE_SIZES_PX", (16, 32))
-    request = Request(folder, device="cpu", limit=3, sizes=True, sheet=tmp_path / "sheet.png", curve=tmp_path / "curve.png",
+    request = FacesRequest(folder, device="cpu", limit=3, sizes=True, sheet=tmp_path / "sheet.png", curve=tmp_path / "curve.png",
                       report=tmp_path / "report.html")  # fmt: skip
     bench.run(request, QUIET, "table")
     with Image.open(tmp_path / "sheet.png") as sheet, Image.open(tmp_path / "curve.png") as curve:

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from laa_cli.bench import perceptual
 from laa_cli.bench.metrics import available, columns, consistency
-from laa_cli.bench.perceptual import ALEXNET, VGGFACE2, UnavailableError, cached, identity, lpips_alex
-from laa_cli.bench.stats import mean_of
+from laa_cli.bench.perceptual import ALEXNET, VGGFACE2, UnavailableError, identity, load_cached, lpips_alex
+from laa_cli.bench.stats import bootstrap_mean
 from models.protocol import resize
 
 
@@ -142,7 +142,7 @@ def test_a_failed_download_makes_a_column_unavailable(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", dead)
     with cache(tmp_path, monkeypatch), pytest.raises(UnavailableError, match=r"the download of https.* failed \(timed out\)"):
-        cached(ALEXNET, fetch=True)
+        load_cached(ALEXNET, fetch=True)
 
 
 def test_weights_are_read_from_either_cache_and_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,13 +151,13 @@ def test_weights_are_read_from_either_cache_and_never_run(tmp_path: Path, monkey
         other = tmp_path / "checkpoints"
         other.mkdir()
         torch.save({"a": torch.ones(1)}, other / name)
-        assert cached(VGGFACE2, fetch=False)["a"] == 1
+        assert load_cached(VGGFACE2, fetch=False)["a"] == 1
         torch.save({"a": Path("anything but tensors")}, folder / name)
         with pytest.raises(UnavailableError, match="cannot be read"):
-            cached(VGGFACE2, fetch=False)
+            load_cached(VGGFACE2, fetch=False)
         (folder / name).write_bytes(b"half a downl")
         with pytest.raises(UnavailableError, match="cannot be read"):
-            cached(VGGFACE2, fetch=False)
+            load_cached(VGGFACE2, fetch=False)
         torch.save({"a": torch.ones(1)}, folder / name)
         with pytest.raises(UnavailableError, match="other weights"):
             identity()
@@ -167,8 +167,8 @@ def test_weights_are_read_from_either_cache_and_never_run(tmp_path: Path, monkey
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     """Of 200 samples of 60 normal values, about 95 % of the intervals hold the mean; and it has the t interval's width."""
     random = torch.Generator().manual_seed(0)
-    means = [mean_of(torch.randn(60, generator=random) + 3) for _ in range(200)]
+    means = [bootstrap_mean(torch.randn(60, generator=random) + 3) for _ in range(200)]
     covered = sum(mean.low <= 3 <= mean.high for mean in means) / 200
     assert 0.90 <= covered <= 0.99
     assert np.mean([mean.half_width for mean in means]) == pytest.approx(1.96 / np.sqrt(60), rel=0.06)
-    assert mean_of(torch.tensor([2.0])) == mean_of(torch.tensor([2.0, 2.0]))
+    assert bootstrap_mean(torch.tensor([2.0])) == bootstrap_mean(torch.tensor([2.0, 2.0]))

@@ -19,15 +19,15 @@ from PIL import Image
 from torch import nn
 
 from laa_cli.bench import compare, contenders, machine, pipeline, speed
-from laa_cli.bench.contenders import Contender
+from laa_cli.bench.contenders import SpeedModel
 from laa_cli.bench.pipeline import STAGES
-from laa_cli.bench.speed import Request
-from laa_cli.bench.speed_run import Run, read_run
-from laa_cli.bench.timing import Timing, rounds_of, spread, summary
+from laa_cli.bench.speed import SpeedRequest
+from laa_cli.bench.speed_run import SpeedResult, read_speed_result
+from laa_cli.bench.timing import Timing, iqr, summarize, time_rounds
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
 from laa_cli.upscale import Upscaler
-from models.checkpoint import SHIPPED
+from models.checkpoint import DEFAULT_WEIGHTS
 
 CPU = torch.device("cpu")
 QUIET = Screen(quiet=True)
@@ -49,17 +49,17 @@ class Watch:
 
 def test_warm_up_is_left_out_and_time_bounds_the_rounds() -> None:
     watch = Watch(9, 9, 1, 2, 3, 4, 5)
-    assert rounds_of(watch.work, CPU, 9, watch) == [1000, 2000, 3000, 4000]
+    assert time_rounds(watch.work, CPU, 9, watch) == [1000, 2000, 3000, 4000]
     watch = Watch(60)
-    assert rounds_of(watch.work, CPU, 0, watch) == [60000] * 3  # slow work is done three times, whatever it takes
+    assert time_rounds(watch.work, CPU, 0, watch) == [60000] * 3  # slow work is done three times, whatever it takes
 
 
 def test_median_and_quartiles_by_hand() -> None:
-    timing = summary("x", "cpu", "float32", 4, [1.0, 2.0, 3.0, 4.0, 100.0], gflops=6)
+    timing = summarize("x", "cpu", "float32", 4, [1.0, 2.0, 3.0, 4.0, 100.0], gflops=6)
     assert (timing.median_ms, timing.iqr_ms, timing.best_ms, timing.rounds) == (3, 2, 1, 5)
-    assert spread([5.0, 5.0, 5.0]) == 0
+    assert iqr([5.0, 5.0, 5.0]) == 0
     assert timing.per_second == pytest.approx(4000 / 3)
-    limit = summary("limit", "cpu", "float32", 1, [1.0, 4.0, 4.0], gflops=8)
+    limit = summarize("limit", "cpu", "float32", 1, [1.0, 4.0, 4.0], gflops=8)
     assert timing.share_of(limit) == pytest.approx(2 / 8)  # 6 in 3 ms, of 8 in 1 ms
     assert replace(timing, gflops=None).share_of(limit) is None
 
@@ -75,7 +75,7 @@ def photo(tmp_path: Path) -> Path:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is measured in no time, with two small networks and no detector."""
     monkeypatch.setattr(machine, "LONG_ENOUGH_MS", 0)
-    one, two = (Contender(name, lambda: nn.Conv2d(3, 3, 1), px, batches) for name, px, batches in
+    one, two = (SpeedModel(name, lambda: nn.Conv2d(3, 3, 1), px, batches) for name, px, batches in
                 (("laa-x8", 8, (1, 2)), ("Peer", 16, (1,))))  # fmt: skip
     monkeypatch.setattr(contenders, "contenders", lambda *_: [one, two])
     monkeypatch.setattr(machine, "devices", lambda: [CPU])
@@ -84,11 +84,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_a_run_is_kept_and_read_back(photo: Path, tmp_path: Path, capsys: Any) -> None:
-    request = Request(photo, seconds=0, save=tmp_path / "run.json", report=tmp_path / "run.html")
+    request = SpeedRequest(photo, seconds=0, save=tmp_path / "run.json", report=tmp_path / "run.html")
     speed.run(request, Screen(data_on_stdout=True), "json")
     found = json.loads(capsys.readouterr().out)
     assert json.loads((tmp_path / "run.json").read_text()) == found
-    assert read_run(tmp_path / "run.json").record() == found
+    assert read_speed_result(tmp_path / "run.json").record() == found
     keys = [(t["what"], t["precision"], t["batch"]) for t in found["timings"]]
     precisions = ("float32", "bfloat16")
     networks = [("laa-x8", 1), ("laa-x8", 2), ("Peer", 1)]
@@ -108,7 +108,7 @@ def test_a_run_is_kept_and_read_back(photo: Path, tmp_path: Path, capsys: Any) -
 
 @pytest.mark.usefixtures("small")
 def test_speed_has_every_form(photo: Path, capsys: Any) -> None:
-    request = Request(photo, seconds=0)
+    request = SpeedRequest(photo, seconds=0)
     speed.run(request, Screen(data_on_stdout=True), "csv")
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(lines) == 16
@@ -117,7 +117,7 @@ def test_speed_has_every_form(photo: Path, capsys: Any) -> None:
     text = capsys.readouterr().out
     assert "time only: built without weights" in text
     assert "| upscale: detect |" in text
-    speed.run(Request(seconds=0), Screen(), "table")
+    speed.run(SpeedRequest(seconds=0), Screen(), "table")
     shown = capsys.readouterr().out
     assert "laa-x8" in shown
     assert "upscale" not in shown
@@ -131,7 +131,7 @@ def test_stages_are_upscales_own(photo: Path) -> None:
         sizes.append(pixels.shape)
         return Upscaler(lambda rgb: [], lambda crops: [])(pixels, options)
 
-    timings, about = pipeline.timings(photo, upscale, CPU, 0)
+    timings, about = pipeline.time_upscale(photo, upscale, CPU, 0)
     assert [timing.what for timing in timings] == ["upscale", *(f"upscale: {stage}" for stage in STAGES)]
     assert set(sizes) == {(30, 40, 3)}
     assert {timing.rounds for timing in timings} == {3}
@@ -147,7 +147,7 @@ def test_peak_memory_shows_an_array_of_200_mb() -> None:
         pytest.skip("this system cannot reset the peak")
     small = torch.ones(50_000_000)
     del small
-    machine.forget_peak(CPU)
+    machine.reset_peak_memory(CPU)
     before = machine.resident_peak_mb()
     block = torch.ones(50_000_000)
     during = machine.resident_peak_mb()
@@ -161,7 +161,7 @@ def test_peak_memory_shows_an_array_of_200_mb() -> None:
 
 def test_peak_memory_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "PROC", tmp_path / "missing")
-    machine.forget_peak(CPU)  # does no harm where there is nothing to reset
+    machine.reset_peak_memory(CPU)  # does no harm where there is nothing to reset
     elsewhere = machine.resident_peak_mb()
     assert elsewhere is not None
     assert 150 < elsewhere < 100_000  # MB, not KB or bytes
@@ -171,7 +171,7 @@ def test_peak_memory_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_peers_are_what_they_are_called() -> None:
     """SwinIR takes 16x16 to 128x128 and is of the size that its paper calls classical; the others are not built: too slow."""
-    swinir, gfpgan, restoreformer = contenders.peers()
+    swinir, gfpgan, restoreformer = contenders.peer_models()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = swinir.make().eval()
@@ -186,8 +186,8 @@ def test_the_peers_are_what_they_are_called() -> None:
 
 def test_missing_spandrel_is_a_notice(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setitem(sys.modules, "spandrel.architectures.GFPGAN", None)
-    (mine,) = contenders.contenders(None, CPU, Screen())
-    assert mine.name == SHIPPED.stem
+    (mine,) = contenders.speed_models(None, CPU, Screen())
+    assert mine.name == DEFAULT_WEIGHTS.stem
     assert "pip install 'laa[bench]'" in capsys.readouterr().err
 
 
@@ -195,22 +195,22 @@ def test_a_network_too_large_for_the_device_is_left_out(capsys: Any) -> None:
     def large() -> nn.Module:
         raise RuntimeError("CUDA out of memory")
 
-    assert speed.network(Contender("Large", large, 8), CPU, 0, Screen())() == []
+    assert speed.network(SpeedModel("Large", large, 8), CPU, 0, Screen())() == []
     assert "Large is not timed" in capsys.readouterr().err
 
 
 def test_what_cannot_work_is_said_first(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for request, message in (
-        (Request(photo, save=tmp_path / "file" / "run.json"), "cannot write .*run.json"),
-        (Request(tmp_path / "gone.jpg"), "cannot read .*gone.jpg"),
-        (Request(weights=tmp_path / "gone.safetensors"), "cannot read the weights"),
-        (Request(device="abacus"), "unknown device"),
+        (SpeedRequest(photo, save=tmp_path / "file" / "run.json"), "cannot write .*run.json"),
+        (SpeedRequest(tmp_path / "gone.jpg"), "cannot read .*gone.jpg"),
+        (SpeedRequest(weights=tmp_path / "gone.safetensors"), "cannot read the weights"),
+        (SpeedRequest(device="abacus"), "unknown device"),
     ):
         with pytest.raises(LaaError, match=message):
             speed.run(request, QUIET, "table")
     with pytest.raises(LaaError, match="--seconds must be 0 or more"):
-        Request(seconds=-1)
+        SpeedRequest(seconds=-1)
 
 
 # compare
@@ -220,7 +220,7 @@ def saved(path: Path, ms: dict[str, float], **machine_values: Any) -> Path:
     """A run with a timing for each name."""
     about = {"cpu": "A", "cores": 2, "threads": 2, "gpus": [], "system": "Linux"} | machine_values
     timings = [Timing(name, "cpu", "float32", 1, value, 1.0, value, 5) for name, value in ms.items()]
-    path.write_text(json.dumps(Run(about, timings, {}).record()))
+    path.write_text(json.dumps(SpeedResult(about, timings, {}).record()))
     return path
 
 
@@ -264,11 +264,11 @@ def broken_runs(folder: Path) -> Iterator[tuple[str, str]]:
 def test_broken_runs_are_named(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with pytest.raises(LaaError, match=r"cannot read .*run.json: No such file"):
-        read_run(path)
+        read_speed_result(path)
     for content, message in broken_runs(tmp_path):
         path.write_text(content)
         with pytest.raises(LaaError, match=f"run.json is {message}"):
-            read_run(path)
+            read_speed_result(path)
     with pytest.raises(LaaError, match="no measurement in common"):
         compare.run(saved(path, {"a": 1}), saved(tmp_path / "b.json", {"b": 1}), QUIET, "table")
 
@@ -276,7 +276,7 @@ def test_broken_runs_are_named(tmp_path: Path) -> None:
 @needs_chromium
 @pytest.mark.usefixtures("small")
 def test_the_page_of_a_run_fits_a_phone(photo: Path, tmp_path: Path) -> None:
-    speed.run(Request(photo, seconds=0, report=tmp_path / "run.html"), QUIET, "table")
+    speed.run(SpeedRequest(photo, seconds=0, report=tmp_path / "run.html"), QUIET, "table")
     with opened(tmp_path / "run.html", 400) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") <= 400
         assert "upscale: paste" in tab.locator("table").nth(1).inner_text()

@@ -11,7 +11,17 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from models.checkpoint import FORMAT, KEY, PROTOCOL_WEIGHTS, SHIPPED, Card, CheckpointError, check_hash, load, save_bytes
+from models.checkpoint import (
+    DEFAULT_WEIGHTS,
+    FORMAT,
+    KEY,
+    PROTOCOL_WEIGHTS,
+    CheckpointError,
+    ModelCard,
+    check_hash,
+    load,
+    save_bytes,
+)
 from models.config import LAAConfig
 from models.network import LAATransformer
 
@@ -29,20 +39,20 @@ def network() -> LAATransformer:
 @pytest.fixture
 def good(tmp_path: Path, network: LAATransformer) -> Path:
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(save_bytes(network, Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))))
+    path.write_bytes(save_bytes(network, ModelCard(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))))
     return path
 
 
 def rewritten(path: Path, network: LAATransformer, **changes: object) -> Path:
     """A checkpoint whose description differs."""
-    card = json.loads(Card(TINY).to_json()) | changes
+    card = json.loads(ModelCard(TINY).to_json()) | changes
     path.write_bytes(save(network.state_dict(), metadata={KEY: json.dumps(card)}))
     return path
 
 
 def test_round_trip(good: Path, network: LAATransformer) -> None:
     again, card = load(good)
-    assert card == Card(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))
+    assert card == ModelCard(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))
     faces = torch.rand(2, 3, 32, 32)
     assert torch.equal(again(faces), network(faces))
     assert not again.training
@@ -102,7 +112,7 @@ def test_the_first_mismatch_is_named(tmp_path: Path, network: LAATransformer) ->
         (tensors | {"extra": torch.zeros(1)}, "does not: extra"),
         (tensors | {"head.bias": torch.tensor([float("nan"), 0.0])}, "head.bias that are not finite"),
     ):
-        path.write_bytes(save(changed, metadata={KEY: Card(TINY).to_json()}))
+        path.write_bytes(save(changed, metadata={KEY: ModelCard(TINY).to_json()}))
         with pytest.raises(CheckpointError, match=message):
             load(path)
 
@@ -119,7 +129,7 @@ def test_damaged_copy_of_a_hashed_file(good: Path) -> None:
         load(good, verify=True)
 
 
-@pytest.mark.parametrize(("path", "crop_px"), [(PROTOCOL_WEIGHTS, (16, 16)), (SHIPPED, (10, 96))])
+@pytest.mark.parametrize(("path", "crop_px"), [(PROTOCOL_WEIGHTS, (16, 16)), (DEFAULT_WEIGHTS, (10, 96))])
 def test_the_shipped_files_are_whole(path: Path, crop_px: tuple[int, int]) -> None:
     check_hash(path)
     assert load(path)[1].crop_px == crop_px

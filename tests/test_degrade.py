@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from laa_cli.learn import faults
-from laa_cli.learn.degrade import CROP_PX, GREY_SHARE, MAX_SHIFT_PX, Photo, Protocol, turned_views
+from laa_cli.learn.degrade import CROP_PX, GREY_SHARE, MAX_SHIFT_PX, BlindTask, ProtocolTask, random_affine
 from laa_cli.learn.jpeg import jpeg
-from laa_cli.learn.kernels import KERNELS, resampled
+from laa_cli.learn.kernels import KERNELS, resample
 from models.protocol import reduce, resize, to_8_bits
 
 
@@ -62,25 +62,25 @@ def test_jpeg_is_pillows(quality: int, size: int) -> None:
 def test_kernels_are_pillows(kernel: str, filter_: Image.Resampling, side: int) -> None:
     rgb = picture(128)
     expected = as_tensor(as_image(rgb).resize((side, side), filter_))
-    assert (resampled(rgb, side, KERNELS[kernel]).clamp(0, 1) - expected).abs().max() < 2.5 / 255
+    assert (resample(rgb, side, KERNELS[kernel]).clamp(0, 1) - expected).abs().max() < 2.5 / 255
 
 
 def test_gaussian_blur_is_pillows() -> None:
     rgb = picture(64)
     expected = as_tensor(as_image(rgb).filter(ImageFilter.GaussianBlur(1.5)))
     inner = np.s_[:, 6:-6, 6:-6]
-    assert (faults.gaussian(rgb, 1.5) - expected)[inner].abs().mean() < 1.5 / 255  # Pillow's is made of boxes
+    assert (faults.gaussian_blur(rgb, 1.5) - expected)[inner].abs().mean() < 1.5 / 255  # Pillow's is made of boxes
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), room=st.sampled_from([0, 7, 16]))
 def test_any_draw_gives_crops_on_8_bit_levels(seed: int, room: int) -> None:
     faces = torch.stack([picture(128 + room, seed % 7), picture(128 + room, 8)]).mul(255).byte()
-    samples = Photo()(faces, torch.Generator().manual_seed(seed))
-    again = Photo()(faces, torch.Generator().manual_seed(seed))
+    samples = BlindTask()(faces, torch.Generator().manual_seed(seed))
+    again = BlindTask()(faces, torch.Generator().manual_seed(seed))
     assert samples.truth.shape == (2, 3, 128, 128)
     assert torch.equal(samples.truth, again.truth)
-    for face, crop, same, projected in zip(samples.truth, samples.crops, again.crops, samples.projected, strict=True):
+    for face, crop, same, projected in zip(samples.truth, samples.crops, again.crops, samples.back_projected, strict=True):
         assert torch.equal(crop, same)
         side = crop.shape[-1]
         assert crop.shape == (3, side, side)
@@ -91,10 +91,10 @@ def test_any_draw_gives_crops_on_8_bit_levels(seed: int, room: int) -> None:
 
 
 def test_draws_keep_their_shares() -> None:
-    samples = Photo()(torch.stack([picture(144).mul(255).byte()] * 400), torch.Generator().manual_seed(1))
+    samples = BlindTask()(torch.stack([picture(144).mul(255).byte()] * 400), torch.Generator().manual_seed(1))
     sides = torch.tensor([crop.shape[-1] for crop in samples.crops])
     assert 0.25 < (sides == 16).float().mean() < 0.42
-    assert 0.37 < np.mean(samples.projected) < 0.53
+    assert 0.37 < np.mean(samples.back_projected) < 0.53
     assert sides.min() < 12
     assert sides.max() > 80
     grey = (samples.truth[:, 0] == samples.truth[:, 2]).flatten(1).all(1).float().mean()
@@ -103,7 +103,7 @@ def test_draws_keep_their_shares() -> None:
 
 def test_the_papers_task_shifts_and_mirrors_and_nothing_else() -> None:
     column = torch.arange(144, dtype=torch.uint8).expand(64, 3, 144, 144).contiguous()
-    samples = Protocol()(column, torch.Generator().manual_seed(0))
+    samples = ProtocolTask()(column, torch.Generator().manual_seed(0))
     assert torch.equal(torch.stack(samples.crops), reduce(samples.truth))
     truth = samples.truth.mul(255).round().int()
     starts = truth[:, 0, 0, 0]
@@ -117,7 +117,7 @@ def test_turned_views_look_at_the_middle() -> None:
     """A blob in the middle stays within the reach of shift and zoom, and the picture's scale stays the faces'."""
     faces = torch.zeros(32, 3, 144, 144)
     faces[:, :, 62:82, 62:82] = 1
-    views = turned_views(faces, torch.Generator().manual_seed(0))
+    views = random_affine(faces, torch.Generator().manual_seed(0))
     place = torch.arange(128) + 0.5
     mass = views[:, 0].sum((1, 2))
     for axis in (1, 2):

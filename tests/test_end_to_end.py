@@ -15,8 +15,8 @@ from skimage.data import astronaut
 
 from laa_cli.detect import Face
 from laa_cli.photo import read_photo
-from laa_cli.project import true_to_photo
-from laa_cli.restore import Restorer, in_batches
+from laa_cli.project import back_project
+from laa_cli.restore import NetworkRestorer, run_in_batches
 from laa_cli.upscale import Options, Upscaled, Upscaler
 from models.protocol import HR_SIZE, network_input, psnr_db, reduce, resize
 
@@ -66,9 +66,9 @@ def step_across(pixels: NDArray[np.uint8], x: int, y: int, side: int) -> float:
 def test_the_network_beats_bicubic_on_a_real_face() -> None:
     truth = real_face()
     restorer = upscaler().restore
-    assert isinstance(restorer, Restorer)
+    assert isinstance(restorer, NetworkRestorer)
     bicubic = network_input(reduce(truth))
-    assert psnr_db(restorer.alone(reduce(truth)), truth) > psnr_db(bicubic, truth) + 1.0
+    assert psnr_db(restorer.network_only(reduce(truth)), truth) > psnr_db(bicubic, truth) + 1.0
 
 
 def error_left(pixels: NDArray[np.uint8], result: Upscaled) -> float:
@@ -153,7 +153,7 @@ def test_back_projection_keeps_a_faithful_face() -> None:
     crops = reduce(resize(torch.rand(2, 3, 6, 6), 128), 24)
     faces = resize(crops, 128) + 0.1
     before = (resize(faces, 24) - crops).square().mean().sqrt()
-    after = (resize(true_to_photo(faces, crops), 24) - crops).square().mean().sqrt()
+    after = (resize(back_project(faces, crops), 24) - crops).square().mean().sqrt()
     assert after < 0.1 * before
 
 
@@ -168,7 +168,7 @@ def test_batches_shrink_until_they_fit(fits: int) -> None:
         return batch * 2
 
     inputs = torch.arange(40.0).view(40, 1)
-    assert torch.equal(in_batches(run, inputs, 16), inputs * 2)
+    assert torch.equal(run_in_batches(run, inputs, 16), inputs * 2)
     assert max(sizes[-3:]) <= fits
 
 

@@ -12,12 +12,12 @@ import torch
 
 from laa_cli.detect import Face
 from laa_cli.errors import LaaError
-from laa_cli.faces import ASIDE, TURN_DEG, aside, examine, roll_of
-from laa_cli.gauge import EVIDENCE
-from laa_cli.gauge import fidelity as believed
+from laa_cli.faces import MAX_LEFT_ROLL_DEG, MAX_YAW_RATIO, assess, estimate_roll_deg, yaw_ratio
+from laa_cli.gauge import FEATURES
+from laa_cli.gauge import estimate_fidelity as believed
 from laa_cli.options import Options
-from laa_cli.project import difference, projected, true_to_photo
-from laa_cli.restore import Restored, Restorer
+from laa_cli.project import back_project, back_project_partially, rmse_at_crop_resolution
+from laa_cli.restore import NetworkRestorer, RestoredFace
 from laa_cli.upscale import Upscaler
 from models.protocol import network_input, reduce, resize, to_8_bits
 
@@ -37,11 +37,11 @@ def head(side: float, roll_deg: float = 0.0, nose: float = 0.5) -> Face:
 @pytest.mark.parametrize("roll_deg", [-45, -13, -5, 0, 11, 30, 60])
 def test_heads_are_turned_upright_from_a_roll_that_shows(roll_deg: float) -> None:
     face = head(40, roll_deg)
-    assert roll_of(face) == pytest.approx(roll_deg)
-    report = examine(face, Options())
+    assert estimate_roll_deg(face) == pytest.approx(roll_deg)
+    report = assess(face, Options())
     assert report.restored
-    assert report.roll_deg == pytest.approx(roll_deg if abs(roll_deg) > TURN_DEG else 0)
-    assert ("upright" in report.reason) == (abs(roll_deg) > TURN_DEG)
+    assert report.roll_deg == pytest.approx(roll_deg if abs(roll_deg) > MAX_LEFT_ROLL_DEG else 0)
+    assert ("upright" in report.reason) == (abs(roll_deg) > MAX_LEFT_ROLL_DEG)
     assert report.square.side == 50
     assert (report.square.x + report.square.side / 2, report.square.y + report.square.side / 2) == pytest.approx(
         (100, 100), abs=0.5
@@ -50,17 +50,17 @@ def test_heads_are_turned_upright_from_a_roll_that_shows(roll_deg: float) -> Non
 
 @pytest.mark.parametrize("roll_deg", [0, 35])
 def test_heads_turned_far_aside_are_left(roll_deg: float) -> None:
-    assert aside(head(40, roll_deg)) == pytest.approx(0)
-    assert aside(head(40, roll_deg, nose=0.6)) == pytest.approx(0.25)
-    assert examine(head(40, roll_deg, nose=0.5 + 0.35 * ASIDE), Options()).restored
-    report = examine(head(40, roll_deg, nose=0.5 - 0.45 * ASIDE), Options())
+    assert yaw_ratio(head(40, roll_deg)) == pytest.approx(0)
+    assert yaw_ratio(head(40, roll_deg, nose=0.6)) == pytest.approx(0.25)
+    assert assess(head(40, roll_deg, nose=0.5 + 0.35 * MAX_YAW_RATIO), Options()).restored
+    report = assess(head(40, roll_deg, nose=0.5 - 0.45 * MAX_YAW_RATIO), Options())
     assert not report.restored
     assert "aside" in report.reason
 
 
 def test_large_faces_are_left() -> None:
-    assert examine(head(40), Options(max_face_px=50)).restored
-    report = examine(head(41), Options(max_face_px=50))
+    assert assess(head(40), Options(max_face_px=50)).restored
+    report = assess(head(41), Options(max_face_px=50))
     assert not report.restored
     assert report.reason == "larger than --max-face 50"
 
@@ -76,35 +76,35 @@ def test_the_coarse_part_is_always_the_photos() -> None:
     truth = portrait()
     crop = reduce(truth, 40)
     tinted = truth * 0.8 + 0.1
-    found = projected(tinted, crop, 0.0)
+    found = back_project_partially(tinted, crop, 0.0)
     before, after = (resize(resize(face, 40) - crop, 10).abs().mean() for face in (tinted, found))
     assert after < 0.1 * before
-    assert (found - true_to_photo(tinted, crop)).abs().mean() > 0.001  # and the fine part is not
+    assert (found - back_project(tinted, crop)).abs().mean() > 0.001  # and the fine part is not
 
 
 def test_full_fidelity_is_back_projection() -> None:
     truth, crop = portrait(1), reduce(portrait(2), 24)
-    torch.testing.assert_close(projected(truth, crop, 1.0), true_to_photo(truth, crop))
+    torch.testing.assert_close(back_project_partially(truth, crop, 1.0), back_project(truth, crop))
 
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.5, 1.0, None])
 def test_the_restorer_says_how_true_it_stayed(fidelity: float | None) -> None:
     crop = reduce(portrait(4), 30)
-    gauge = tuple(0.01 * number for number in range(EVIDENCE))
-    restorer = Restorer(lambda inputs: inputs * 0.9, torch.device("cpu"), (10, 96), fidelity, gauge)
+    gauge = tuple(0.01 * number for number in range(FEATURES))
+    restorer = NetworkRestorer(lambda inputs: inputs * 0.9, torch.device("cpu"), (10, 96), fidelity, gauge)
     (restored,) = restorer([crop[0]])
     found = believed(gauge, resize(crop, 128).clamp(0, 1) * 0.9, crop)
     expected = (found if found < 0.5 else 1.0) if fidelity is None else fidelity
     assert restored.fidelity == pytest.approx(expected)
-    assert restored.consistency == pytest.approx(difference(restored.face[None], crop))
+    assert restored.consistency == pytest.approx(rmse_at_crop_resolution(restored.face[None], crop))
 
 
 @pytest.mark.parametrize(("bias", "fidelity"), [(-1.0, None), (1.0, None), (-1.0, 0.0)])
 @pytest.mark.parametrize("side", [64, 65])
 def test_large_noisy_crops_are_left_unless_a_fidelity_is_asked_for(bias: float, fidelity: float | None, side: int) -> None:
     crop = reduce(portrait(7), side)
-    gauge = (bias, *[0.0] * (EVIDENCE - 1))
-    (restored,) = Restorer(lambda inputs: inputs * 0.5, torch.device("cpu"), (10, 96), fidelity, gauge)([crop[0]])
+    gauge = (bias, *[0.0] * (FEATURES - 1))
+    (restored,) = NetworkRestorer(lambda inputs: inputs * 0.5, torch.device("cpu"), (10, 96), fidelity, gauge)([crop[0]])
     left = side == 65 and bias < 0 and fidelity is None
     assert restored.worthwhile == (not left)
     assert torch.equal(restored.face, network_input(crop)[0]) == left
@@ -113,8 +113,8 @@ def test_large_noisy_crops_are_left_unless_a_fidelity_is_asked_for(bias: float, 
 def test_faces_that_are_left_do_not_touch_the_photo() -> None:
     pixels = np.full((120, 120, 3), 77, np.uint8)
 
-    def answers(crops: list[torch.Tensor]) -> list[Restored]:
-        return [Restored(torch.ones(3, 128, 128), 0.1, 0.2, worthwhile=index == 1) for index in range(len(crops))]
+    def answers(crops: list[torch.Tensor]) -> list[RestoredFace]:
+        return [RestoredFace(torch.ones(3, 128, 128), 0.1, 0.2, worthwhile=index == 1) for index in range(len(crops))]
 
     faces = [replace(head(30), box_xyxy=(x, 20.0, x + 24, 44.0)) for x in (10.0, 70.0)]
     result = Upscaler(lambda rgb: faces, answers)(pixels, Options(scale=1))
@@ -127,7 +127,7 @@ def test_faces_that_are_left_do_not_touch_the_photo() -> None:
 def test_a_crop_through_a_smaller_input_is_wholly_the_photos() -> None:
     """Weights for 16x16 drop what a larger crop shows, which is no noise."""
     crop = reduce(portrait(5), 40)
-    (restored,) = Restorer(lambda inputs: inputs, torch.device("cpu"))([crop[0]])
+    (restored,) = NetworkRestorer(lambda inputs: inputs, torch.device("cpu"))([crop[0]])
     assert restored.fidelity == 1
     assert restored.consistency < 1 / 255
 
@@ -140,7 +140,7 @@ def test_weights_get_crops_of_the_sizes_they_know() -> None:
         return inputs
 
     crops = [reduce(portrait(6), side) for side in (8, 40, 120)]
-    Restorer(network, torch.device("cpu"), (10, 96))([crop[0] for crop in crops])
+    NetworkRestorer(network, torch.device("cpu"), (10, 96))([crop[0] for crop in crops])
     expected = [resize(reduce(crops[0], 10), 128), resize(crops[1], 128), resize(reduce(crops[2], 96), 128)]
     torch.testing.assert_close(torch.cat(seen), torch.cat(expected).clamp(0, 1))
 
@@ -148,4 +148,4 @@ def test_weights_get_crops_of_the_sizes_they_know() -> None:
 @pytest.mark.parametrize("fidelity", [-0.1, 1.5, float("nan")])
 def test_a_senseless_fidelity_is_refused(fidelity: Any) -> None:
     with pytest.raises(LaaError, match="--fidelity must be from 0 to 1"):
-        Restorer(lambda inputs: inputs, torch.device("cpu"), fidelity=fidelity)
+        NetworkRestorer(lambda inputs: inputs, torch.device("cpu"), fidelity=fidelity)

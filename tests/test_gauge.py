@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from laa_cli.gauge import EVIDENCE, blocks, evidence, fidelity, grey, noise_floor
-from laa_cli.learn.calibrate import Case, also_faulty, calibrate, case, fitted
+from laa_cli.gauge import FEATURES, blockiness, estimate_fidelity, estimate_noise, fidelity_features, rgb_to_grayscale
+from laa_cli.learn.calibrate import CalibrationCase, add_rare_corruptions, calibrate, fit_coefficients, make_case
 from laa_cli.learn.degrade import Samples
-from laa_cli.project import projected, true_to_photo
+from laa_cli.project import back_project, back_project_partially
 from models.protocol import reduce, resize, to_8_bits
 
 CPU = torch.device("cpu")
@@ -44,20 +44,20 @@ def coded(crop: torch.Tensor, quality: int, shift: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("quality", [50, 75, 90])
 def test_jpeg_shows_wherever_its_blocks_begin(side: int, shift: int, quality: int) -> None:
     crop = reduce(portrait(1), side)
-    before, after = (blocks(255 * grey(image)[0, 0]) for image in (crop, coded(crop, quality, shift)))
+    before, after = (blockiness(255 * rgb_to_grayscale(image)[0, 0]) for image in (crop, coded(crop, quality, shift)))
     assert before < 0.12
     assert after > before + 0.2
 
 
 def test_two_blocks_are_needed_to_see_any() -> None:
-    assert blocks(torch.rand(16, 16)) == 0
+    assert blockiness(torch.rand(16, 16)) == 0
 
 
 @pytest.mark.parametrize("sigma", [2, 5, 9])
 @pytest.mark.parametrize("side", [40, 90])
 def test_noise_shows_where_a_face_is_smooth(sigma: float, side: int) -> None:
     crop = reduce(portrait(2, grain=0), side)
-    floors = [noise_floor(255 * grey(image)[0, 0]) for image in (crop, crop + noise(crop[:, :1], sigma))]
+    floors = [estimate_noise(255 * rgb_to_grayscale(image)[0, 0]) for image in (crop, crop + noise(crop[:, :1], sigma))]
     assert floors[1] > floors[0] + 0.3 * sigma
     assert floors[1] < floors[0] + sigma
 
@@ -65,18 +65,18 @@ def test_noise_shows_where_a_face_is_smooth(sigma: float, side: int) -> None:
 @pytest.mark.parametrize("side", [8, 9, 16, 17, 96])
 def test_evidence_is_finite_even_of_nothing(side: int) -> None:
     for drawn in (torch.zeros(1, 3, 128, 128), portrait()):
-        told = evidence(drawn, torch.zeros(1, 3, side, side))
-        assert told.shape == (EVIDENCE,)
+        told = fidelity_features(drawn, torch.zeros(1, 3, side, side))
+        assert told.shape == (FEATURES,)
         assert told.isfinite().all()
-        assert 0 <= fidelity(tuple([0.1] * EVIDENCE), drawn, torch.zeros(1, 3, side, side)) <= 1
+        assert 0 <= estimate_fidelity(tuple([0.1] * FEATURES), drawn, torch.zeros(1, 3, side, side)) <= 1
 
 
 def test_a_case_is_the_error_over_the_fidelity() -> None:
     truth, drawn = portrait(3), (portrait(3) + noise(portrait(3), 8)).clamp(0.1, 0.9)
     crop = reduce(truth, 30)
-    found = case(drawn[0], crop[0], truth[0])
+    found = make_case(drawn[0], crop[0], truth[0])
     for share in (0.0, 0.4, 1.0):
-        expected = (projected(drawn, crop, share) - truth).square().mean().item()
+        expected = (back_project_partially(drawn, crop, share) - truth).square().mean().item()
         assert found.error - 2 * share * found.gain + share**2 * found.change == pytest.approx(expected, rel=0.02)
 
 
@@ -84,10 +84,10 @@ def test_regression_finds_what_the_evidence_tells() -> None:
     """Two kinds of crops whose evidence differs in one number: one wants to be believed, the other not."""
     kinds = []
     for believe in (True, False):
-        told = torch.zeros(EVIDENCE, dtype=torch.float64)
+        told = torch.zeros(FEATURES, dtype=torch.float64)
         told[0], told[3] = 1, 2.0 if believe else -2.0
-        kinds.append(Case(told, 1.0, 0.9 if believe else 0.0, 1.0))
-    found = torch.tensor(fitted(kinds * 20), dtype=torch.float64)
+        kinds.append(CalibrationCase(told, 1.0, 0.9 if believe else 0.0, 1.0))
+    found = torch.tensor(fit_coefficients(kinds * 20), dtype=torch.float64)
     high, low = (torch.sigmoid(kind.evidence @ found).item() for kind in kinds)
     assert high > 0.8
     assert low < 0.1
@@ -101,13 +101,13 @@ def test_calibration_believes_clean_crops_and_doubts_noisy_ones() -> None:
 
     faces = torch.cat([portrait(seed) for seed in range(200)]).mul(255).byte()
     gauge = calibrate(network, faces, CPU)
-    assert len(gauge) == EVIDENCE
+    assert len(gauge) == FEATURES
     clean, noisy = [], []
     for seed in range(200, 212):
         crop = reduce(portrait(seed), 90)
         grainy = to_8_bits(crop + noise(crop, 8, seed))
-        clean.append(fidelity(gauge, network(resize(crop, 128)), crop))
-        noisy.append(fidelity(gauge, network(resize(grainy, 128)), grainy))
+        clean.append(estimate_fidelity(gauge, network(resize(crop, 128)), crop))
+        noisy.append(estimate_fidelity(gauge, network(resize(grainy, 128)), grainy))
     assert np.mean(clean) > 0.8
     assert np.mean(noisy) < 0.5
 
@@ -115,7 +115,7 @@ def test_calibration_believes_clean_crops_and_doubts_noisy_ones() -> None:
 def test_faults_that_training_lacks_are_added() -> None:
     truth = torch.cat([portrait(seed) for seed in range(40)])
     crops = list(reduce(truth, 32))
-    found = also_faulty(Samples(truth, crops, [True] * 40), torch.Generator().manual_seed(0))
+    found = add_rare_corruptions(Samples(truth, crops, [True] * 40), torch.Generator().manual_seed(0))
     changed = sum(not torch.equal(one, other) for one, other in zip(crops, found.crops, strict=True))
     assert 4 <= changed <= 22
     assert all(crop.shape == (3, 32, 32) for crop in found.crops)
@@ -123,4 +123,4 @@ def test_faults_that_training_lacks_are_added() -> None:
 
 def test_full_fidelity_is_the_photos() -> None:
     crop = reduce(portrait(4), 24)
-    torch.testing.assert_close(projected(portrait(5), crop, 1.0), true_to_photo(portrait(5), crop))
+    torch.testing.assert_close(back_project_partially(portrait(5), crop, 1.0), back_project(portrait(5), crop))

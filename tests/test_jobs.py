@@ -18,9 +18,9 @@ from torch import Tensor
 from laa_cli.console import Screen
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
-from laa_cli.jobs import Job, run
-from laa_cli.outputs import STREAM, plan, refuse_twins
-from laa_cli.restore import Restored
+from laa_cli.jobs import UpscaleRequest, run
+from laa_cli.outputs import STREAM, check_unique, plan_outputs
+from laa_cli.restore import RestoredFace
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE
 
@@ -30,9 +30,9 @@ def face(x: float, y: float, size: float) -> Face:
     return Face((x, y, x + size, y + size), 0.99, tuple((x + size * a, y + size * b) for a, b in points))
 
 
-def white(crops: list[Tensor]) -> list[Restored]:
+def white(crops: list[Tensor]) -> list[RestoredFace]:
     """A network that paints faces white."""
-    return [Restored(torch.ones(3, HR_SIZE, HR_SIZE), 0.25, 0.5) for _ in crops]
+    return [RestoredFace(torch.ones(3, HR_SIZE, HR_SIZE), 0.25, 0.5) for _ in crops]
 
 
 def fake(*faces: Face) -> Upscaler:
@@ -46,7 +46,7 @@ def no_stdin() -> BinaryIO:
 def upscale(inputs: list[Path], upscaler: Upscaler | None = None, stdin: Any = no_stdin, **job: Any) -> Exit:
     options = job.pop("options", Options())
     loaded = upscaler or fake(face(20, 20, 16))
-    return run(inputs, Job(options, **job), lambda: loaded, Screen(data_on_stdout=job.get("json", False)), stdin)
+    return run(inputs, UpscaleRequest(options, **job), lambda: loaded, Screen(data_on_stdout=job.get("json", False)), stdin)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_no_face_is_an_error_if_asked(photo: Path) -> None:
 
 def test_quiet_says_nothing(photo: Path, capsys: Any) -> None:
     loaded = fake()
-    assert run([photo], Job(Options()), lambda: loaded, Screen(quiet=True), no_stdin) == Exit.OK
+    assert run([photo], UpscaleRequest(Options()), lambda: loaded, Screen(quiet=True), no_stdin) == Exit.OK
     assert capsys.readouterr() == ("", "")
 
 
@@ -184,7 +184,7 @@ def test_models_are_not_loaded_for_nothing(photo: Path) -> None:
     def load() -> Upscaler:
         raise AssertionError("loaded")
 
-    assert run([photo.with_name("gone.png")], Job(Options()), load, Screen(), no_stdin) == Exit.FAILED
+    assert run([photo.with_name("gone.png")], UpscaleRequest(Options()), load, Screen(), no_stdin) == Exit.FAILED
 
 
 def test_unusable_weights_end_the_run(photo: Path) -> None:
@@ -192,7 +192,7 @@ def test_unusable_weights_end_the_run(photo: Path) -> None:
         raise LaaError("cannot use the weights")  # once, not for every photo
 
     with pytest.raises(LaaError, match="weights"):
-        run([photo, photo.with_name("gone.png")], Job(Options()), load, Screen(), no_stdin)
+        run([photo, photo.with_name("gone.png")], UpscaleRequest(Options()), load, Screen(), no_stdin)
 
 
 def test_faces_and_comparison_are_written(photo: Path, tmp_path: Path) -> None:
@@ -221,7 +221,13 @@ def test_an_unknown_extension_is_refused_before_any_work(photo: Path, tmp_path: 
 def test_from_stdin_to_stdout(photo: Path, capfdbinary: Any) -> None:
     loaded = fake(face(20, 20, 16))
     assert (
-        run([STREAM], Job(Options()), lambda: loaded, Screen(data_on_stdout=True), lambda: BytesIO(photo.read_bytes()))
+        run(
+            [STREAM],
+            UpscaleRequest(Options()),
+            lambda: loaded,
+            Screen(data_on_stdout=True),
+            lambda: BytesIO(photo.read_bytes()),
+        )
         == Exit.OK
     )
     captured = capfdbinary.readouterr()
@@ -273,22 +279,22 @@ def test_a_failed_write_leaves_nothing_behind(photo: Path, monkeypatch: Any, err
 
 def test_plan_names_outputs(tmp_path: Path) -> None:
     photos = [Path("a/b.jpg"), Path("c.GIF")]
-    assert plan(photos, None, "_x4") == [Path("a/b_x4.jpg"), Path("c_x4.png")]
-    assert plan(photos, tmp_path, "_x2") == [tmp_path / "b_x2.jpg", tmp_path / "c_x2.png"]
-    assert plan([STREAM], None, "_x4") == plan([Path("a.jpg")], STREAM, "_x4", stream=True) == [STREAM]
-    assert plan(photos[:1], Path("out.webp"), "_x4") == [Path("out.webp")]
-    assert plan(photos[:1], Path("new_folder"), "_x4") == [Path("new_folder/b_x4.jpg")]
+    assert plan_outputs(photos, None, "_x4") == [Path("a/b_x4.jpg"), Path("c_x4.png")]
+    assert plan_outputs(photos, tmp_path, "_x2") == [tmp_path / "b_x2.jpg", tmp_path / "c_x2.png"]
+    assert plan_outputs([STREAM], None, "_x4") == plan_outputs([Path("a.jpg")], STREAM, "_x4", stream=True) == [STREAM]
+    assert plan_outputs(photos[:1], Path("out.webp"), "_x4") == [Path("out.webp")]
+    assert plan_outputs(photos[:1], Path("new_folder"), "_x4") == [Path("new_folder/b_x4.jpg")]
 
 
 def test_colliding_outputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LaaError, match="written twice"):
-        refuse_twins(plan([Path("a/b.jpg"), Path("c/b.jpg")], tmp_path, "_x4"))
+        check_unique(plan_outputs([Path("a/b.jpg"), Path("c/b.jpg")], tmp_path, "_x4"))
     (tmp_path / "file.jpg").touch()
     for output in (tmp_path / "file.jpg", tmp_path / "new.jpg", STREAM):
         with pytest.raises(LaaError, match="folder"):
-            plan([Path("a.jpg"), Path("b.jpg")], output, "_x4")
+            plan_outputs([Path("a.jpg"), Path("b.jpg")], output, "_x4")
     with pytest.raises(LaaError, match="folder"):
-        plan([Path()], None, "_x4")
+        plan_outputs([Path()], None, "_x4")
 
 
 @pytest.mark.parametrize("values", [{"scale": 3}, {"feather": 0.6}, {"margin": 0.5}, {"max_face_px": -1}, {"max_pixels": 0}])

@@ -17,15 +17,15 @@ from PIL import Image
 from training import CPU, TINY
 
 from laa_cli.errors import LaaError
-from laa_cli.learn.batches import Batches
-from laa_cli.learn.config import TrainConfig, rate_factor, warmed_cosine
-from laa_cli.learn.degrade import Degradation, Photo, Protocol, Samples
+from laa_cli.learn.batches import EpochSampler
+from laa_cli.learn.config import TrainConfig, learning_rate_factor, warmed_cosine
+from laa_cli.learn.degrade import BlindTask, ProtocolTask, Samples, TrainingTask
 from laa_cli.learn.faces import read_faces
-from laa_cli.learn.pace import face_flops, matrix_rate
-from laa_cli.learn.shards import Shards
+from laa_cli.learn.pace import matrix_rate, training_flops_per_face
+from laa_cli.learn.shards import ThreadedDataParallel
 from laa_cli.learn.trainer import Trainer, l1
-from laa_cli.project import true_to_photo
-from models.checkpoint import Card, save_bytes
+from laa_cli.project import back_project
+from models.checkpoint import ModelCard, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 from models.protocol import network_input, reduce
@@ -96,23 +96,23 @@ def test_compressed_tar_files_are_read_and_truncated_ones_named(tmp_path: Path, 
 
 
 def test_every_epoch_sees_every_face_once() -> None:
-    batches = Batches(pictures(12, 144), size=4, seed=3)
-    epochs = [[place for step in range(first, first + 3) for place in batches.places(step)] for first in (0, 3)]
+    batches = EpochSampler(pictures(12, 144), size=4, seed=3)
+    epochs = [[place for step in range(first, first + 3) for place in batches.indices(step)] for first in (0, 3)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
     assert epochs[0] != epochs[1]
 
 
 def test_batches_follow_from_seed_and_step() -> None:
-    batches = Batches(pictures(12, 144), size=4, seed=3)
+    batches = EpochSampler(pictures(12, 144), size=4, seed=3)
     (faces, random), (again, same), (_, other) = batches(5), batches(5), batches(6)
     assert torch.equal(faces, again)
     assert torch.equal(torch.rand(3, generator=random), torch.rand(3, generator=same))
     assert not torch.equal(torch.rand(3, generator=random), torch.rand(3, generator=other))
 
 
-def samples(batches: Batches, step: int) -> Samples:
+def samples(batches: EpochSampler, step: int) -> Samples:
     """A step's training pairs of the paper's task."""
-    return Protocol()(*batches(step))
+    return ProtocolTask()(*batches(step))
 
 
 def test_schedule_warms_up_and_ends_at_zero() -> None:
@@ -123,7 +123,7 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
     assert all(later <= earlier for earlier, later in pairwise(values[31:]))
 
 
-def stepped(trainer: Trainer, batches: Batches, steps: int) -> None:
+def stepped(trainer: Trainer, batches: EpochSampler, steps: int) -> None:
     """Steps on a clock of its own: a minute each."""
     for _ in range(steps):
         trainer.step(samples(batches, trainer.progress.step))
@@ -133,7 +133,7 @@ def stepped(trainer: Trainer, batches: Batches, steps: int) -> None:
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, optimizer: str) -> None:
     config = TrainConfig(minutes=10, batch_size=2, optimizer=optimizer)
-    batches = Batches(pictures(6, 144), 2, seed=0)
+    batches = EpochSampler(pictures(6, 144), 2, seed=0)
     whole, first, second = (Trainer(TINY, config, CPU) for _ in range(3))
     stepped(whole, batches, 2)
     stepped(first, batches, 1)
@@ -148,7 +148,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, optimizer: s
 def test_an_unusable_state_is_an_error_of_ours(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     trainer = Trainer(TINY, TrainConfig(), CPU)
-    for content in (None, b"", b"broken", save_bytes(LAATransformer(TINY), Card(TINY))):
+    for content in (None, b"", b"broken", save_bytes(LAATransformer(TINY), ModelCard(TINY))):
         if content is not None:
             state.write_bytes(content)
         with pytest.raises(LaaError, match="cannot resume from"):
@@ -159,7 +159,7 @@ def test_training_learns() -> None:
     """On one batch of stripes that 16 px cannot hold, the loss falls."""
     stripes = (torch.arange(144) // 4 % 2 * 200 + 20).byte().expand(2, 3, 144, 144).contiguous()
     trainer = Trainer(TINY, TrainConfig(minutes=1000, batch_size=2, learning_rate=1e-2, warmup=0.001), CPU)
-    first = samples(Batches(stripes, 2, seed=0), 0)
+    first = samples(EpochSampler(stripes, 2, seed=0), 0)
     losses = []
     for _ in range(30):
         losses.append(trainer.step(first).item())
@@ -175,7 +175,7 @@ def test_the_loss_of_projected_faces_is_half_before_and_half_after() -> None:
         l1(answers, Samples(truth, crops, chosen)).item() for chosen in ([False] * 2, [True, False], [True] * 2)
     )
     assert plain == pytest.approx(0.1, abs=1e-5)
-    first, second = (true_to_photo(answers, reduce(truth, 40)) - truth).abs().mean((1, 2, 3)).tolist()
+    first, second = (back_project(answers, reduce(truth, 40)) - truth).abs().mean((1, 2, 3)).tolist()
     assert max(first, second) < 0.05
     assert half == pytest.approx(0.075 + first / 4, abs=1e-5)
     assert whole == pytest.approx(0.05 + (first + second) / 4, abs=1e-5)
@@ -215,24 +215,28 @@ def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:
 
 
 def test_the_papers_rate_is_halved_every_20_epochs() -> None:
-    paper = TrainConfig.chosen(None, None, None, None, task="protocol", seed=0, save_minutes=10, on_cpu=True, width=16)
+    paper = TrainConfig.with_defaults(None, None, None, None, task="protocol", seed=0, save_minutes=10, on_cpu=True, width=16)
     assert (paper.batch_size, paper.learning_rate) == (32, 4e-4)
     trainer = Trainer(TINY, paper, CPU, set_size=320)
     for epoch, expected in ((0, 4e-4), (19.9, 4e-4), (20, 2e-4), (59.9, 1e-4), (99.9, 2.5e-5)):
         trainer.progress.faces = round(320 * epoch)
-        assert paper.learning_rate * rate_factor(paper, trainer.spent) == pytest.approx(expected)
+        assert paper.learning_rate * learning_rate_factor(paper, trainer.progress_fraction) == pytest.approx(expected)
     trainer.progress.faces = 32000
-    assert trainer.spent == 1
+    assert trainer.progress_fraction == 1
 
 
 def test_a_budget_has_its_own_batch_and_rate() -> None:
     for minutes, faces in ((5.0, None), (None, 1000)):
-        config = TrainConfig.chosen(minutes, faces, None, None, task="photo", seed=1, save_minutes=2, on_cpu=True, width=16)
+        config = TrainConfig.with_defaults(
+            minutes, faces, None, None, task="photo", seed=1, save_minutes=2, on_cpu=True, width=16
+        )
         assert (config.batch_size, config.optimizer, config.save_minutes, config.seed) == (4, "muon", 2, 1)
         assert config.learning_rate == 3.5e-3
-        assert rate_factor(config, 0.03) == pytest.approx(1)
-        assert rate_factor(config, 1.0) == pytest.approx(0, abs=1e-9)
-        config = TrainConfig.chosen(minutes, faces, None, 1e-4, task="photo", seed=1, save_minutes=2, on_cpu=False, width=16)
+        assert learning_rate_factor(config, 0.03) == pytest.approx(1)
+        assert learning_rate_factor(config, 1.0) == pytest.approx(0, abs=1e-9)
+        config = TrainConfig.with_defaults(
+            minutes, faces, None, 1e-4, task="photo", seed=1, save_minutes=2, on_cpu=False, width=16
+        )
         assert (config.batch_size, config.learning_rate) == (32, 1e-4)
     with pytest.raises(LaaError, match="two budgets"):
         TrainConfig(minutes=1, faces=1)
@@ -251,7 +255,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
 
 def test_the_work_of_a_face_is_counted() -> None:
     config = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-    more = face_flops(replace(config, mlp_ratio=2)) - face_flops(config)
+    more = training_flops_per_face(replace(config, mlp_ratio=2)) - training_flops_per_face(config)
     places = [(stage.channels, stage.size) for stage in (*config.extraction, config.transformation, *config.recovery)]
     assert more == 3 * sum(2 * 2 * channels**2 * size**2 for channels, size in places)  # forward and twice that back
 
@@ -263,15 +267,15 @@ def test_the_matrix_rate_is_that_of_the_fastest_product() -> None:
 
 @pytest.mark.parametrize(("batch", "cores", "count"), [(8, 2, 2), (6, 4, 3), (4, 16, 4), (5, 3, 1), (1, 2, 1)])
 def test_a_batch_is_shared_evenly_by_the_cores(batch: int, cores: int, count: int) -> None:
-    assert Shards(torch.nn.Conv2d(3, 3, 3), batch, cores).count == count
+    assert ThreadedDataParallel(torch.nn.Conv2d(3, 3, 3), batch, cores).count == count
 
 
-@pytest.mark.parametrize("task", [Protocol(), Photo()])
-def test_the_gradients_of_shards_are_those_of_the_batch(task: Degradation) -> None:
+@pytest.mark.parametrize("task", [ProtocolTask(), BlindTask()])
+def test_the_gradients_of_shards_are_those_of_the_batch(task: TrainingTask) -> None:
     torch.manual_seed(0)
     samples, network = task(pictures(6, 144), torch.Generator().manual_seed(1)), LAATransformer(TINY)
     torch.nn.init.normal_(network.tail.weight)
-    shards = Shards(network, 6, 3, torch.float32)
+    shards = ThreadedDataParallel(network, 6, 3, torch.float32)
     for parameter in network.parameters():
         parameter.data += 0.01  # after the threads' copy was made
 
@@ -289,13 +293,13 @@ def test_the_gradients_of_shards_are_those_of_the_batch(task: Degradation) -> No
 
 
 def test_threads_compute_in_bfloat16_what_autocast_would() -> None:
-    samples = Protocol()(pictures(4, 144), torch.Generator().manual_seed(1))
+    samples = ProtocolTask()(pictures(4, 144), torch.Generator().manual_seed(1))
     trainer = Trainer(LAAConfig(base_channels=8, blocks=1), TrainConfig(batch_size=4, faces=8), torch.device("cpu"))
     torch.nn.init.normal_(trainer.network.tail.weight, std=0.1)
     parameters = list(trainer.network.parameters())
     loss = trainer.loss(trainer.network, samples)
     expected = [loss.detach(), *torch.autograd.grad(loss, parameters)]
-    shards = Shards(trainer.network, 4, 1)
+    shards = ThreadedDataParallel(trainer.network, 4, 1)
     found = [shards.backward(trainer.loss, samples), *(parameter.grad for parameter in parameters)]
     assert {parameter.dtype for parameter in shards.working.parameters()} == {torch.bfloat16, torch.float32}
     one, other = (torch.cat([value.flatten() for value in values]) for values in (expected, found))
@@ -305,8 +309,8 @@ def test_threads_compute_in_bfloat16_what_autocast_would() -> None:
 def test_on_a_cpu_a_trainer_shares_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     trainer = Trainer(TINY, TrainConfig(batch_size=4, faces=8), torch.device("cpu"))
-    assert trainer.shards is not None
-    assert trainer.shards.count == 2
+    assert trainer.threaded is not None
+    assert trainer.threaded.count == 2
     before = trainer.network.tail.weight.detach().clone()
-    trainer.step(Protocol()(pictures(4, 144), torch.Generator().manual_seed(1)))
+    trainer.step(ProtocolTask()(pictures(4, 144), torch.Generator().manual_seed(1)))
     assert not torch.equal(trainer.network.tail.weight, before)

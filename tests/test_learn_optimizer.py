@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from training import CPU, TINY
 
 from laa_cli.errors import LaaError
-from laa_cli.learn.config import TrainConfig, rate_factor
+from laa_cli.learn.config import TrainConfig, learning_rate_factor
 from laa_cli.learn.optimizer import LEARNING_RATE_BESIDE_MUON, RunOptimizer, as_matrix, matrix_names
 from laa_cli.learn.trainer import Trainer
 from models.config import LAAConfig
@@ -133,13 +133,13 @@ def test_a_state_of_the_other_optimizer_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_is_held_stays_up_after_its_warm_up() -> None:
-    config = TrainConfig.chosen(
+    config = TrainConfig.with_defaults(
         None, 20_000, None, None, task="photo", seed=0, save_minutes=10, on_cpu=True, width=16, schedule="hold"
     )
-    factors = [rate_factor(config, faces / 20_000) for faces in (300, 600, 601, 19_999)]
+    factors = [learning_rate_factor(config, faces / 20_000) for faces in (300, 600, 601, 19_999)]
     assert factors == pytest.approx([0.5, 1, 1, 1])
     config = replace(config, faces=1_000_000, warmup=0.002)
-    assert [rate_factor(config, faces / 1_000_000) for faces in (1000, 2000, 999_999)] == pytest.approx([0.5, 1, 1])
+    assert [learning_rate_factor(config, faces / 1_000_000) for faces in (1000, 2000, 999_999)] == pytest.approx([0.5, 1, 1])
 
 
 @pytest.mark.parametrize(

@@ -28,27 +28,27 @@ from training import ALONE, CPU, ROOT, TINY
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
-from laa_cli.gauge import EVIDENCE
-from laa_cli.learn.batches import Batches
+from laa_cli.gauge import FEATURES
+from laa_cli.learn.batches import EpochSampler
 from laa_cli.learn.config import TrainConfig
-from laa_cli.learn.degrade import TASKS, Photo, Samples
+from laa_cli.learn.degrade import TASKS, BlindTask, Samples
 from laa_cli.learn.faces import read_faces
-from laa_cli.learn.feed import Feed
-from laa_cli.learn.log import rows
-from laa_cli.learn.loop import Loop
-from laa_cli.learn.memory import keep_memory
+from laa_cli.learn.feed import PrefetchLoader
+from laa_cli.learn.log import read_rows
+from laa_cli.learn.loop import TrainingLoop
+from laa_cli.learn.memory import keep_freed_memory
 from laa_cli.learn.recorder import Recorder
-from laa_cli.learn.run import Run, start
+from laa_cli.learn.run import TrainRequest, start
 from laa_cli.learn.trainer import Trainer
-from laa_cli.learn.validation import measure
-from laa_cli.learn.watch import FIRST, PATIENCE, Watch
-from models.checkpoint import Card, load, save_bytes
+from laa_cli.learn.validation import validate
+from laa_cli.learn.watch import FIRST, PATIENCE, LossMonitor
+from models.checkpoint import ModelCard, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
 
 
 def started(data: tuple[Path, Path], config: TrainConfig, screen: Screen | None = None, **values: Any) -> Path:
-    run = Run([data[0]], data[1], data[0].parent / "run", device="cpu", **values)
+    run = TrainRequest([data[0]], data[1], data[0].parent / "run", device="cpu", **values)
     return start(run, TINY, config, screen or Screen(quiet=True))
 
 
@@ -59,7 +59,7 @@ def test_train_writes_weights_that_load(data: tuple[Path, Path], capsys: Any) ->
     assert (card.name, card.config, card.training["about"]) == ("run", TINY, "made up")
     assert card.training["faces"] == 2 * card.training["step"] > 0
     faces = read_faces([data[1]], 128)
-    assert measure(network, faces, CPU).summary()["gain_db"] == pytest.approx(card.validation["gain_db"], abs=0.02)
+    assert validate(network, faces, CPU).summary()["gain_db"] == pytest.approx(card.validation["gain_db"], abs=0.02)
     lines = list(csv.DictReader((weights.parent / "log.csv").read_text().splitlines()))
     assert int(lines[-1]["faces"]) == card.training["faces"]
     assert 0 < float(lines[-1]["data_share"]) < 1
@@ -75,20 +75,20 @@ def test_train_writes_weights_that_load(data: tuple[Path, Path], capsys: Any) ->
 
 def test_training_for_photos_starts_from_weights(data: tuple[Path, Path], tmp_path: Path) -> None:
     known = LAATransformer(replace(TINY, base_channels=4))
-    (tmp_path / "known.safetensors").write_bytes(save_bytes(known, Card(known.config)))
+    (tmp_path / "known.safetensors").write_bytes(save_bytes(known, ModelCard(known.config)))
     config = TrainConfig(faces=6, task="photo", batch_size=2, learning_rate=1e-6)
     network, card = load(started(data, config, init_from=tmp_path / "known.safetensors"))
-    assert (card.config, card.crop_px, card.training["task"]) == (known.config, Photo.crop_px, "photo")
+    assert (card.config, card.crop_px, card.training["task"]) == (known.config, BlindTask.crop_px, "photo")
     assert card.training["faces"] == 6
     assert "photo_gain_db" in card.validation
-    assert len(card.gauge) == EVIDENCE
+    assert len(card.fidelity_coefficients) == FEATURES
     moved = network.state_dict()["head.weight"]
     torch.testing.assert_close(moved, known.state_dict()["head.weight"], atol=1e-3, rtol=1e-3)
 
 
 def test_a_run_can_be_used_and_watched_before_it_ends(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[str]] = []
-    keep = Recorder.keep
+    keep = Recorder.save_and_record
 
     def keeping(self: Recorder, *arguments: Any) -> None:
         keep(self, *arguments)
@@ -129,12 +129,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laa_cli.learn.trainer.LAATransformer", Small)
 
 
-def loop(folder: Path, config: TrainConfig, at: Callable[[int], None] = lambda step: None, resume: bool = False) -> Loop:
+def loop(
+    folder: Path, config: TrainConfig, at: Callable[[int], None] = lambda step: None, resume: bool = False
+) -> TrainingLoop:
     """A run on a clock of its own, a minute for each step. `at` is called within each."""
     trainer = Trainer(TINY, config, CPU, set_size=6)
     if resume and (folder / "state.safetensors").exists():
         trainer.resume(folder / "state.safetensors")
-    feed = Feed(Batches(pictures(6, 144), config.batch_size, config.seed), TASKS[config.task], CPU, ALONE)
+    feed = PrefetchLoader(EpochSampler(pictures(6, 144), config.batch_size, config.seed), TASKS[config.task], CPU, ALONE)
 
     class Fed:
         def __call__(self, step: int) -> Samples:
@@ -145,7 +147,7 @@ def loop(folder: Path, config: TrainConfig, at: Callable[[int], None] = lambda s
     folder.mkdir(exist_ok=True)
     recorder = Recorder(folder, pictures(1, 128), {"name": "run"}, Screen(quiet=True))
     ticks = count()
-    return Loop(trainer, Fed(), recorder, ALONE, Screen(quiet=True), lambda: 20.0 * next(ticks))  # type: ignore[arg-type]
+    return TrainingLoop(trainer, Fed(), recorder, ALONE, Screen(quiet=True), lambda: 20.0 * next(ticks))  # type: ignore[arg-type]
 
 
 def dying(at_step: int, how: Callable[[], None]) -> Callable[[int], None]:
@@ -242,19 +244,19 @@ def test_a_diverged_run_leaves_the_last_good_state(tmp_path: Path, loss: float) 
 
 
 def test_a_loss_that_stays_far_above_what_it_was_is_an_error() -> None:
-    watch = Watch(ALONE)
+    watch = LossMonitor(ALONE)
 
     def look(loss: float) -> float:
         watch.add(torch.tensor(loss))
-        return watch.look(7)
+        return watch.check(7)
 
     for _ in range(FIRST):
         assert look(0.1) == pytest.approx(0.1)
     for _ in range(PATIENCE - 1):
         look(0.31)
-        assert not watch.sound
+        assert not watch.is_good
     look(0.29)
-    assert watch.sound
+    assert watch.is_good
     for _ in range(PATIENCE - 1):
         look(0.31)
     with pytest.raises(LaaError, match="diverged"):
@@ -284,7 +286,7 @@ def test_a_full_disk_loses_no_state_and_training_goes_on(tmp_path: Path, monkeyp
     run.run()
     assert len(set(kept)) == 1
     assert same(tmp_path / "run", tmp_path / "whole")
-    assert [int(row["step"]) for row in rows(tmp_path / "run" / "log.csv")] == [1, 2, 6]
+    assert [int(row["step"]) for row in read_rows(tmp_path / "run" / "log.csv")] == [1, 2, 6]
     assert not list((tmp_path / "run").glob("*.part"))
 
 
@@ -314,7 +316,7 @@ def free_port() -> int:
 
 
 def test_memory_is_kept_where_glibc_is() -> None:
-    assert keep_memory() == (platform.libc_ver()[0] == "glibc")
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
 @pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])

@@ -13,19 +13,19 @@ from PIL import Image
 from training import ALONE, CPU, ROOT
 
 from laa_cli.errors import LaaError
-from laa_cli.learn.batches import Batches
+from laa_cli.learn.batches import EpochSampler
 from laa_cli.learn.data import read
-from laa_cli.learn.degrade import Photo
-from laa_cli.learn.feed import Feed
-from laa_cli.learn.log import append, rows
-from laa_cli.learn.settings import model_config
-from laa_cli.learn.world import World
+from laa_cli.learn.degrade import BlindTask
+from laa_cli.learn.feed import PrefetchLoader
+from laa_cli.learn.log import append_row, read_rows
+from laa_cli.learn.settings import parse_model_config
+from laa_cli.learn.world import Distributed
 from models.network import LAATransformer
 
 
 def test_samples_made_ahead_are_the_same(tmp_path: Path) -> None:
-    plain, ahead = (Feed(Batches(pictures(6, 144), 2, 0), Photo(), CPU, ALONE) for _ in range(2))
-    ahead.pool = Feed(Batches(pictures(6, 144), 2, 0), Photo(), torch.device("meta"), ALONE).pool
+    plain, ahead = (PrefetchLoader(EpochSampler(pictures(6, 144), 2, 0), BlindTask(), CPU, ALONE) for _ in range(2))
+    ahead.pool = PrefetchLoader(EpochSampler(pictures(6, 144), 2, 0), BlindTask(), torch.device("meta"), ALONE).pool
     for step in (0, 1, 2, 7, 8):  # 7: after a jump
         one, other = plain(step), ahead(step)
         assert torch.equal(one.truth, other.truth)
@@ -33,12 +33,12 @@ def test_samples_made_ahead_are_the_same(tmp_path: Path) -> None:
 
 
 def test_processes_share_a_batch() -> None:
-    samples = Photo()(pictures(6, 144), torch.Generator().manual_seed(0))
-    parts = [World(rank, 3).share(samples) for rank in range(3)]
+    samples = BlindTask()(pictures(6, 144), torch.Generator().manual_seed(0))
+    parts = [Distributed(rank, 3).shard(samples) for rank in range(3)]
     assert torch.equal(torch.cat([part.truth for part in parts]), samples.truth)
     assert [crop for part in parts for crop in part.crops] == samples.crops
     with pytest.raises(LaaError, match="cannot be shared by 3 processes"):
-        World(0, 3).check(8)
+        Distributed(0, 3).check_batch_size(8)
 
 
 def test_validation_faces_among_the_training_faces_are_refused(data: tuple[Path, Path]) -> None:
@@ -77,10 +77,10 @@ def test_the_papers_ablations_are_settings() -> None:
     ablations = ["attention=csa", "integration=first", "integration=second", "integration=dwconv", "integration=position"]
     for text in [*ablations, "fusion=wfm_unsplit", "fusion=concat", "mlp_ratio=2", "blocks=1"]:
         name, value = text.split("=")
-        config = model_config(2, [text])
+        config = parse_model_config(2, [text])
         assert str(getattr(config, name)) == value
         assert config.base_channels == 2
-    network = LAATransformer(model_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
+    network = LAATransformer(parse_model_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
     assert network(torch.zeros(1, 3, 128, 128)).shape == (1, 3, 128, 128)
 
 
@@ -98,15 +98,15 @@ def test_the_papers_ablations_are_settings() -> None:
 )
 def test_senseless_settings_are_named(text: str, message: str) -> None:
     with pytest.raises(LaaError, match=message):
-        model_config(32, [text])
+        parse_model_config(32, [text])
 
 
 def test_the_log_forgets_what_a_resumed_run_lost(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     for step in (1, 2, 3):
-        append(path, {"step": step, "loss": 0.1})
-    append(path, {"step": 2, "loss": 0.2, "new": 5})
-    assert [(row["step"], row["loss"], row["new"]) for row in rows(path)] == [
+        append_row(path, {"step": step, "loss": 0.1})
+    append_row(path, {"step": 2, "loss": 0.2, "new": 5})
+    assert [(row["step"], row["loss"], row["new"]) for row in read_rows(path)] == [
         ("1", "0.1", ""),
         ("2", "0.1", ""),
         ("2", "0.2", "5"),

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from models.attention import RSA, SelfAttention
 from models.config import LAAConfig, Stage
 from models.integration import FIM, Positions, shifted_sums
-from models.maps import grow, pixel_index, shrink, take
+from models.maps import gather_pixels, patchify_conv, pixel_index, unpatchify_conv
 from models.network import LAATransformer, Norm
 from models.wavelet import haar, haar_inverse
 
@@ -133,7 +133,7 @@ def test_regions_equal_the_whole_map(module: FIM | Positions) -> None:
     randomised(module)
     x = torch.randn(2, 16, 16, 6)
     index = torch.tensor([[0, 5, 15], [3, 7, 12]])  # corners and rims too, where the padding shows
-    whole = take(module(x), pixel_index(index, grid=4, stride=4, rim=0)).flatten(1, 3)
+    whole = gather_pixels(module(x), pixel_index(index, grid=4, stride=4, rim=0)).flatten(1, 3)
     torch.testing.assert_close(module.regions(x, index, grid=4, stride=4), whole, rtol=1e-4, atol=1e-4)
 
 
@@ -159,7 +159,7 @@ def test_both_attentions_agree() -> None:
 def test_convolutions_of_separate_patches_are_products(stride: int) -> None:
     x = torch.randn(2, 8, 12, 6)
     down, up = randomised(nn.Conv2d(6, 5, stride, stride)), randomised(nn.ConvTranspose2d(6, 5, stride, stride))
-    for fast, layer in ((shrink, down), (grow, up)):
+    for fast, layer in ((patchify_conv, down), (unpatchify_conv, up)):
         expected = layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         torch.testing.assert_close(fast(layer, x), expected, rtol=1e-4, atol=1e-4)
 

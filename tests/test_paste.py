@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from laa_cli.crop import Square, cut, square_around
+from laa_cli.crop import Square, crop_square, square_around
 from laa_cli.detect import Face
-from laa_cli.faces import FaceReport, crop_of, patch_of
+from laa_cli.faces import FaceReport, extract_crop, make_patch
 from laa_cli.options import Options
-from laa_cli.paste import Patch, feathered, paste
+from laa_cli.paste import Patch, feather_mask, paste
 from laa_cli.pixels import to_floats
 from laa_cli.resample import enlarge
-from laa_cli.turn import cut_upright
+from laa_cli.turn import crop_upright
 from models.protocol import HR_SIZE, resize
 
 sides = st.integers(1, 40)
@@ -50,11 +50,11 @@ def report_of(square: Square, roll_deg: float = 0.0) -> FaceReport:
 def returned(photo: NDArray[np.uint8], square: Square, scale: int, roll_deg: float = 0.0) -> Patch:
     """What the identity network puts back."""
     report = report_of(square, roll_deg)
-    return patch_of(identity(crop_of(photo, report)), report, Options(scale=scale), 3)
+    return make_patch(identity(extract_crop(photo, report)), report, Options(scale=scale), 3)
 
 
 def plain_patch(square: Square, value: float, feather: float, channels: int = 3) -> Patch:
-    return Patch(square, np.full((square.side, square.side, channels), value, np.float32), feathered(square.side, feather))
+    return Patch(square, np.full((square.side, square.side, channels), value, np.float32), feather_mask(square.side, feather))
 
 
 @given(sides, corners, corners, st.integers(1, 30), st.integers(1, 30))
@@ -66,7 +66,7 @@ def test_cut_reflects_like_numpy(side: int, x: int, y: int, height: int, width: 
         columns = np.pad(np.arange(width), 120, mode="reflect" if width > 1 else "edge")
         padded = photo[rows[:, None], columns]
     expected = padded[y + 120 : y + 120 + side, x + 120 : x + 120 + side]
-    np.testing.assert_array_equal(cut(photo, Square(x, y, side)), expected)
+    np.testing.assert_array_equal(crop_square(photo, Square(x, y, side)), expected)
 
 
 @given(st.floats(-20, 100), st.floats(-20, 100), st.floats(1, 80), st.floats(1, 80))
@@ -108,7 +108,7 @@ def test_turned_faces_come_back_to_their_place(roll_deg: float, side: int, scale
     across, down = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     outside = np.maximum(np.abs(across), np.abs(down)) > side * scale / 2 + 1
     assert np.array_equal(canvas[outside], plain[outside])
-    marked = patch_of(torch.ones(3, 128, 128), report_of(square, roll_deg), Options(scale=scale), 3)
+    marked = make_patch(torch.ones(3, 128, 128), report_of(square, roll_deg), Options(scale=scale), 3)
     paste(canvas, [marked])
     inside = np.maximum(np.abs(across), np.abs(down)) < side * scale * 0.29
     assert (canvas[inside] == 255).all()
@@ -120,7 +120,7 @@ def test_a_rolled_head_is_cut_upright() -> None:
     square = Square(90, 90, 60)
     matrix = cv2.getRotationMatrix2D((119.5, 119.5), -30, 1)  # OpenCV counts anticlockwise
     turned = cv2.warpAffine(photo, matrix, (240, 240), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    assert np.abs(cut_upright(turned, square, 30).astype(int) - cut(photo, square)).max() <= 3
+    assert np.abs(crop_upright(turned, square, 30).astype(int) - crop_square(photo, square)).max() <= 3
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -128,9 +128,9 @@ def test_a_rolled_head_is_cut_upright() -> None:
 def test_every_kind_of_photo_can_be_turned(channels: int, kind: type) -> None:
     photo = noise(60, 50, channels, kind)
     for square in (Square(-20, 30, 25), Square(45, 55, 90)):  # over the edge
-        crop = crop_of(photo, report_of(square, 33.0))
+        crop = extract_crop(photo, report_of(square, 33.0))
         assert crop.shape == (3, square.side, square.side)
-        patch = patch_of(crop[:, :1, :1].expand(3, 128, 128), report_of(square, 33.0), Options(scale=2), min(channels, 3))
+        patch = make_patch(crop[:, :1, :1].expand(3, 128, 128), report_of(square, 33.0), Options(scale=2), min(channels, 3))
         assert patch.values.shape == (patch.square.side, patch.square.side, min(channels, 3))
         assert patch.mask.shape == (patch.square.side, patch.square.side)
 
@@ -175,7 +175,7 @@ def test_order_does_not_matter_and_no_colour_is_invented(faces: list[tuple[int, 
 @pytest.mark.parametrize("feather", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("side", [5, 64, 129])
 def test_mask_rises_smoothly_from_nothing(side: int, feather: float) -> None:
-    mask = feathered(side, feather)
+    mask = feather_mask(side, feather)
     rim = max(feather * side, 0.5)
     assert mask[0].max() <= 3 * (0.5 / rim) ** 2 + 1e-6
     assert np.array_equal(mask, mask.T)

@@ -20,17 +20,17 @@ from PIL import Image
 from preparing import MIDDLE, POINTS, Killed, contents, dying_after
 
 from laa_cli.console import Screen
-from laa_cli.crop import Square, cut
+from laa_cli.crop import Square, crop_square
 from laa_cli.detect import Face
 from laa_cli.errors import Exit, LaaError
-from laa_cli.fingerprint import alike, fingerprints
+from laa_cli.fingerprint import find_duplicates, perceptual_hashes
 from laa_cli.learn.data import read
 from laa_cli.learn.faces import read_faces
-from laa_cli.prepare.faces import resized, sharpness, with_room
-from laa_cli.prepare.find import find
+from laa_cli.prepare.faces import crop_with_margin, resize_face, sharpness
+from laa_cli.prepare.find import find_photos
 from laa_cli.prepare.run import run
-from laa_cli.prepare.settings import Settings
-from laa_cli.prepare.split import TRAIN, VALIDATION, Identities, side_of
+from laa_cli.prepare.settings import PrepareRequest
+from laa_cli.prepare.split import TRAIN, VALIDATION, Identities, split_of
 
 
 def noise(seed: int, side: int = 180) -> Image.Image:
@@ -54,7 +54,7 @@ def detector(*faces: Face) -> Callable[[], Any]:
 
 def prepare(source: Path | list[Path], out: Path, *faces: Face, people: Path | None = None, **values: Any) -> Exit:
     inputs = source if isinstance(source, list) else [source]
-    return run(inputs, out, Settings(**values), people, detector(*(faces or (MIDDLE,))), Screen())
+    return run(inputs, out, PrepareRequest(**values), people, detector(*(faces or (MIDDLE,))), Screen())
 
 
 def manifest(out: Path) -> list[dict[str, str]]:
@@ -72,7 +72,7 @@ def test_faces_come_out_as_the_protocol_has_them(tmp_path: Path) -> None:
         assert len(faces) == len(chosen) > 3
         for face, row in zip(faces, chosen, strict=True):
             pixels = np.asarray(Image.open(row["source"]))
-            expected = resized(cut(pixels, Square(3, 3, 175)), 128)
+            expected = resize_face(crop_square(pixels, Square(3, 3, 175)), 128)
             middle = face.permute(1, 2, 0).numpy()[(size - 128) // 2 :][:128, (size - 128) // 2 :][:, :128]
             assert (row["split"], row["crop_side_px"], row["person"]) == (split, "175", "")
             assert float(row["sharpness"]) == pytest.approx(sharpness(expected), abs=0.06)
@@ -92,7 +92,7 @@ def test_webp_is_close_to_the_face(tmp_path: Path) -> None:
     prepare(folder, tmp_path / "out", validation_share=0, min_sharpness=0)
     face = read_faces([tmp_path / "out" / "train-0.tar"], 144)[0].permute(1, 2, 0).numpy()
     assert manifest(tmp_path / "out")[0]["file"] == "train_000000.webp"
-    assert np.abs(face.astype(int) - with_room(np.asarray(smooth), Square(3, 3, 175))).mean() < 6
+    assert np.abs(face.astype(int) - crop_with_margin(np.asarray(smooth), Square(3, 3, 175))).mean() < 6
 
 
 @given(side=st.integers(16, 300), x=st.integers(-50, 200), y=st.integers(-50, 200))
@@ -100,7 +100,7 @@ def test_webp_is_close_to_the_face(tmp_path: Path) -> None:
 def test_room_lies_around_the_crop(side: int, x: int, y: int) -> None:
     """On a ramp every pixel tells its place: the 144 px reach from 1/16 of the crop before it to 1/16 behind it."""
     ramp = np.broadcast_to(np.arange(1000, dtype=np.float32)[None, :, None] / 4, (1000, 1000, 3)).astype(np.uint8)
-    face = with_room(ramp, Square(400 + x, 400 + y, side))[72, :, 0].astype(float)
+    face = crop_with_margin(ramp, Square(400 + x, 400 + y, side))[72, :, 0].astype(float)
     places = 400 + x - side / 16 + (np.arange(144) + 0.5) * side / 128
     assert np.abs(face - (places - 0.5) / 4).max() <= 1.3
 
@@ -152,13 +152,13 @@ def test_photos_are_found_in_files_folders_and_tar_files(tmp_path: Path) -> None
     out = tmp_path / "in" / "out"
     out.mkdir()
     (out / "contact-sheet.png").write_bytes(b"x")
-    found = find([tmp_path / "in", deep / "z.JPG"], out)
+    found = find_photos([tmp_path / "in", deep / "z.JPG"], out)
     names = [source.name.removeprefix(f"{(tmp_path / 'in').as_posix()}/") for source in found]
     assert names == ["a.tar:two.png", "a.tar:folder/one.jpg", "b/a.webp", "b/z.JPG"]
     assert [source.content(100) for source in found] == [b"22", b"1", b"x", b"x"]
     (tmp_path / "in" / "c.tar").write_bytes(b"no tar file")
     with pytest.raises(LaaError, match=r"cannot read .*c\.tar"):
-        find([tmp_path / "in"], out)
+        find_photos([tmp_path / "in"], out)
 
 
 def test_a_photo_in_a_tar_file_is_named_where_it_is_damaged(tmp_path: Path, capsys: Any) -> None:
@@ -206,7 +206,7 @@ def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
         refused.append(str(error.value))
         return [MIDDLE]
 
-    run([folder], out, Settings(), None, lambda: nested, Screen(quiet=True))  # type: ignore[arg-type, return-value]
+    run([folder], out, PrepareRequest(), None, lambda: nested, Screen(quiet=True))  # type: ignore[arg-type, return-value]
     assert len(refused) == 2
     assert len(manifest(out)) == 2
 
@@ -216,7 +216,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: Any) -> No
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run([photos(tmp_path / "in", 3)], tmp_path / "out", Settings(), None, lambda: interrupted, Screen())  # type: ignore[arg-type, return-value]
+        run([photos(tmp_path / "in", 3)], tmp_path / "out", PrepareRequest(), None, lambda: interrupted, Screen())  # type: ignore[arg-type, return-value]
     assert "0 of 3 photos are done: the same command goes on" in capsys.readouterr().err
 
 
@@ -229,7 +229,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_files(tmp_path: Path, calls: in
     out = tmp_path / "out"
     if calls < 9:
         with pytest.raises(Killed):
-            run([folder], out, Settings(**values), None, lambda: dying_after(calls), Screen(quiet=True))  # type: ignore[arg-type, return-value]
+            run([folder], out, PrepareRequest(**values), None, lambda: dying_after(calls), Screen(quiet=True))  # type: ignore[arg-type, return-value]
     torn(out / "unfinished")
     assert prepare(folder, out, **values) == Exit.PARTLY
     assert contents(out) == contents(tmp_path / "whole")
@@ -274,12 +274,12 @@ def test_a_run_killed_while_it_writes_shards_goes_on(tmp_path: Path, monkeypatch
 
 
 def test_sides_stay_and_keep_their_share() -> None:
-    sides = [side_of(str(number), 0.1) for number in range(4000)]
+    sides = [split_of(str(number), 0.1) for number in range(4000)]
     assert 300 < sides.count(VALIDATION) < 500
-    assert sides == [side_of(str(number), 0.1) for number in range(4000)]
-    more = [side_of(str(number), 0.2) for number in range(4000)]
+    assert sides == [split_of(str(number), 0.1) for number in range(4000)]
+    more = [split_of(str(number), 0.2) for number in range(4000)]
     assert all(after == VALIDATION for before, after in zip(sides, more, strict=True) if before == VALIDATION)
-    assert {side_of("x", 0), side_of("x", 1)} == {TRAIN, VALIDATION}
+    assert {split_of("x", 0), split_of("x", 1)} == {TRAIN, VALIDATION}
 
 
 def test_a_photos_side_follows_its_content_not_its_name(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_unusable_identities_are_named(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("values", [{"format": "gif"}, {"min_crop": 0}, {"validation_share": 1}, {"shard_size": 0}])
 def test_senseless_settings_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(LaaError, match=r"--(format|min-crop|validation-share|shard-size) must"):
-        Settings(**values)
+        PrepareRequest(**values)
 
 
 def test_copies_are_alike_and_others_are_not() -> None:
@@ -339,11 +339,11 @@ def test_copies_are_alike_and_others_are_not() -> None:
         image.resize((80, 80), Image.Resampling.BICUBIC).resize((128, 128)).save(file, "JPEG", quality=60)
         copies.append(Image.open(file))
     first, second = (
-        fingerprints(torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]))
+        perceptual_hashes(torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]))
         for images in (originals, copies)
     )
-    assert alike(second, first) == [(place, place) for place in range(30)]
-    assert all(one < other for one, other in pairwise(alike(first, first)))
+    assert find_duplicates(second, first) == [(place, place) for place in range(30)]
+    assert all(one < other for one, other in pairwise(find_duplicates(first, first)))
 
 
 def test_the_contact_sheet_shows_the_faces(tmp_path: Path) -> None:

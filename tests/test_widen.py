@@ -12,11 +12,11 @@ from faces import folder_of, pictures
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
 from laa_cli.learn.config import TrainConfig
-from laa_cli.learn.run import Run, start
-from models.checkpoint import Card, load, save_bytes
+from laa_cli.learn.run import TrainRequest, start
+from models.checkpoint import ModelCard, load, save_bytes
 from models.config import LAAConfig
 from models.network import LAATransformer
-from models.widen import widened
+from models.widen import widen
 
 TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=2)
 
@@ -47,7 +47,7 @@ def trained_looking(config: LAAConfig) -> LAATransformer:
 )
 def test_a_widened_network_computes_the_same(values: dict[str, object], copies: int) -> None:
     narrow = trained_looking(replace(TINY, **values))  # type: ignore[arg-type]
-    wide = widened(narrow, copies * narrow.config.base_channels)
+    wide = widen(narrow, copies * narrow.config.base_channels)
     assert wide.config == replace(narrow.config, base_channels=copies * narrow.config.base_channels)
     face = torch.rand(2, 3, 128, 128, dtype=torch.float64)
     with torch.no_grad():
@@ -57,7 +57,7 @@ def test_a_widened_network_computes_the_same(values: dict[str, object], copies: 
 
 
 def test_the_copies_of_a_channel_part_in_training() -> None:
-    wide = widened(trained_looking(TINY), 4).float()
+    wide = widen(trained_looking(TINY), 4).float()
     mlp = wide.extract[0][0].mlp  # type: ignore[index, union-attr]
     assert torch.equal(mlp[0].bias[0::2], mlp[0].bias[1::2])
     optimizer = torch.optim.SGD(wide.parameters(), 0.1)
@@ -68,25 +68,25 @@ def test_the_copies_of_a_channel_part_in_training() -> None:
 
 def test_widening_is_repeatable() -> None:
     narrow = trained_looking(TINY)
-    one, other = (widened(narrow, 4).state_dict() for _ in range(2))
+    one, other = (widen(narrow, 4).state_dict() for _ in range(2))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_only_multiples_of_the_width_are_reached() -> None:
     with pytest.raises(ValueError, match="4 base channels can be widened to a multiple of that, not to 6"):
-        widened(LAATransformer(replace(TINY, base_channels=4)), 6)
+        widen(LAATransformer(replace(TINY, base_channels=4)), 6)
 
 
 def test_training_starts_from_widened_weights_and_says_so(tmp_path: Path) -> None:
     known = LAATransformer(TINY)
     weights = tmp_path / "known.safetensors"
-    weights.write_bytes(save_bytes(known, Card(TINY, "known", {"faces": 50, "minutes": 2.5, "seed": 3})))
+    weights.write_bytes(save_bytes(known, ModelCard(TINY, "known", {"faces": 50, "minutes": 2.5, "seed": 3})))
     faces, held_out = folder_of(pictures(4, 144), tmp_path / "faces"), folder_of(pictures(3, 128), tmp_path / "held-out")
-    run = Run([faces], held_out, tmp_path / "run", init_from=weights, widen_to=4, device="cpu")
+    run = TrainRequest([faces], held_out, tmp_path / "run", init_from=weights, widen_to=4, device="cpu")
     network, card = load(start(run, TINY, TrainConfig(faces=2, batch_size=2, learning_rate=1e-9), Screen(quiet=True)))
     assert card.config == replace(TINY, base_channels=4)
     assert card.training["init_from"] == {"name": "known", "base_channels": 2, "faces": 50, "minutes": 2.5}
-    moved, expected = network.state_dict(), widened(known, 4).state_dict()
+    moved, expected = network.state_dict(), widen(known, 4).state_dict()
     for name, value in expected.items():
         torch.testing.assert_close(moved[name], value, atol=1e-3, rtol=2e-3)  # kept as float16
     with pytest.raises(LaaError, match="2 base channels can be widened to a multiple of that, not to 3") as refused:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import SetupError
-from .memory import Budget
+from .memory import MemoryBudget
 
 
 class Task(Protocol):
@@ -39,12 +39,12 @@ class Task(Protocol):
 T = TypeVar("T", bound=Task)
 
 
-class Engine(Generic[T]):
+class ThreadPipeline(Generic[T]):
     """Runs tasks within a budget of memory, in a `with` block whose end, however it comes, leaves no task half written."""
 
     def __init__(self, workers: int, memory_bytes: int, begin: Callable[[], None] = lambda: None) -> None:
         """`begin` is called first in every thread."""
-        self.workers, self.budget, self.begin = workers, Budget(memory_bytes), begin
+        self.workers, self.budget, self.begin = workers, MemoryBudget(memory_bytes), begin
         self.stopping = threading.Event()
         self.fatal: BaseException | None = None
         self.threads: list[threading.Thread] = []
@@ -54,8 +54,8 @@ class Engine(Generic[T]):
 
     def run(self, tasks: Iterable[T]) -> Iterator[T]:
         """Tasks that are done, as they become so. Raises what ended the run."""
-        loops = [lambda: self.reading(tasks), *[self.working] * self.workers, self.writing]
-        self.threads = [threading.Thread(target=self.guarded, args=(loop,), daemon=True) for loop in loops]
+        loops = [lambda: self.read_loop(tasks), *[self.work_loop] * self.workers, self.write_loop]
+        self.threads = [threading.Thread(target=self.run_thread, args=(loop,), daemon=True) for loop in loops]
         for thread in self.threads:
             thread.start()
         while (task := self.done.get()) is not None:
@@ -63,18 +63,18 @@ class Engine(Generic[T]):
         if self.fatal is not None:
             raise self.fatal
 
-    def guarded(self, loop: Callable[[], None]) -> None:
+    def run_thread(self, loop: Callable[[], None]) -> None:
         """A thread's life."""
         self.begin()
         loop()
 
-    def reading(self, tasks: Iterable[T]) -> None:
+    def read_loop(self, tasks: Iterable[T]) -> None:
         """Hands on tasks as memory allows."""
         try:
             for task in tasks:
                 size = task.size()
-                self.budget.take(size)
-                self.attempt(task, task.read)
+                self.budget.acquire(size)
+                self.run_stage(task, task.read)
                 self.ready.put((task, size))
                 if self.stopping.is_set():
                     break
@@ -83,14 +83,14 @@ class Engine(Generic[T]):
         for _ in range(self.workers):
             self.ready.put(None)
 
-    def working(self) -> None:
+    def work_loop(self) -> None:
         """Works on one task after the other."""
         while (item := self.ready.get()) is not None:
-            self.attempt(item[0], partial(self.step_through, item[0]))
+            self.run_stage(item[0], partial(self.run_work, item[0]))
             self.worked.put(item)
         self.worked.put(None)
 
-    def writing(self) -> None:
+    def write_loop(self) -> None:
         """Ends tasks, until every worker has ended."""
         left = self.workers
         while left:
@@ -98,11 +98,11 @@ class Engine(Generic[T]):
             if item is None:
                 left -= 1
                 continue
-            self.end(item[0])
-            self.budget.give(item[1])
+            self.finish(item[0])
+            self.budget.release(item[1])
         self.done.put(None)
 
-    def end(self, task: T) -> None:
+    def finish(self, task: T) -> None:
         """Writes a task, unless the run is over."""
         if self.stopping.is_set():
             return
@@ -113,13 +113,13 @@ class Engine(Generic[T]):
             return
         self.done.put(task)
 
-    def step_through(self, task: T) -> None:
+    def run_work(self, task: T) -> None:
         """A task's work, given up when the run ends."""
         for _ in task.work():
             if self.stopping.is_set():
                 return
 
-    def attempt(self, task: T, stage: Callable[[], None]) -> None:
+    def run_stage(self, task: T, stage: Callable[[], None]) -> None:
         """A stage of a task that has not failed yet."""
         if task.error is not None or self.stopping.is_set():
             return
@@ -135,7 +135,7 @@ class Engine(Generic[T]):
         self.fatal = self.fatal or error
         self.stopping.set()
 
-    def __enter__(self) -> Engine[T]:
+    def __enter__(self) -> ThreadPipeline[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -146,6 +146,6 @@ class Engine(Generic[T]):
                 thread.join()
 
 
-def processors() -> int:
+def usable_cpus() -> int:
     """How many there are for this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

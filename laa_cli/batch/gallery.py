@@ -14,8 +14,8 @@ from ..files import write_atomically
 from ..page import page, slider
 from ..photo import read_photo
 from .manifest import Manifest, Record
-from .views import FACE_PX, FACES, address, keep, views
-from .walk import Source
+from .views import FACE_PX, FACES, make_thumbnails, thumbnail_path, write_thumbnails
+from .walk import PhotoFile
 
 NAME = "index.html"
 STYLE = f"""<style>
@@ -25,27 +25,29 @@ STYLE = f"""<style>
 </style>"""
 
 
-def write_gallery(photos: list[Source], out: Path, manifest: Manifest) -> Path:
+def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Path:
     """Writes the page, and first the views of results that were made without --report. Raises LaaError."""
     records = [record for photo in photos if (record := manifest.records.get(photo.name))]
     done = [record for record in records if record["error"] is None and (out / record["output"]).exists()]
     sources = {photo.name: photo.path for photo in photos}
     for record in done:
-        if not (out / address(record["output_sha256"], "after")).exists():
-            catch_up(record, sources[record["input"]], out)
-    remove_strangers(out, {record["output_sha256"][:32] for record in done})
+        if not (out / thumbnail_path(record["output_sha256"], "after")).exists():
+            backfill(record, sources[record["input"]], out)
+    remove_stale_thumbnails(out, {record["output_sha256"][:32] for record in done})
     failed = [record for record in records if record["error"] is not None]
     write_atomically(out / NAME, gallery(done, failed).encode(errors="surrogateescape"), overwrite=True)
     return out / NAME
 
 
-def catch_up(record: Record, path: Path, out: Path) -> None:
+def backfill(record: Record, path: Path, out: Path) -> None:
     """Makes the views of a result from the files. One that cannot be opened any more has none."""
     limit = record["options"]["max_pixels"]
     try:
         before = read_photo(path, max_pixels=limit).pixels
         after = read_photo(out / record["output"], max_pixels=limit).pixels
-        keep(views(before, after, squares(record), record["options"]["scale"]), out, record["output_sha256"])
+        write_thumbnails(
+            make_thumbnails(before, after, squares(record), record["options"]["scale"]), out, record["output_sha256"]
+        )
     except LaaError:
         return
 
@@ -60,7 +62,7 @@ def restored(record: Record) -> list[Record]:
     return [face for face in record["faces"] if face["action"] == "restored"]
 
 
-def remove_strangers(out: Path, kept: set[str]) -> None:
+def remove_stale_thumbnails(out: Path, kept: set[str]) -> None:
     """Removes views of results that there are no more."""
     for path in (out / ".laa").glob("*/*.jpg"):
         if path.name.split(".")[0] not in kept:
@@ -77,10 +79,10 @@ def gallery(done: list[Record], failed: list[Record]) -> str:
 
 def figure(record: Record) -> str:
     """A photo: slider, name, faces."""
-    before, after = (link(address(record["output_sha256"], kind)) for kind in ("before", "after"))
-    name, found = shown(record["input"]), restored(record)
+    before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
+    name, found = to_printable(record["input"]), restored(record)
     caption = (
-        f'<a href="{link(record["output"])}">{escape(name)}</a><br>'
+        f'<a href="{to_url(record["output"])}">{escape(name)}</a><br>'
         f"<small>{record['width']}x{record['height']}, {len(found)} of {len(record['faces'])} faces restored</small>"
     )
     strip = f'<div class="faces">{listed(face_of(record), found[:FACES])}</div>' if found else ""
@@ -90,7 +92,7 @@ def figure(record: Record) -> str:
 
 def face_of(record: Record) -> Callable[[int, Record], str]:
     """Makes a face's picture: a row of the photo's picture of all faces."""
-    source = link(address(record["output_sha256"], "faces"))
+    source = to_url(thumbnail_path(record["output_sha256"], "faces"))
 
     def face(row: int, said: Record) -> str:
         title = f"face {said['number']}: {said['size_px']:.0f} px, confidence {said['confidence']:.3f}"
@@ -109,15 +111,15 @@ def failures(failed: list[Record]) -> str:
     """The table of the photos that have no result."""
     if not failed:
         return ""
-    rows = "".join(f"<tr><td>{escape(shown(r['input']))}<td>{escape(shown(r['error']))}" for r in failed)
+    rows = "".join(f"<tr><td>{escape(to_printable(r['input']))}<td>{escape(to_printable(r['error']))}" for r in failed)
     return f'<h2>Failed</h2>\n<div class="scroll"><table>{rows}</table></div>'
 
 
-def link(name: str) -> str:
+def to_url(name: str) -> str:
     """A relative address of any file name."""
     return quote(os.fsencode(name))
 
 
-def shown(text: str) -> str:
+def to_printable(text: str) -> str:
     """Text without what no file in UTF-8 can hold."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -22,7 +22,7 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class Task:
+class BatchSpeedTask:
     """What every way of working is given: the photos in `source`, an empty folder `out`, and the device's name."""
 
     source: Path
@@ -36,23 +36,23 @@ class Task:
         return sorted(self.source.iterdir())
 
 
-Way = Callable[[Task], float]  # does the photos and returns the seconds it took, without loading the models
+Way = Callable[[BatchSpeedTask], float]  # does the photos and returns the seconds it took, without loading the models
 
 
-def by_batch(task: Task) -> float:
+def by_batch(task: BatchSpeedTask) -> float:
     """`laa batch`."""
     from ..upscale import Options, Upscaler
     from .recipe import Recipe
-    from .run import Job, run
+    from .run import BatchRequest, run
 
     upscaler = Upscaler.load(task.device)
-    job = Job(task.source, task.out, Recipe(Options(), "measured", {}), task.memory_bytes)
+    job = BatchRequest(task.source, task.out, Recipe(Options(), "measured", {}), task.memory_bytes)
     started = time.perf_counter()
     run(job, lambda: upscaler, Screen(quiet=True))
     return time.perf_counter() - started
 
 
-def by_api(task: Task) -> float:
+def by_api(task: BatchSpeedTask) -> float:
     """A loop over the Python API, as the README shows it."""
     from ..photo import read_photo, write_photo
     from ..upscale import Options, Upscaler
@@ -65,7 +65,7 @@ def by_api(task: Task) -> float:
     return time.perf_counter() - started
 
 
-def by_command(task: Task) -> float:
+def by_command(task: BatchSpeedTask) -> float:
     """`laa upscale` for each photo, which loads the models each time."""
     started = time.perf_counter()
     for path in task.photos:
@@ -77,25 +77,29 @@ def by_command(task: Task) -> float:
 def run(folder: Path, photos: int, commands: int, device: str, memory_bytes: int, screen: Screen, *, as_json: bool) -> None:
     """Measures the first `photos` photos, `commands` of them also one command each, and prints what came of it."""
     with tempfile.TemporaryDirectory() as scratch:
-        many, few = chosen(folder, Path(scratch), photos), chosen(folder, Path(scratch), commands)
-        task = Task(many, Path(scratch, "out"), device, memory_bytes)
-        rounds = [(apart(by_batch, task), apart(by_api, task)) for _ in screen.track(list(range(ROUNDS)), "rounds")]
+        many, few = copy_sample(folder, Path(scratch), photos), copy_sample(folder, Path(scratch), commands)
+        task = BatchSpeedTask(many, Path(scratch, "out"), device, memory_bytes)
+        rounds = [
+            (in_subprocess(by_batch, task), in_subprocess(by_api, task)) for _ in screen.track(list(range(ROUNDS)), "rounds")
+        ]
         batch, api = zip(*rounds, strict=True)
-        single = [apart(by_command, Task(few, Path(scratch, "out"), device, memory_bytes))]
+        single = [in_subprocess(by_command, BatchSpeedTask(few, Path(scratch, "out"), device, memory_bytes))]
         counts = {"laa batch": len(task.photos), "Python API": len(task.photos), "laa upscale": len(list(few.iterdir()))}
-    figures = [figure(name, counts[name], [*runs], [*batch]) for name, runs in zip(counts, (batch, api, single), strict=True)]
+    figures = [
+        summarize(name, counts[name], [*runs], [*batch]) for name, runs in zip(counts, (batch, api, single), strict=True)
+    ]
     if as_json:
         screen.record({"folder": str(folder), "device": device, "memory_bytes": memory_bytes, "ways": figures})
     show(figures, screen)
 
 
-def chosen(folder: Path, scratch: Path, count: int) -> Path:
+def copy_sample(folder: Path, scratch: Path, count: int) -> Path:
     """A folder with copies of that many sound photos, taken evenly from all. LaaError where there are too few."""
     from ..upscale import Options
-    from .walk import Selection, walk
+    from .walk import NameFilter, scan
 
-    found = walk(folder.resolve(), scratch, Selection()).photos
-    sound = [photo for photo in found[:: max(1, len(found) // (2 * count))] if readable(photo.path, Options().max_pixels)]
+    found = scan(folder.resolve(), scratch, NameFilter()).photos
+    sound = [photo for photo in found[:: max(1, len(found) // (2 * count))] if is_readable(photo.path, Options().max_pixels)]
     if len(sound) < count:
         raise LaaError(f"{folder} has too few photos to measure {count} of them: ask for fewer")
     place = scratch / f"in-{count}"
@@ -105,7 +109,7 @@ def chosen(folder: Path, scratch: Path, count: int) -> Path:
     return place
 
 
-def readable(path: Path, max_pixels: int) -> bool:
+def is_readable(path: Path, max_pixels: int) -> bool:
     """Whether a photo can be read."""
     from ..photo import read_photo
 
@@ -115,12 +119,12 @@ def readable(path: Path, max_pixels: int) -> bool:
         return False
 
 
-def apart(way: Way, task: Task) -> tuple[float, float]:
+def in_subprocess(way: Way, task: BatchSpeedTask) -> tuple[float, float]:
     """Runs a way in a process of its own, into an empty folder: seconds and the peak of its memory in MB."""
     shutil.rmtree(task.out, ignore_errors=True)
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=reporting, args=(way, task, sender))
+    process = context.Process(target=subprocess_main, args=(way, task, sender))
     process.start()
     sender.close()
     try:
@@ -132,7 +136,7 @@ def apart(way: Way, task: Task) -> tuple[float, float]:
     return seconds, peak_mb
 
 
-def reporting(way: Way, task: Task, sender: Connection) -> None:
+def subprocess_main(way: Way, task: BatchSpeedTask, sender: Connection) -> None:
     """What the other process does."""
     seconds = way(task)
     sender.send((seconds, peak_mb(children=way is by_command)))
@@ -146,7 +150,7 @@ def peak_mb(*, children: bool) -> float:
     return used / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def figure(name: str, photos: int, runs: list[tuple[float, float]], batch: list[tuple[float, float]]) -> dict[str, Any]:
+def summarize(name: str, photos: int, runs: list[tuple[float, float]], batch: list[tuple[float, float]]) -> dict[str, Any]:
     """Medians over the rounds. The ratio is that of each round, so that a change in the machine's load hits both sides."""
     pace = [photos / seconds for seconds, _ in runs]
     ratios = [own[0] / other[0] for own, other in zip(runs, batch, strict=False)] if len(runs) == len(batch) else []

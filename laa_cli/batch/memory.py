@@ -13,7 +13,7 @@ UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 DETECTION_BYTES, ENLARGEMENT_BYTES = 60, 10
 
 
-def parse(text: str | None) -> int:
+def parse_size(text: str | None) -> int:
     """Bytes of "4G", "500M" and the like; half of the machine's memory where nothing is said. LaaError (usage)."""
     if text is None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
@@ -24,25 +24,25 @@ def parse(text: str | None) -> int:
     return size
 
 
-def needed(pixels: int, scale: int, file_bytes: int) -> int:
+def estimate_bytes(pixels: int, scale: int, file_bytes: int) -> int:
     """Most bytes that a photo of so many pixels takes on its way."""
     return file_bytes + pixels * (DETECTION_BYTES + ENLARGEMENT_BYTES * scale**2)
 
 
-class Budget:
+class MemoryBudget:
     """Shares of `total` bytes. What is larger than all of it may run alone."""
 
     def __init__(self, total: int) -> None:
         self.total, self.taken = total, 0
         self.changed = threading.Condition()
 
-    def take(self, size: int) -> None:
+    def acquire(self, size: int) -> None:
         """Waits until there is room. For one thread only: with several, a large photo could wait for ever."""
         with self.changed:
             self.changed.wait_for(lambda: self.taken == 0 or self.taken + size <= self.total)
             self.taken += size
 
-    def give(self, size: int) -> None:
+    def release(self, size: int) -> None:
         """Makes room again."""
         with self.changed:
             self.taken -= size

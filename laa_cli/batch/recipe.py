@@ -25,7 +25,7 @@ class Recipe:
     strip_metadata: bool = False
     require_face: bool = False
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What a record says of it."""
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
@@ -33,7 +33,7 @@ class Recipe:
 
     def digest(self, *, failed: bool) -> str:
         """Its fingerprint. Limits that only decide whether a photo fails count for those that `failed`."""
-        values = self.described() | {"versions": __version__}  # another torch is no reason to do all again
+        values = self.to_dict() | {"versions": __version__}  # another torch is no reason to do all again
         if not failed:
             for limit in ("max_pixels", "require_face"):
                 del values["options"][limit]

@@ -7,41 +7,41 @@ from pathlib import Path
 
 from .manifest import Manifest, Record
 from .recipe import Recipe, hash_file
-from .walk import Source
+from .walk import PhotoFile
 
 
 @dataclass
-class Standing:
+class Status:
     """The photos that have to be done, those that are, and those that failed before and are as they were then."""
 
-    todo: list[Source] = field(default_factory=list)
-    done: list[Source] = field(default_factory=list)
-    failed: list[Source] = field(default_factory=list)
+    todo: list[PhotoFile] = field(default_factory=list)
+    done: list[PhotoFile] = field(default_factory=list)
+    failed: list[PhotoFile] = field(default_factory=list)
 
 
-def stand(photos: list[Source], out: Path, recipe: Recipe, manifest: Manifest) -> Standing:
+def status_of(photos: list[PhotoFile], out: Path, recipe: Recipe, manifest: Manifest) -> Status:
     """Sorts the photos. Files whose size and time are as recorded are not read again."""
-    standing = Standing()
+    standing = Status()
     digests = {failed: recipe.digest(failed=failed) for failed in (False, True)}
     for photo in photos:
         record = manifest.records.get(photo.name)
-        if record is None or not holds(photo, record, digests, manifest):
+        if record is None or not is_current(photo, record, digests, manifest):
             standing.todo.append(photo)
         elif record["error"] is not None:
             standing.failed.append(photo)
         else:
-            intact = unchanged(out / photo.output, record, "output_", manifest)
+            intact = is_unchanged(out / photo.output, record, "output_", manifest)
             (standing.done if intact else standing.todo).append(photo)
     return standing
 
 
-def holds(photo: Source, record: Record, digests: dict[bool, str], manifest: Manifest) -> bool:
+def is_current(photo: PhotoFile, record: Record, digests: dict[bool, str], manifest: Manifest) -> bool:
     """Whether a record speaks of the photo as it is, and of this recipe."""
     right = record["output"] == photo.output and record["recipe"] == digests[record["error"] is not None]
-    return right and unchanged(photo.path, record, "", manifest)
+    return right and is_unchanged(photo.path, record, "", manifest)
 
 
-def unchanged(path: Path, record: Record, kind: str, manifest: Manifest) -> bool:
+def is_unchanged(path: Path, record: Record, kind: str, manifest: Manifest) -> bool:
     """Whether a file is the recorded one; `kind`: what its fields begin with. A new time of the same content is recorded."""
     try:
         status = path.stat()

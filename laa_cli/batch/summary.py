@@ -10,7 +10,7 @@ from .manifest import Record
 
 
 @dataclass
-class Tally:
+class Counts:
     """What became of the photos. `failures`: reasons by name, of this run and of earlier ones."""
 
     done: int = 0
@@ -21,7 +21,7 @@ class Tally:
     failures: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def count(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """Adds a photo of this run."""
         if record["error"] is not None:
             self.failures[record["input"]] = record["error"]
@@ -32,7 +32,7 @@ class Tally:
         self.restored += sum(face["action"] == "restored" for face in record["faces"])
 
     @property
-    def code(self) -> Exit:
+    def exit_code(self) -> Exit:
         """The exit code."""
         if not self.failures:
             return Exit.OK

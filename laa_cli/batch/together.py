@@ -16,25 +16,25 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from ..restore import BATCH, Restored
-from ..upscale import Restores
+from ..restore import GPU_BATCH, RestoredFace
+from ..upscale import FaceRestorer
 
 TRIAL_CROP_PX = 24
 
 
-class Together:
+class MicroBatcher:
     """A restorer that many threads may call at once, in a `with` block; `size`: faces in each of the network's calls."""
 
-    def __init__(self, restore: Restores, size: int) -> None:
+    def __init__(self, restore: FaceRestorer, size: int) -> None:
         self.restore, self.size = restore, size
-        self.waiting: SimpleQueue[tuple[Tensor, Future[Restored]] | None] = SimpleQueue()
+        self.waiting: SimpleQueue[tuple[Tensor, Future[RestoredFace]] | None] = SimpleQueue()
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
-    def __call__(self, crops: list[Tensor]) -> list[Restored]:
+    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]:
         """Restores the crops of one photo. Raises what the network raised."""
         if self.size == 1:
             return [self.restore([crop])[0] for crop in crops]
-        results: list[Future[Restored]] = [Future() for _ in crops]
+        results: list[Future[RestoredFace]] = [Future() for _ in crops]
         for item in zip(crops, results, strict=True):
             self.waiting.put(item)
         return [result.result() for result in results]
@@ -42,7 +42,7 @@ class Together:
     def serve(self) -> None:
         """Restores what waits, a batch at a time."""
         while (first := self.waiting.get()) is not None:
-            batch = [first, *self.at_hand()]
+            batch = [first, *self.drain()]
             crops = [crop for crop, _ in batch]
             try:
                 restored = self.restore([*crops, *[crops[-1]] * (self.size - len(crops))])
@@ -53,9 +53,9 @@ class Together:
             for (_, result), face in zip(batch, restored, strict=False):
                 result.set_result(face)
 
-    def at_hand(self) -> list[tuple[Tensor, Future[Restored]]]:
+    def drain(self) -> list[tuple[Tensor, Future[RestoredFace]]]:
         """Further crops that wait already."""
-        found: list[tuple[Tensor, Future[Restored]]] = []
+        found: list[tuple[Tensor, Future[RestoredFace]]] = []
         while len(found) < self.size - 1:
             try:
                 item = self.waiting.get_nowait()
@@ -67,7 +67,7 @@ class Together:
             found.append(item)
         return found
 
-    def __enter__(self) -> Together:
+    def __enter__(self) -> MicroBatcher:
         if self.size > 1:
             self.thread.start()
         return self
@@ -76,12 +76,12 @@ class Together:
         self.waiting.put(None)
 
 
-def batch_size(restore: Restores, device: torch.device) -> int:
+def batch_size(restore: FaceRestorer, device: torch.device) -> int:
     """How many faces a call should have on that device."""
-    return BATCH if device.type != "cpu" and independent(restore, BATCH) else 1
+    return GPU_BATCH if device.type != "cpu" and is_batch_invariant(restore, GPU_BATCH) else 1
 
 
-def independent(restore: Restores, size: int) -> bool:
+def is_batch_invariant(restore: FaceRestorer, size: int) -> bool:
     """Whether faces come out the same, to the bit, at another place in the batch and among other faces."""
     crops = [*torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))]
     straight = faces(restore, crops)
@@ -90,6 +90,6 @@ def independent(restore: Restores, size: int) -> bool:
     return all(map(torch.equal, straight, turned)) and all(map(torch.equal, straight, alone))
 
 
-def faces(restore: Restores, crops: list[Tensor]) -> list[Tensor]:
+def faces(restore: FaceRestorer, crops: list[Tensor]) -> list[Tensor]:
     """What a restorer makes of crops."""
     return [restored.face for restored in restore(crops)]

@@ -15,7 +15,7 @@ State = tuple[int, int]  # size and time of a file, ns
 
 
 @dataclass(frozen=True)
-class Source:
+class PhotoFile:
     """A photo in the folder: `name` relative to it, with slashes; `output` likewise, relative to the folder of the results."""
 
     path: Path
@@ -24,7 +24,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Selection:
+class NameFilter:
     """Which names count, as shell patterns of the name relative to the folder or of the file's name alone."""
 
     include: tuple[str, ...] = ()
@@ -35,10 +35,10 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Found:
+class ScanResult:
     """The photos in the order of their names, and how many other files there are."""
 
-    photos: list[Source]
+    photos: list[PhotoFile]
     ignored: int
 
 
@@ -54,22 +54,22 @@ def check_folders(source: Path, out: Path) -> tuple[Path, Path]:
     return source, out
 
 
-def walk(root: Path, out: Path, selection: Selection) -> Found:
+def scan(root: Path, out: Path, selection: NameFilter) -> ScanResult:
     """The photos below `root`, a resolved path; `out`, which may lie in it, and hidden files are passed over.
 
     Links to files count where they stay in `root`; links to folders do not, for what they show is found in its own place.
     """
     photos, ignored = [], 0
-    for name in sorted(names(root, out)):
-        if suffix(name) in READABLE_SUFFIXES and name in selection and stays(root, root / name):
+    for name in sorted(walk_names(root, out)):
+        if suffix(name) in READABLE_SUFFIXES and name in selection and stays_inside(root, root / name):
             photos.append(name)
         else:
             ignored += 1
     kept = {name for name in photos if suffix(name) in SUFFIXES}
-    return Found([Source(root / name, name, output_name(name, kept)) for name in photos], ignored)
+    return ScanResult([PhotoFile(root / name, name, output_name(name, kept)) for name in photos], ignored)
 
 
-def names(root: Path, out: Path) -> Iterator[str]:
+def walk_names(root: Path, out: Path) -> Iterator[str]:
     """The names of all files that are not hidden, relative to `root`, with slashes."""
     for folder, folders, files in os.walk(root):
         place = Path(folder)
@@ -77,7 +77,7 @@ def names(root: Path, out: Path) -> Iterator[str]:
         yield from ((place / name).relative_to(root).as_posix() for name in files if not name.startswith("."))
 
 
-def stays(root: Path, path: Path) -> bool:
+def stays_inside(root: Path, path: Path) -> bool:
     """Whether it is a file and, if it is a link, leads to one in the folder."""
     return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from .run import Batch
-from .walk import Found, Source, State, state_of
+from .walk import PhotoFile, ScanResult, State, state_of
 
 POLL_S = 2.0
 
@@ -18,7 +18,7 @@ class Arrivals:
         self.seen: dict[str, State] = {}
         self.handed: dict[str, State] = {}
 
-    def whole(self, photos: list[Source]) -> list[Source]:
+    def whole(self, photos: list[PhotoFile]) -> list[PhotoFile]:
         """The photos to look at now; each only once unless it changes."""
         before, self.seen = self.seen, {photo.name: state for photo in photos if (state := state_of(photo.path))}
         arrived = [photo for photo in photos if photo.name in self.seen and before.get(photo.name) == self.seen[photo.name]]
@@ -30,17 +30,17 @@ class Arrivals:
 def watch(batch: Batch, sleep: Callable[[float], None] = time.sleep) -> None:
     """Goes on until Ctrl-C comes between two photos, which is the way to end it; during a photo it passes through."""
     arrivals = Arrivals()
-    batch.screen.say(f"watching {batch.job.source}: Ctrl-C ends")
+    batch.screen.say(f"watching {batch.request.source}: Ctrl-C ends")
     while True:
         try:
-            found = batch.look()
+            found = batch.scan()
             arrived = arrivals.whole(found.photos)
         except KeyboardInterrupt:
             return
         if arrived:
-            batch.go(Found(arrived, 0))
+            batch.process(ScanResult(arrived, 0))
             batch.gallery(found)
-        batch.tally.ignored = found.ignored
+        batch.counts.ignored = found.ignored
         try:
             sleep(POLL_S)
         except KeyboardInterrupt:

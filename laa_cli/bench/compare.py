@@ -7,18 +7,18 @@ from typing import Any
 
 from ..console import Screen
 from ..errors import LaaError
-from .output import Form, csv_text, deliver
-from .speed_run import Run, read_run
+from .output import OutputFormat, csv_text, emit
+from .speed_run import SpeedResult, read_speed_result
 from .table import Table
 from .timing import Timing
 
 SAME = ("cpu", "cores", "threads", "gpus", "system")  # what two runs must share for their ratio to be the software's
 
 
-def run(first: Path, second: Path, screen: Screen, form: Form) -> None:
+def run(first: Path, second: Path, screen: Screen, form: OutputFormat) -> None:
     """Prints the ratios of everything that both runs timed."""
-    before, after = read_run(first), read_run(second)
-    pairs = matched(before, after)
+    before, after = read_speed_result(first), read_speed_result(second)
+    pairs = match_timings(before, after)
     if not pairs:
         raise LaaError(f"{first} and {second} have no measurement in common")
     for difference in differences(before, after) if form == "csv" else []:  # the other forms have a place for it
@@ -26,14 +26,14 @@ def run(first: Path, second: Path, screen: Screen, form: Form) -> None:
     table = Table(f"{first} and {second}", HEAD, [line(a, b) for a, b in pairs], [NOTE, *differences(before, after)])
     rows = [row(a, b) for a, b in pairs]
     record = {"ratios": rows, "differences": differences(before, after)}
-    deliver([table], lambda: record, lambda: csv_text(rows), form, screen)
+    emit([table], lambda: record, lambda: csv_text(rows), form, screen)
 
 
 HEAD = ("what", "on", ">batch", ">first, ms", ">second, ms", ">ratio")
 NOTE = "ratio: second over first, below 1 is faster; ~: the medians differ by less than the mean of the two IQRs"
 
 
-def matched(before: Run, after: Run) -> list[tuple[Timing, Timing]]:
+def match_timings(before: SpeedResult, after: SpeedResult) -> list[tuple[Timing, Timing]]:
     """What both timed, in the first run's order."""
     there = {timing.key: timing for timing in after.timings}
     return [(timing, there[timing.key]) for timing in before.timings if timing.key in there]
@@ -56,7 +56,7 @@ def within_spread(a: Timing, b: Timing) -> bool:
     return abs(a.median_ms - b.median_ms) < (a.iqr_ms + b.iqr_ms) / 2
 
 
-def differences(before: Run, after: Run) -> list[str]:
+def differences(before: SpeedResult, after: SpeedResult) -> list[str]:
     """Why the ratios may not be the software's: another machine, another photo."""
     pairs = [(name, before.machine.get(name), after.machine.get(name)) for name in SAME]
     found = [f"different machines: {name} is {a} and {b}" for name, a, b in pairs if a != b]

@@ -12,22 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.checkpoint import SHIPPED, load
+from models.checkpoint import DEFAULT_WEIGHTS, load
 from models.protocol import HR_SIZE, LR_SIZE
 
 from ..console import Screen
-from ..restore import Restorer
+from ..restore import NetworkRestorer
 from .machine import PRECISIONS
-from .methods import name_of
+from .methods import weights_name
 from .peers import FACE_PX
-from .timing import Timing, rounds_of, summary
+from .timing import Timing, summarize, time_rounds
 
 BATCHES = (1, 4, 16)
 GPU_BATCHES = (64, 256)  # beside them
 
 
 @dataclass(frozen=True)
-class Contender:
+class SpeedModel:
     """A network and the input that it gets for one face, (n, 3, input, input)."""
 
     name: str
@@ -36,14 +36,14 @@ class Contender:
     batches: tuple[int, ...] = (1,)
 
 
-def contenders(weights: Path | None, device: torch.device, screen: Screen) -> list[Contender]:
+def speed_models(weights: Path | None, device: torch.device, screen: Screen) -> list[SpeedModel]:
     """Ours, and the peers where spandrel is installed."""
-    path = weights or SHIPPED
-    Restorer.load(path, torch.device("cpu"))  # for its errors
+    path = weights or DEFAULT_WEIGHTS
+    NetworkRestorer.load(path, torch.device("cpu"))  # for its errors
     batches = (*BATCHES, *(GPU_BATCHES if device.type == "cuda" else ()))
-    mine = Contender(name_of(path), lambda: as_restored(load(path)[0]), HR_SIZE, batches)
+    mine = SpeedModel(weights_name(path), lambda: as_restored(load(path)[0]), HR_SIZE, batches)
     try:
-        return [mine, *peers()]
+        return [mine, *peer_models()]
     except ImportError as error:
         screen.notice(f"the peers are not timed ({error}): pip install 'laa[bench]'")
         return [mine]
@@ -54,7 +54,7 @@ def as_restored(network: nn.Module) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def peers() -> list[Contender]:
+def peer_models() -> list[SpeedModel]:
     """Random weights cost as much time as trained ones. SwinIR in its classical size, from 16x16 to 128x128; face restorers
     at the 512x512 that they are made for."""
     from spandrel.architectures.GFPGAN import GFPGAN
@@ -63,14 +63,16 @@ def peers() -> list[Contender]:
 
     classical = {"img_size": LR_SIZE, "embed_dim": 180, "depths": [6] * 6, "num_heads": [6] * 6, "window_size": 8}
     return [
-        Contender("SwinIR (time only)", lambda: SwinIR(**classical, mlp_ratio=2, upscale=8, upsampler="pixelshuffle"), LR_SIZE),
-        Contender("GFPGAN (time only)", GFPGAN, FACE_PX),
-        Contender("RestoreFormer (time only)", RestoreFormer, FACE_PX),
+        SpeedModel(
+            "SwinIR (time only)", lambda: SwinIR(**classical, mlp_ratio=2, upscale=8, upsampler="pixelshuffle"), LR_SIZE
+        ),
+        SpeedModel("GFPGAN (time only)", GFPGAN, FACE_PX),
+        SpeedModel("RestoreFormer (time only)", RestoreFormer, FACE_PX),
     ]
 
 
 @torch.inference_mode()
-def timings(contender: Contender, device: torch.device, seconds: float) -> list[Timing]:
+def time_network(contender: SpeedModel, device: torch.device, seconds: float) -> list[Timing]:
     """Each batch size in each precision; bfloat16 by autocast, as laa runs on a GPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of spandrel's networks call torch as one did years ago
@@ -79,15 +81,15 @@ def timings(contender: Contender, device: torch.device, seconds: float) -> list[
         found = []
         for batch in contender.batches:
             inputs = torch.rand(batch, 3, contender.input_px, contender.input_px, device=device)
-            gflops = gflops_of(network, inputs)
+            gflops = count_gflops(network, inputs)
             for precision in PRECISIONS:
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    spent = rounds_of(partial(network, inputs), device, seconds)
-                found.append(summary(contender.name, str(device), precision, batch, spent, gflops))
+                    spent = time_rounds(partial(network, inputs), device, seconds)
+                found.append(summarize(contender.name, str(device), precision, batch, spent, gflops))
     return found
 
 
-def gflops_of(network: nn.Module, inputs: Tensor) -> float:
+def count_gflops(network: nn.Module, inputs: Tensor) -> float:
     """Of one call, by torch's counter."""
     with FlopCounterMode(display=False) as counter:
         network(inputs)

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from models.protocol import HR_SIZE, reduce
 
-from .conditions import to_levels
-from .quality import Row
-from .result import Result
+from .conditions import to_uint8
+from .quality import MethodResult
+from .result import FacesResult
 
 EACH = 3  # best, median and worst faces
 GAP_PX, HEAD_PX, LABEL_PX = 6, 38, 84
@@ -32,7 +32,7 @@ class Example:
     pictures: dict[str, NDArray[np.uint8]]
 
 
-def examples(result: Result) -> list[Example]:
+def examples(result: FacesResult) -> list[Example]:
     """By the gain of what `upscale` does."""
     gains = result.ours.figures["psnr_db"] - result.bicubic.figures["psnr_db"]
     shown = [row for row in result.rows if row.method.name != "back-projection"]
@@ -55,12 +55,12 @@ def chosen(gains: Tensor) -> dict[int, str]:
 
 
 @torch.inference_mode()
-def pictures(face: Tensor, rows: list[Row]) -> dict[str, NDArray[np.uint8]]:
+def pictures(face: Tensor, rows: list[MethodResult]) -> dict[str, NDArray[np.uint8]]:
     """One face, (3, 128, 128) uint8, by every method."""
     truth = face[None].float().div(255)
     lr = reduce(truth)
     outputs = {"16x16": F.interpolate(lr, HR_SIZE)} | {row.method.name: row.method.restore(lr) for row in rows}
-    return {name: to_levels(output[0]) for name, output in (outputs | {"truth": truth}).items()}
+    return {name: to_uint8(output[0]) for name, output in (outputs | {"truth": truth}).items()}
 
 
 def sheet(faces: list[Example]) -> NDArray[np.uint8]:
@@ -72,7 +72,7 @@ def sheet(faces: list[Example]) -> NDArray[np.uint8]:
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(WORDS_PX)
     for place, name in enumerate(columns):
         corner = (LABEL_PX + place * step + HR_SIZE // 2, HEAD_PX - 4)
-        draw.multiline_text(corner, wrapped(name), "black", font, anchor="md", align="center")
+        draw.multiline_text(corner, wrap_name(name), "black", font, anchor="md", align="center")
     for line, face in enumerate(faces):
         top = HEAD_PX + line * step
         draw.multiline_text((4, top + HR_SIZE // 2), f"{face.label}\n{face.gain_db:+.2f} dB", "black", font, anchor="lm")
@@ -81,6 +81,6 @@ def sheet(faces: list[Example]) -> NDArray[np.uint8]:
     return np.asarray(canvas)
 
 
-def wrapped(name: str, letters: int = 18) -> str:
+def wrap_name(name: str, letters: int = 18) -> str:
     """A column's name in at most two lines: its end counts most."""
     return name if len(name) <= letters else f"{name[-2 * letters : -letters].lstrip()}\n{name[-letters:]}"

@@ -13,20 +13,20 @@ from ..console import Screen
 from ..device import choose_device
 from ..errors import Exit
 from ..files import check_writable, write_atomically
-from ..restore import Restorer
-from .conditions import FACE_SIZES_PX, FAULTS
-from .curve import THROUGH_16, Point, points, rows
-from .data import FaceSet, prepared, read_set, whole
+from ..restore import NetworkRestorer
+from .conditions import DEGRADATIONS, FACE_SIZES_PX
+from .curve import THROUGH_16, CurvePoint, measure_curve, methods_at_any_size
+from .data import BenchFaces, as_face_crop, faces_of_photos, read_set
 from .examples import examples, sheet
-from .machine import description
-from .methods import baselines, ours, restorers
+from .machine import machine_info
+from .methods import baselines, our_methods, our_restorers
 from .metrics import Column, available, columns
-from .output import Form, deliver
-from .peers import peer
+from .output import OutputFormat, emit
+from .peers import load_peer
 from .plot import curve_png, require_matplotlib
-from .quality import Row, measure
+from .quality import MethodResult, evaluate
 from .report import faces_page, png
-from .result import Result
+from .result import FacesResult
 
 CURVE_FACES = 96  # of a curve, unless --limit says otherwise: its points cost as much as forty tables
 LOOKED_FOR_PX = 80  # in photos, for crops of 128 px: boxes come out a little short
@@ -34,7 +34,7 @@ CURVE_METRICS = ("psnr_db", "ssim", "lpips")
 
 
 @dataclass(frozen=True)
-class Request:
+class FacesRequest:
     """What to measure, and the pictures to make of it."""
 
     data: Path
@@ -54,7 +54,7 @@ class Request:
     @property
     def curves(self) -> list[str]:
         """Faults that a curve is asked for."""
-        return list(FAULTS) if self.faults else ["clean"] if self.sizes or self.curve else []
+        return list(DEGRADATIONS) if self.faults else ["clean"] if self.sizes or self.curve else []
 
     @property
     def pictured(self) -> bool:
@@ -67,60 +67,60 @@ class Request:
         return [path for path in (self.sheet, self.curve, self.report) if path is not None]
 
 
-def run(request: Request, screen: Screen, form: Form) -> Exit:
+def run(request: FacesRequest, screen: Screen, form: OutputFormat) -> Exit:
     """Measures, prints and writes. What cannot be written or loaded is said before anything is measured."""
     for path in request.outputs:
         check_writable(path, overwrite=request.overwrite)
     if request.pictured:
         require_matplotlib()
     device = choose_device(request.device)
-    methods = [*baselines(), *ours(list(request.weights), device), *(peer(path, device) for path in request.peers)]
-    table, about = columns(fetch=request.fetch), description()
+    methods = [*baselines(), *our_methods(list(request.weights), device), *(load_peer(path, device) for path in request.peers)]
+    table, about = columns(fetch=request.fetch), machine_info()
     faces = read(request, device, screen)
-    found: list[Row] = []
+    found: list[MethodResult] = []
     for method in methods:
-        found.append(measure(method, faces.faces, available(table), screen))
+        found.append(evaluate(method, faces.faces, available(table), screen))
         screen.say(f"measured: {method.name}, {found[-1].mean('psnr_db').mean:.2f} dB")
-    result = Result(faces, str(device), about, table, found, curves(request, device, faces.faces, table, screen))
-    deliver(result.tables(), result.record, result.csv, form, screen)
+    result = FacesResult(faces, str(device), about, table, found, curves(request, device, faces.faces, table, screen))
+    emit(result.tables(), result.record, result.csv, form, screen)
     write(request, result)
     return Exit.PARTLY if faces.left_out else Exit.OK
 
 
-def read(request: Request, device: torch.device, screen: Screen) -> FaceSet:
+def read(request: FacesRequest, device: torch.device, screen: Screen) -> BenchFaces:
     """The faces to measure on."""
     if not request.prepare:
-        return read_set(request.data, whole, request.limit, screen)
-    from ..detect import Detector
+        return read_set(request.data, as_face_crop, request.limit, screen)
+    from ..detect import MTCNNDetector
 
-    faces = read_set(request.data, prepared(Detector(device, min_face_px=LOOKED_FOR_PX)), request.limit, screen)
+    faces = read_set(request.data, faces_of_photos(MTCNNDetector(device, min_face_px=LOOKED_FOR_PX)), request.limit, screen)
     if faces.faceless:
         screen.notice(f"photos without a face whose crop is 128 px or more: {faces.faceless}")
     return faces
 
 
-def curves(request: Request, device: torch.device, faces: Tensor, table: list[Column], screen: Screen) -> list[Point]:
+def curves(request: FacesRequest, device: torch.device, faces: Tensor, table: list[Column], screen: Screen) -> list[CurvePoint]:
     """The points asked for, said one by one: they take a while."""
     conditions = [(fault, side_px) for fault in request.curves for side_px in FACE_SIZES_PX]
     if not conditions:
         return []
-    compared = rows(restorers(list(request.weights), device), Restorer.load(THROUGH_16, device))
+    compared = methods_at_any_size(our_restorers(list(request.weights), device), NetworkRestorer.load(THROUGH_16, device))
     metrics = [(key, metric) for key, metric in available(table) if key in CURVE_METRICS]
-    found: list[Point] = []
+    found: list[CurvePoint] = []
     for condition in screen.track(conditions, "sizes and faults"):
-        found += points(compared, faces[: request.limit or CURVE_FACES], [condition], metrics)
+        found += measure_curve(compared, faces[: request.limit or CURVE_FACES], [condition], metrics)
         screen.say(line(found[-1]))
     return found
 
 
-def line(point: Point) -> str:
+def line(point: CurvePoint) -> str:
     """A point in a few words."""
     *others, (last, laa) = point.rows.items()
     gains = ", ".join(f"{laa['psnr_db'] - figures['psnr_db']:+.2f} against {row}" for row, figures in others)
     return f"{point.fault:7} {point.side_px:3} px: {last} {laa['psnr_db']:.2f} dB, {gains}"
 
 
-def write(request: Request, result: Result) -> None:
+def write(request: FacesRequest, result: FacesResult) -> None:
     """The pictures and the page."""
     if not request.outputs:
         return

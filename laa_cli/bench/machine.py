@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .. import __version__
-from .timing import Timing, rounds_of, summary
+from .timing import Timing, summarize, time_rounds
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 LONG_ENOUGH_MS = 50  # a product that takes this long shows what the machine can do
@@ -28,7 +28,7 @@ def devices() -> list[torch.device]:
     return [torch.device(name) for name in ("cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else []))]
 
 
-def description() -> dict[str, Any]:
+def machine_info() -> dict[str, Any]:
     """Versions, processors and how busy they are."""
     return {
         "date": time.strftime("%Y-%m-%d"),
@@ -45,7 +45,7 @@ def description() -> dict[str, Any]:
     }
 
 
-def in_a_line(machine: dict[str, Any]) -> str:
+def machine_line(machine: dict[str, Any]) -> str:
     """What `description` says, for a table's foot."""
     processors = ", ".join([f"{machine['cpu']}, {machine['threads']} threads", *machine["gpus"]])
     load = f", load {machine['load']:.1f} before the run" if machine.get("load") is not None else ""
@@ -69,23 +69,23 @@ def cpu_name() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def limit(device: torch.device, precision: str, seconds: float) -> Timing:
+def time_matrix_product(device: torch.device, precision: str, seconds: float) -> Timing:
     """The fastest square matrix product of a size that fills the machine: what any network here can hope for."""
-    size, work = 512, product(512, device, precision)
-    while size < 8192 and min(rounds_of(work, device, 0)) < LONG_ENOUGH_MS:
+    size, work = 512, matrix_product(512, device, precision)
+    while size < 8192 and min(time_rounds(work, device, 0)) < LONG_ENOUGH_MS:
         size *= 2
-        work = product(size, device, precision)
-    spent = rounds_of(work, device, seconds)
-    return summary(f"{LIMIT} {size}", str(device), precision, 1, spent, gflops=2 * size**3 / 1e9)
+        work = matrix_product(size, device, precision)
+    spent = time_rounds(work, device, seconds)
+    return summarize(f"{LIMIT} {size}", str(device), precision, 1, spent, gflops=2 * size**3 / 1e9)
 
 
-def product(size: int, device: torch.device, precision: str) -> Callable[[], object]:
+def matrix_product(size: int, device: torch.device, precision: str) -> Callable[[], object]:
     """A matrix product to repeat."""
     a, b = torch.randn(2, size, size, device=device, dtype=PRECISIONS[precision])
     return lambda: torch.mm(a, b)
 
 
-def forget_peak(device: torch.device) -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Starts a new measurement of peak memory; where the system cannot, the peak is the process's so far."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -95,7 +95,7 @@ def forget_peak(device: torch.device) -> None:
         return
 
 
-def peak_mb(device: torch.device) -> dict[str, float | None]:
+def peak_memory_mb(device: torch.device) -> dict[str, float | None]:
     """Peak resident memory of the process, and on CUDA what tensors took there, in MB (10^6 bytes)."""
     gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
     return {"memory_mb": resident_peak_mb(), "gpu_memory_mb": gpu}

@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.checkpoint import SHIPPED, WEIGHTS, load
+from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, load
 from models.protocol import network_input
 
-from ..project import true_to_photo
-from ..restore import Restorer
+from ..project import back_project
+from ..restore import NetworkRestorer
 
 BATCH = 16
 
@@ -38,46 +38,52 @@ def baselines() -> list[Method]:
     """Bicubic, and bicubic corrected by the known reduction: what any method has to beat."""
     return [
         Method("bicubic", "baseline", network_input),
-        Method("back-projection", "baseline", projected, note="bicubic, corrected by the reduction's error"),
+        Method("back-projection", "baseline", back_project_bicubic, note="bicubic, corrected by the reduction's error"),
     ]
 
 
-def projected(crops: Tensor) -> Tensor:
+def back_project_bicubic(crops: Tensor) -> Tensor:
     """Iterative back-projection of bicubic."""
-    return true_to_photo(network_input(crops), crops)
+    return back_project(network_input(crops), crops)
 
 
-def ours(weights: list[Path], device: torch.device) -> list[Method]:
+def our_methods(weights: list[Path], device: torch.device) -> list[Method]:
     """A row for each shipped weights file and each given one, the network alone; then as `upscale` runs them."""
     files = [*sorted(WEIGHTS.glob("*.safetensors")), *weights]
     alone = [
-        Method(name_of(path), "network", Restorer.load(path, device).alone, parameters(path), "network alone, as in the paper")
+        Method(
+            weights_name(path),
+            "network",
+            NetworkRestorer.load(path, device).network_only,
+            count_parameters(path),
+            "network alone, as in the paper",
+        )
         for path in files
     ]
     whole = [
-        Method(name, "upscale", in_full(restorer), parameters(path), "as upscale runs it")
-        for (name, restorer), path in zip(restorers(weights, device).items(), weights or [SHIPPED], strict=True)
+        Method(name, "upscale", as_method(restorer), count_parameters(path), "as upscale runs it")
+        for (name, restorer), path in zip(our_restorers(weights, device).items(), weights or [DEFAULT_WEIGHTS], strict=True)
     ]
     return [*alone, *whole]
 
 
-def restorers(weights: list[Path], device: torch.device) -> dict[str, Restorer]:
+def our_restorers(weights: list[Path], device: torch.device) -> dict[str, NetworkRestorer]:
     """Everything that `upscale` can be run with here, by the name of its row: the given weights, or what is shipped."""
     if len(weights) < 2:
-        return {"laa": Restorer.load(weights[0] if weights else None, device)}
-    return {f"laa, {name_of(path)}": Restorer.load(path, device) for path in weights}
+        return {"laa": NetworkRestorer.load(weights[0] if weights else None, device)}
+    return {f"laa, {weights_name(path)}": NetworkRestorer.load(path, device) for path in weights}
 
 
-def in_full(restorer: Restorer) -> Restore:
+def as_method(restorer: NetworkRestorer) -> Restore:
     """A restorer on a batch."""
     return lambda crops: torch.stack([restored.face for restored in restorer(list(crops))])
 
 
-def name_of(path: Path) -> str:
+def weights_name(path: Path) -> str:
     """How a weights file is called in tables: the shipped ones by name, others as they were given."""
     return path.stem if path.parent == WEIGHTS else str(path)
 
 
-def parameters(path: Path) -> int:
+def count_parameters(path: Path) -> int:
     """Of the network in a weights file."""
     return sum(parameter.numel() for parameter in load(path)[0].parameters())

@@ -10,11 +10,11 @@ from typing import Any, Literal
 from ..console import Screen
 from .table import Table
 
-Form = Literal["table", "json", "csv", "markdown"]
+OutputFormat = Literal["table", "json", "csv", "markdown"]
 
 
-def deliver(
-    tables: list[Table], record: Callable[[], dict[str, Any]], as_csv: Callable[[], str], form: Form, screen: Screen
+def emit(
+    tables: list[Table], record: Callable[[], dict[str, Any]], as_csv: Callable[[], str], form: OutputFormat, screen: Screen
 ) -> None:
     """Prints in one form."""
     if form == "json":

@@ -17,7 +17,7 @@ from .methods import Method, Restore
 FACE_PX = 512  # what face restorers (GFPGAN, RestoreFormer) were trained on
 
 
-def peer(path: Path, device: torch.device) -> Method:
+def load_peer(path: Path, device: torch.device) -> Method:
     """A weights file of another project. LaaError where spandrel is missing or cannot use the file.
 
     The face's 16x16 is enlarged bicubically until the network's own scale leads to 128 px: an 8x network gets 16x16, a 4x
@@ -25,7 +25,7 @@ def peer(path: Path, device: torch.device) -> Method:
     """
     model = descriptor(path, device)
     fed_px = input_px(model)
-    restore = fed(model, fed_px, device)
+    restore = make_restore(model, fed_px, device)
     try:
         restore(torch.zeros(1, 3, LR_SIZE, LR_SIZE))
     except Exception as error:  # better now than after an hour
@@ -35,7 +35,7 @@ def peer(path: Path, device: torch.device) -> Method:
     return Method(name, "peer", restore, count, f"fed {fed_px}x{fed_px}, {model.scale}x network", batch=1)
 
 
-def fed(model: Any, fed_px: int, device: torch.device) -> Restore:
+def make_restore(model: Any, fed_px: int, device: torch.device) -> Restore:
     """A network as a way from 16x16 to 128x128."""
 
     def restore(crops: Tensor) -> Tensor:

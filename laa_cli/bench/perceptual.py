@@ -32,7 +32,7 @@ def lpips_alex(state: State | None = None, *, fetch: bool = False) -> Metric:
     `state`: AlexNet's weights under torchvision's names, by default those in torch's cache.
     """
     network = untrained_lpips()
-    state = state if state is not None else cached(ALEXNET, fetch=fetch)
+    state = state if state is not None else load_cached(ALEXNET, fetch=fetch)
     backbone = network.get_submodule("net")
     fill(backbone, {name: state.get("features." + name.split(".", 1)[1]) for name in backbone.state_dict()})
 
@@ -63,7 +63,7 @@ def identity(state: State | None = None, *, fetch: bool = False) -> Metric:
     """
     from facenet_pytorch import InceptionResnetV1
 
-    state = state if state is not None else cached(VGGFACE2, fetch=fetch)
+    state = state if state is not None else load_cached(VGGFACE2, fetch=fetch)
     network = InceptionResnetV1().eval()
     fill(network, {name: state.get(name) for name in network.state_dict()})
 
@@ -83,20 +83,20 @@ def fill(network: nn.Module, state: dict[str, Tensor | None]) -> None:
         raise UnavailableError(f"torch's cache has other weights than {type(network).__name__} needs: remove them") from error
 
 
-def cached(address: str, *, fetch: bool) -> State:
+def load_cached(address: str, *, fetch: bool) -> State:
     """Weights from torch's cache; downloaded into it where they are missing and `fetch` allows it."""
     name = address.rsplit("/", 1)[1]
     home = Path(torch.hub.get_dir())
     for path in (home / "checkpoints" / name, home.parent / "checkpoints" / name):  # the second is facenet-pytorch's place
         if path.exists():
-            return loaded(path)
+            return load_tensors(path)
     if not fetch:
         raise UnavailableError(f"{name} is not in torch's cache: allow the download with --fetch")
     download(address, home / "checkpoints" / name)
-    return loaded(home / "checkpoints" / name)
+    return load_tensors(home / "checkpoints" / name)
 
 
-def loaded(path: Path) -> State:
+def load_tensors(path: Path) -> State:
     """A file of tensors; nothing else in it is ever run."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import LaaError
 from .conditions import FACE_SIZES_PX
-from .curve import Point
+from .curve import CurvePoint
 
 COLOURS = ("#888888", "#444444", "#d08000", "#0077bb", "#00aa77", "#cc3377")
 
@@ -21,7 +21,7 @@ def require_matplotlib() -> Any:
     return Figure
 
 
-def curve_png(curve: list[Point]) -> bytes:
+def curve_png(curve: list[CurvePoint]) -> bytes:
     """PSNR over the size of the crop in the photo, and below it the gain over bicubic; a column for each fault."""
     faults = list(dict.fromkeys(point.fault for point in curve))
     figure = require_matplotlib()(figsize=(max(5, 3.4 * len(faults)), 6.4), layout="constrained")
@@ -40,7 +40,7 @@ def curve_png(curve: list[Point]) -> bytes:
     return file.getvalue()
 
 
-def draw(panel: Any, points: list[Point], over: str | None) -> None:
+def draw(panel: Any, points: list[CurvePoint], over: str | None) -> None:
     """One panel: a line for each row, less the row `over`."""
     sizes = [point.side_px for point in points]
     for colour, row in zip(COLOURS * len(points[0].rows), points[0].rows, strict=False):

@@ -13,11 +13,11 @@ from models.protocol import HR_SIZE
 from ..page import page, slider
 from ..photo import Photo, encode_photo
 from .examples import Example, sheet
-from .result import Result
+from .result import FacesResult
 from .table import Table
 
 
-def faces_page(result: Result, faces: list[Example], curve: bytes | None) -> str:
+def faces_page(result: FacesResult, faces: list[Example], curve: bytes | None) -> str:
     """The page of `laa bench faces`. `curve`: the picture of the curves, as a PNG file."""
     parts = [
         section("Figures", *(table.html() for table in result.tables()[:2])),

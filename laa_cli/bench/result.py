@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .curve import Point
-from .data import FaceSet
-from .machine import in_a_line
+from .curve import CurvePoint
+from .data import BenchFaces
+from .machine import machine_line
 from .metrics import Column
 from .output import csv_text
 from .published import PUBLISHED
-from .quality import Row
-from .stats import Mean
+from .quality import MethodResult
+from .stats import MeanInterval
 from .table import Table
 
 NOTHING = "-"
@@ -21,23 +21,23 @@ PAPER = "paper: as published, from its own faces and training; only gains can be
 
 
 @dataclass(frozen=True)
-class Result:
+class FacesResult:
     """Rows in the order of the table, bicubic first; the curve may be empty."""
 
-    faces: FaceSet
+    faces: BenchFaces
     device: str
     machine: dict[str, Any]
     columns: list[Column]
-    rows: list[Row]
-    curve: list[Point]
+    rows: list[MethodResult]
+    curve: list[CurvePoint]
 
     @property
-    def bicubic(self) -> Row:
+    def bicubic(self) -> MethodResult:
         """What every gain is over."""
         return self.rows[0]
 
     @property
-    def ours(self) -> Row:
+    def ours(self) -> MethodResult:
         """What `upscale` does, by which faces are chosen for the sheet."""
         return next(row for row in self.rows if row.method.kind == "upscale")
 
@@ -57,7 +57,7 @@ class Result:
         notes += [f"{column.title} not available: {column.why}" for column in columns if column.measure is None]
         return Table(f"{self.faces}, 16 to 128 px; PSNR (dB) and SSIM on Y", ("method", *sum(head, ())), lines, notes)
 
-    def measured(self, row: Row, column: Column) -> tuple[str, str]:
+    def measured(self, row: MethodResult, column: Column) -> tuple[str, str]:
         """The cells of a metric."""
         if column.measure is None:
             return "n/a", NOTHING
@@ -78,7 +78,7 @@ class Result:
         notes = [f"{column.title} not available: {column.why}" for column in columns if column.measure is None]
         notes.append(f"GFLOPs: of one face, two for a multiplication and its addition; ms: median, on {self.device}")
         notes.append("; ".join(f"{row.method.name}: {row.method.note}" for row in self.rows if row.method.note))
-        notes.append(in_a_line(self.machine))
+        notes.append(machine_line(self.machine))
         return Table("Truth to the photo, and cost", head, lines, notes)
 
     def record(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Result:
             "curve": [asdict(point) for point in self.curve],
         }
 
-    def method_record(self, row: Row) -> dict[str, Any]:
+    def method_record(self, row: MethodResult) -> dict[str, Any]:
         """One row of it."""
         method = row.method
         metrics = {key: asdict(row.mean(key)) | {"gain": asdict(row.gain(key, self.bicubic))} for key in row.figures}
@@ -128,12 +128,12 @@ def gain_lines(rows: dict[str, dict[str, float]], over: str, table: str, fault: 
             yield table, method, fault, side_px, key, value, None, None, value - rows[over][key], None, None
 
 
-def of(mean: Mean) -> tuple[float, float, float]:
+def of(mean: MeanInterval) -> tuple[float, float, float]:
     """A mean as cells."""
     return mean.mean, mean.low, mean.high
 
 
-def cost_cells(row: Row) -> tuple[str, str, str]:
+def cost_cells(row: MethodResult) -> tuple[str, str, str]:
     """Parameters, GFLOPs and ms."""
     count = row.method.parameters
     return f"{count / 1e6:.2f} M" if count else NOTHING, f"{row.gflops:.1f}" if count else NOTHING, f"{row.ms:.1f}"
@@ -151,7 +151,7 @@ def published_lines(columns: list[Column]) -> Iterator[tuple[str, ...]]:
             yield f"paper, {name}: {method}", *cells
 
 
-def curve_table(curve: list[Point], columns: list[Column]) -> Table:
+def curve_table(curve: list[CurvePoint], columns: list[Column]) -> Table:
     """Of one fault: PSNR of every row, and laa's gain over bicubic in LPIPS; a terminal has no room for SSIM."""
     rows = list(curve[0].rows)
     laa = rows[-1]

@@ -18,16 +18,16 @@ from ..photo import read_photo
 from ..upscale import Options, Upscaler
 from . import contenders as networks
 from . import machine, pipeline
-from .output import Form, deliver
+from .output import OutputFormat, emit
 from .report import tables_page
-from .speed_run import Run
+from .speed_run import SpeedResult
 from .timing import Timing
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class Request:
+class SpeedRequest:
     """What to time. LaaError on senseless values."""
 
     photo: Path | None = None
@@ -49,18 +49,18 @@ class Request:
         return [path for path in (self.save, self.report) if path is not None]
 
 
-def run(request: Request, screen: Screen, form: Form) -> None:
+def run(request: SpeedRequest, screen: Screen, form: OutputFormat) -> None:
     """Times, prints and writes."""
     for path in request.outputs:
         check_writable(path, overwrite=request.overwrite)
     if request.photo is not None:
         read_photo(request.photo, max_pixels=Options().max_pixels)  # for its errors
     devices = machine.devices() if request.device == ALL else [choose_device(request.device)]
-    about = machine.description()
+    about = machine.machine_info()
     photos: dict[str, dict[str, Any]] = {}
     timings = [timing for step in screen.track(list(steps(request, devices, photos, screen)), "speed") for timing in step()]
-    result = Run(about, timings, photos)
-    deliver(result.tables(), result.record, result.csv, form, screen)
+    result = SpeedResult(about, timings, photos)
+    emit(result.tables(), result.record, result.csv, form, screen)
     contents = {
         request.save: json.dumps(result.record(), indent=1),
         request.report: tables_page("laa bench speed", result.tables()),
@@ -72,23 +72,23 @@ def run(request: Request, screen: Screen, form: Form) -> None:
 Step = Callable[[], list[Timing]]
 
 
-def steps(request: Request, devices: list[torch.device], photos: dict[str, Any], screen: Screen) -> Iterator[Step]:
+def steps(request: SpeedRequest, devices: list[torch.device], photos: dict[str, Any], screen: Screen) -> Iterator[Step]:
     """What to do, the program on the photo first, because its memory counts; `photos` is filled on the way."""
     for device in devices:
         if request.photo is not None:
             yield program(request, request.photo, device, photos)
     for device in devices:
         yield from (limit(device, name, request.seconds) for name in machine.PRECISIONS)
-        for contender in networks.contenders(request.weights, device, screen):
+        for contender in networks.speed_models(request.weights, device, screen):
             yield network(contender, device, request.seconds, screen)
 
 
-def program(request: Request, photo: Path, device: torch.device, photos: dict[str, Any]) -> Step:
+def program(request: SpeedRequest, photo: Path, device: torch.device, photos: dict[str, Any]) -> Step:
     """The whole of `upscale`."""
 
     def step() -> list[Timing]:
         upscaler = Upscaler.load(str(device), request.weights)
-        timings, photos[str(device)] = pipeline.timings(photo, upscaler, device, request.seconds)
+        timings, photos[str(device)] = pipeline.time_upscale(photo, upscaler, device, request.seconds)
         return timings
 
     return step
@@ -96,15 +96,15 @@ def program(request: Request, photo: Path, device: torch.device, photos: dict[st
 
 def limit(device: torch.device, precision: str, seconds: float) -> Step:
     """What the machine can do at most."""
-    return lambda: [machine.limit(device, precision, seconds)]
+    return lambda: [machine.time_matrix_product(device, precision, seconds)]
 
 
-def network(contender: networks.Contender, device: torch.device, seconds: float, screen: Screen) -> Step:
+def network(contender: networks.SpeedModel, device: torch.device, seconds: float, screen: Screen) -> Step:
     """A network alone, unless the device is too small for it."""
 
     def step() -> list[Timing]:
         try:
-            return networks.timings(contender, device, seconds)
+            return networks.time_network(contender, device, seconds)
         except Exception as error:
             if not out_of_memory(error):
                 raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LaaError
-from .machine import LIMIT, in_a_line
+from .machine import LIMIT, machine_line
 from .output import csv_text
 from .pipeline import TOTAL
 from .table import Table
@@ -18,7 +18,7 @@ KIND, FORMAT = "laa bench speed", 1
 
 
 @dataclass(frozen=True)
-class Run:
+class SpeedResult:
     """The machine, what was timed on it, and for each device the photo and the memory it took."""
 
     machine: dict[str, Any]
@@ -46,8 +46,8 @@ class Run:
         notes = [
             "ms: median of one call; IQR: between its quartiles; limit: its share of the fastest large matrix product",
             "time only: built without weights; SwinIR from 16 to 128 px, GFPGAN and RestoreFormer at 512 px",
-            *(f"limit on {limit.device} in {limit.precision}: {reached(limit):.0f} GFLOP/s" for limit in limits.values()),
-            in_a_line(self.machine),
+            *(f"limit on {limit.device} in {limit.precision}: {gflops_per_s(limit):.0f} GFLOP/s" for limit in limits.values()),
+            machine_line(self.machine),
         ]
         return Table("The network alone, from faces in memory to faces in memory", head, lines, notes)
 
@@ -69,7 +69,7 @@ class Run:
 MEMORY = {"memory_mb": "memory", "gpu_memory_mb": "GPU memory"}
 
 
-def reached(limit: Timing) -> float:
+def gflops_per_s(limit: Timing) -> float:
     """GFLOP/s of the fastest round."""
     return 1000 * (limit.gflops or 0) / limit.best_ms
 
@@ -82,13 +82,13 @@ def network_line(timing: Timing, limit: Timing) -> tuple[str, ...]:
     return timing.what, f"{timing.device}, {timing.precision}", str(timing.batch), *times, shown
 
 
-def read_run(path: Path) -> Run:
+def read_speed_result(path: Path) -> SpeedResult:
     """A saved run; LaaError where the file is none."""
     try:
         values = json.loads(path.read_text())
         if values["kind"] != KIND or values["format"] > FORMAT:
             raise LaaError(f"{path} is no run that this laa can read: save one with laa bench speed --save")
-        return Run(values["machine"], [Timing(**timing) for timing in values["timings"]], values["photos"])
+        return SpeedResult(values["machine"], [Timing(**timing) for timing in values["timings"]], values["photos"])
     except OSError as error:
         raise LaaError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:

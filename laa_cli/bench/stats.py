@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Mean:
+class MeanInterval:
     """A mean and its 95 % confidence interval."""
 
     mean: float
@@ -25,11 +25,11 @@ class Mean:
         return (self.high - self.low) / 2
 
 
-def mean_of(values: Tensor, seed: int = 0) -> Mean:
+def bootstrap_mean(values: Tensor, seed: int = 0) -> MeanInterval:
     """The mean of (n,) values, one for each face, and its interval by the percentile bootstrap over the faces."""
     values = values.double()
     random = torch.Generator().manual_seed(seed)
     draws = torch.randint(len(values), (RESAMPLES, len(values)), generator=random)
     tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
     low, high = values[draws].mean(1).quantile(tails).tolist()
-    return Mean(values.mean().item(), low, high)
+    return MeanInterval(values.mean().item(), low, high)

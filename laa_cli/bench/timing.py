@@ -46,34 +46,34 @@ class Timing:
         return (self.gflops / self.median_ms) / (limit.gflops / limit.best_ms)
 
 
-def rounds_of(
+def time_rounds(
     work: Callable[[], object], device: torch.device, seconds: float, clock: Clock = time.perf_counter
 ) -> list[float]:
     """Milliseconds of each round, warm-up left out: as many as fit into `seconds`, but at least three."""
     for _ in range(WARM_UP):
         work()
-    synchronise(device)
+    synchronize(device)
     spent: list[float] = []
     while len(spent) < LEAST or (sum(spent) < 1000 * seconds and len(spent) < MOST):
         start = clock()
         work()
-        synchronise(device)
+        synchronize(device)
         spent.append(1000 * (clock() - start))
     return spent
 
 
-def spread(spent: list[float]) -> float:
+def iqr(spent: list[float]) -> float:
     """From the first quartile to the third, by linear interpolation."""
     first, _, third = quantiles(spent, method="inclusive")
     return third - first
 
 
-def summary(what: str, device: str, precision: str, batch: int, spent: list[float], gflops: float | None = None) -> Timing:
+def summarize(what: str, device: str, precision: str, batch: int, spent: list[float], gflops: float | None = None) -> Timing:
     """Rounds as a Timing."""
-    return Timing(what, device, precision, batch, median(spent), spread(spent), min(spent), len(spent), gflops)
+    return Timing(what, device, precision, batch, median(spent), iqr(spent), min(spent), len(spent), gflops)
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Waits for a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -60,21 +60,21 @@ def batch(
     debug: Debug = False,
 ) -> None:
     """Enlarges all photos of a folder; run again, it goes on where it stopped."""
-    from models.checkpoint import SHIPPED
+    from models.checkpoint import DEFAULT_WEIGHTS
 
-    from ..batch.memory import parse
+    from ..batch.memory import parse_size
     from ..batch.recipe import Recipe, hash_weights
-    from ..batch.run import Batch, Job, run
-    from ..batch.walk import Selection
+    from ..batch.run import Batch, BatchRequest, run
+    from ..batch.walk import NameFilter
     from ..batch.watch import watch
     from ..console import Screen
     from ..upscale import Options, Upscaler
 
     options = Options(int(scale.value), max_face, margin, feather, max_pixels)
     loading = {"min_face": min_face, "confidence": confidence, "fidelity": fidelity}
-    recipe = Recipe(options, hash_weights(weights or SHIPPED), loading, strip_metadata, require_face)
-    selection = Selection(tuple(include or ()), tuple(exclude or ()))
-    job = Job(source, out, recipe, parse(memory), selection, overwrite, retry_failed, report, json)
+    recipe = Recipe(options, hash_weights(weights or DEFAULT_WEIGHTS), loading, strip_metadata, require_face)
+    selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
+    job = BatchRequest(source, out, recipe, parse_size(memory), selection, overwrite, retry_failed, report, json)
     load = lambda: Upscaler.load(device, weights, min_face, confidence, fidelity)  # noqa: E731
     screen = Screen(quiet=quiet, data_on_stdout=json)
-    raise typer.Exit(run(job, load, screen, watch if watched else Batch.once))
+    raise typer.Exit(run(job, load, screen, watch if watched else Batch.run_once))

@@ -10,7 +10,7 @@ import typer
 from .options import Debug, DeviceName, Overwrite, Weights, usage
 
 if TYPE_CHECKING:
-    from ..bench.output import Form
+    from ..bench.output import OutputFormat
 
 bench = typer.Typer(help="Measures what laa is worth and what it costs, on your machine.", no_args_is_help=True)
 
@@ -20,9 +20,9 @@ Markdown = Annotated[bool, typer.Option("--markdown", help="The tables as Markdo
 Report = Annotated[Path | None, typer.Option(help="One HTML page with everything.", show_default=False)]
 
 
-def form_of(json: bool, csv: bool, markdown: bool) -> Form:
+def output_format(json: bool, csv: bool, markdown: bool) -> OutputFormat:
     """What stdout gets."""
-    forms: tuple[tuple[Form, bool], ...] = (("json", json), ("csv", csv), ("markdown", markdown))
+    forms: tuple[tuple[OutputFormat, bool], ...] = (("json", json), ("csv", csv), ("markdown", markdown))
     chosen = [name for name, asked in forms if asked]
     if len(chosen) > 1:
         raise usage(f"stdout takes one form: --{chosen[0]} or --{chosen[1]}")
@@ -54,11 +54,11 @@ def faces(
     debug: Debug = False,
 ) -> None:
     """Quality on faces of known truth: bicubic, our weights, and the peers."""
-    form = form_of(json, csv, markdown)
-    from ..bench.faces import Request, run
+    form = output_format(json, csv, markdown)
+    from ..bench.faces import FacesRequest, run
     from ..console import Screen
 
-    request = Request(
+    request = FacesRequest(
         data,
         weights=weights or (),
         peers=peer or (),
@@ -100,26 +100,36 @@ def speed(
     debug: Debug = False,
 ) -> None:
     """Time and memory: the network beside the peers' networks, and the whole program."""
-    form = form_of(json, csv, markdown)
-    from ..bench.speed import Request, run
+    form = output_format(json, csv, markdown)
+    from ..bench.speed import SpeedRequest, run
     from ..console import Screen
 
     if batch is not None:
         speed_of_batch(batch, photos, "auto" if device == "all" else device, form)
         return
-    request = Request(photo, weights=weights, device=device, seconds=seconds, save=save, report=report, overwrite=overwrite)
+    request = SpeedRequest(
+        photo, weights=weights, device=device, seconds=seconds, save=save, report=report, overwrite=overwrite
+    )
     run(request, Screen(data_on_stdout=form != "table"), form)
 
 
-def speed_of_batch(folder: Path, photos: int, device: str, form: Form) -> None:
+def speed_of_batch(folder: Path, photos: int, device: str, form: OutputFormat) -> None:
     """Photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
     if form not in ("table", "json"):
         raise usage("--batch has a table and --json")
     from ..batch.measure import run
-    from ..batch.memory import parse
+    from ..batch.memory import parse_size
     from ..console import Screen
 
-    run(folder, photos, max(1, photos // 6), device, parse(None), Screen(data_on_stdout=form == "json"), as_json=form == "json")
+    run(
+        folder,
+        photos,
+        max(1, photos // 6),
+        device,
+        parse_size(None),
+        Screen(data_on_stdout=form == "json"),
+        as_json=form == "json",
+    )
 
 
 @bench.command()
@@ -132,7 +142,7 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Ratios between two kept runs."""
-    form = form_of(json, csv, markdown)
+    form = output_format(json, csv, markdown)
     from ..bench.compare import run
     from ..console import Screen
 

@@ -34,10 +34,10 @@ def prepare(
     from ..console import Screen
     from ..device import choose_device
     from ..prepare.run import run
-    from ..prepare.settings import Settings
+    from ..prepare.settings import PrepareRequest
     from ..upscale import load_detector
 
-    settings = Settings(min_crop, min_sharpness, validation_share, format_, shard_size, max_pixels)
+    settings = PrepareRequest(min_crop, min_sharpness, validation_share, format_, shard_size, max_pixels)
     # faces down to half the least size are looked for, so that those refused are counted
     load = lambda: load_detector(choose_device(device), max(12, min_crop / 2), confidence)  # noqa: E731
     raise typer.Exit(run(photos, out, settings, identities, load, Screen(quiet=quiet)))

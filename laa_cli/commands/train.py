@@ -65,14 +65,14 @@ def train(
     from ..console import Screen
     from ..device import choose_device
     from ..learn.config import TrainConfig
-    from ..learn.run import Run, network_width, start
-    from ..learn.settings import PAPER_WIDTH, model_config
+    from ..learn.run import TrainRequest, network_width, start
+    from ..learn.settings import PAPER_WIDTH, parse_model_config
 
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")
-    model = model_config(PAPER_WIDTH if width is None else width, settings or [])
-    run = Run(data, validation, output, about, resume, init_from, width, device)
-    config = TrainConfig.chosen(
+    model = parse_model_config(PAPER_WIDTH if width is None else width, settings or [])
+    run = TrainRequest(data, validation, output, about, resume, init_from, width, device)
+    config = TrainConfig.with_defaults(
         minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes,
         on_cpu=choose_device(device).type == "cpu", width=network_width(run, model), optimizer=optimizer, schedule=schedule,
     )  # fmt: skip

@@ -62,12 +62,12 @@ def upscale(
 ) -> None:
     """Enlarges photos and super-resolves the small faces in them."""
     from ..console import Screen
-    from ..jobs import Job, run
+    from ..jobs import UpscaleRequest, run
     from ..outputs import STREAM
     from ..upscale import Options, Upscaler
 
     options = Options(int(scale.value), max_face, margin, feather, max_pixels)
-    job = Job(options, output, faces_dir, compare, json, overwrite, strip_metadata, require_face)
+    job = UpscaleRequest(options, output, faces_dir, compare, json, overwrite, strip_metadata, require_face)
     streamed = output == STREAM or (output is None and STREAM in photos)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
         raise usage("stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Batches:
+class EpochSampler:
     """Endless batches over a set of faces, (N, 3, s, s) uint8; each epoch is a permutation of the set.
 
     A batch depends on seed and step alone, so that a resumed run sees what it would have seen.
@@ -19,17 +19,17 @@ class Batches:
 
     def __call__(self, step: int) -> tuple[Tensor, torch.Generator]:
         """The faces of a step, (size, 3, s, s) uint8 RGB, and the random numbers to change them with."""
-        return self.faces[self.places(step)], generator(self.seed, step)
+        return self.faces[self.indices(step)], generator(self.seed, step)
 
-    def places(self, step: int) -> list[int]:
+    def indices(self, step: int) -> list[int]:
         """Which faces a step sees."""
         count = len(self.faces)
         positions = range(step * self.size, (step + 1) * self.size)
-        return [int(order(count, self.seed, position // count)[position % count]) for position in positions]
+        return [int(epoch_permutation(count, self.seed, position // count)[position % count]) for position in positions]
 
 
 @lru_cache(maxsize=2)
-def order(count: int, seed: int, epoch: int) -> Tensor:
+def epoch_permutation(count: int, seed: int, epoch: int) -> Tensor:
     """The permutation of one epoch."""
     return torch.randperm(count, generator=generator(seed, epoch))
 

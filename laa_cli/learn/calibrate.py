@@ -10,9 +10,9 @@ from torch import Tensor
 
 from models.protocol import network_input, reduce, resize, to_8_bits
 
-from ..gauge import EVIDENCE, evidence
-from ..project import fine_change
-from .degrade import Photo, Samples
+from ..gauge import FEATURES, fidelity_features
+from ..project import split_correction
+from .degrade import BlindTask, Samples
 from .faults import uniform
 
 FACES = 1536
@@ -21,7 +21,7 @@ PENALTY = 3e-4  # on the coefficients' squares, so that rare evidence stays mode
 
 
 @dataclass(frozen=True)
-class Case:
+class CalibrationCase:
     """A face: the evidence, and the mean squared error over fidelity f, which is `error` - 2 f `gain` + f^2 `change`."""
 
     evidence: Tensor
@@ -34,15 +34,15 @@ class Case:
 def calibrate(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, seed: int = 0) -> tuple[float, ...]:
     """`network`: trained by the task "photo". `faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144; the first FACES count."""
     random = torch.Generator().manual_seed(seed)
-    cases: list[Case] = []
+    cases: list[CalibrationCase] = []
     for part in faces[:FACES].split(8):
-        samples = also_faulty(Photo()(part, random), random)
+        samples = add_rare_corruptions(BlindTask()(part, random), random)
         drawn = network(torch.cat([network_input(crop[None]) for crop in samples.crops]).to(device)).float().cpu()
-        cases += [case(*item) for item in zip(drawn, samples.crops, samples.truth, strict=True)]
-    return fitted(cases)
+        cases += [make_case(*item) for item in zip(drawn, samples.crops, samples.truth, strict=True)]
+    return fit_coefficients(cases)
 
 
-def also_faulty(samples: Samples, random: torch.Generator) -> Samples:
+def add_rare_corruptions(samples: Samples, random: torch.Generator) -> Samples:
     """The samples, some of their crops with faults that `Photo` does not have or seldom has alone."""
     crops = []
     for crop, truth in zip(samples.crops, samples.truth, strict=True):
@@ -55,24 +55,24 @@ def also_faulty(samples: Samples, random: torch.Generator) -> Samples:
             crops.append(to_8_bits(reduce(truth[None], side)[0] + uniform(random, 1, 10) / 255 * noise))
         else:
             crops.append(crop)
-    return Samples(samples.truth, crops, samples.projected)
+    return Samples(samples.truth, crops, samples.back_projected)
 
 
-def case(drawn: Tensor, crop: Tensor, truth: Tensor) -> Case:
+def make_case(drawn: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:
     """What a face of known truth teaches."""
-    coarse, fine = fine_change(drawn[None], crop[None])
+    coarse, fine = split_correction(drawn[None], crop[None])
     missing = truth[None] - coarse
-    return Case(
-        evidence(drawn[None], crop[None]),
+    return CalibrationCase(
+        fidelity_features(drawn[None], crop[None]),
         missing.square().mean().item(),
         (missing * fine).mean().item(),
         fine.square().mean().item(),
     )
 
 
-def fitted(cases: list[Case]) -> tuple[float, ...]:
+def fit_coefficients(cases: list[CalibrationCase]) -> tuple[float, ...]:
     """Logistic regression of the fidelity on the evidence, for the highest mean PSNR."""
-    weights = torch.zeros(EVIDENCE, dtype=torch.float64, requires_grad=True)
+    weights = torch.zeros(FEATURES, dtype=torch.float64, requires_grad=True)
     told = torch.stack([case.evidence for case in cases])
     error, gain, change = (
         torch.tensor([getattr(case, name) for case in cases], dtype=torch.float64) for name in ("error", "gain", "change")

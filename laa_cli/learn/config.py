@@ -61,7 +61,7 @@ class TrainConfig:
                 raise LaaError(f"--{name.replace('_', '-')} must be above 0, not {value}", Exit.USAGE)
 
     @classmethod
-    def chosen(
+    def with_defaults(
         cls, minutes: float | None, faces: int | None, batch_size: int | None, learning_rate: float | None,
         *, task: str, seed: int, save_minutes: float, on_cpu: bool, width: int,
         optimizer: str | None = None, schedule: str = "cosine",
@@ -92,14 +92,14 @@ class Progress:
     minutes: float = 0.0
 
 
-def spent(config: TrainConfig, progress: Progress, set_size: int) -> float:
+def progress_fraction(config: TrainConfig, progress: Progress, set_size: int) -> float:
     """Share of the schedule that is behind a run: 1 at its end. `set_size`: training faces of an epoch."""
     if config.minutes is not None:
         return progress.minutes / config.minutes
     return progress.faces / (config.faces if config.faces is not None else EPOCHS * set_size)
 
 
-def rate_factor(config: TrainConfig, spent: float) -> float:
+def learning_rate_factor(config: TrainConfig, spent: float) -> float:
     """The learning rate at a share of the schedule, as a share of the highest."""
     if config.minutes is None and config.faces is None:
         return 0.5 ** int(spent * EPOCHS / HALVED_EVERY)  # Sec. 4.2

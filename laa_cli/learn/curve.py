@@ -7,7 +7,7 @@ import math
 from PIL import Image, ImageDraw, ImageFont
 
 from .log import Row, column
-from .png import png
+from .png import to_png
 
 PANEL_PX = (460, 300)
 LEFT_PX, BOTTOM_PX, TOP_PX, RIGHT_PX = 62, 40, 34, 22
@@ -20,14 +20,14 @@ PANELS = (
 )
 
 
-def curve(lines: list[Row]) -> bytes:
+def draw_learning_curve(lines: list[Row]) -> bytes:
     """A PNG of the log's lines: on the left the loss, on the right the gain of the moving average over bicubic."""
     picture = Image.new("RGB", (FINE * PANEL_PX[0] * len(PANELS), FINE * PANEL_PX[1]), PAPER)
     faces = column(lines, "faces")
     for number, (title, names) in enumerate(PANELS):
         series = {label: column(lines, name) for name, label in names.items() if any(line.get(name) for line in lines)}
         Panel(ImageDraw.Draw(picture), number * PANEL_PX[0], title).plot(faces, series)
-    return png(picture.resize((PANEL_PX[0] * len(PANELS), PANEL_PX[1]), Image.Resampling.LANCZOS))
+    return to_png(picture.resize((PANEL_PX[0] * len(PANELS), PANEL_PX[1]), Image.Resampling.LANCZOS))
 
 
 class Panel:

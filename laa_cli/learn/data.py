@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import Exit, LaaError
-from ..fingerprint import alike, fingerprints
+from ..fingerprint import find_duplicates, perceptual_hashes
 from .faces import HR_FACE_PX, STORED_FACE_PX, names_in, read_faces
 
 MANIFEST, UNFINISHED, HELD_OUT = "manifest.csv", "unfinished", "val.tar"  # as `laa prepare` names them
@@ -54,7 +54,7 @@ def held_out_of(data: list[Path], held_out: Path | None) -> list[Path]:
 
 def refuse_overlap(faces: Faces, sources: list[Path], validation: list[Path]) -> None:
     """LaaError where validation faces are training faces too, even in another size or coding."""
-    pairs = alike(fingerprints(faces.validation), fingerprints(faces.training))
+    pairs = find_duplicates(perceptual_hashes(faces.validation), perceptual_hashes(faces.training))
     if pairs:
         place, other = pairs[0]
         count = len({place for place, _ in pairs})

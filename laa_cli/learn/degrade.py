@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from models.protocol import HR_SIZE, LR_SIZE, reduce
 
-from ..gauge import grey
-from .faults import faulty, uniform
+from ..gauge import rgb_to_grayscale
+from .faults import corrupt, uniform
 
 MAX_SHIFT_PX = 4  # at 128 px; a detector's box is rarely further off than this
 MAX_ROLL_DEG = 12.0  # what is left of a head's roll once its crop is upright, or too small to be worth turning
@@ -34,10 +34,10 @@ class Samples:
 
     truth: Tensor
     crops: list[Tensor]
-    projected: list[bool]
+    back_projected: list[bool]
 
 
-class Degradation(Interface):
+class TrainingTask(Interface):
     """A task: how training pairs are made of faces. `crop_px`: smallest and largest side of its crops."""
 
     crop_px: tuple[int, int]
@@ -45,18 +45,18 @@ class Degradation(Interface):
     def __call__(self, faces: Tensor, random: torch.Generator) -> Samples: ...
 
 
-class Protocol:
+class ProtocolTask:
     """The paper's task: faces shifted and mirrored, reduced to 16x16."""
 
     crop_px = (LR_SIZE, LR_SIZE)
 
     def __call__(self, faces: Tensor, random: torch.Generator) -> Samples:
         """`faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144."""
-        truth = mirrored(shifted(faces, random), random).float().div(255)
+        truth = random_flips(random_crops(faces, random), random).float().div(255)
         return Samples(truth, list(reduce(truth)), [False] * len(truth))
 
 
-class Photo:
+class BlindTask:
     """Faces of any size with the faults of real photos, their boxes as inexact as a detector's.
 
     `paper_share`: how many, beyond those that come so by chance, are clean crops of the paper's size.
@@ -69,33 +69,33 @@ class Photo:
 
     def __call__(self, faces: Tensor, random: torch.Generator) -> Samples:
         """`faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144."""
-        plain, turned = shifted(faces, random).float().div(255), turned_views(faces.float().div(255), random)
+        plain, turned = random_crops(faces, random).float().div(255), random_affine(faces.float().div(255), random)
         chosen = torch.rand(len(faces), generator=random) < 0.5  # turning blurs a little, so half of the truths stay sharp
-        truth = mirrored(torch.where(chosen.to(faces.device)[:, None, None, None], turned, plain), random)
+        truth = random_flips(torch.where(chosen.to(faces.device)[:, None, None, None], turned, plain), random)
         colourless = torch.rand(len(faces), generator=random) < GREY_SHARE
-        truth = torch.where(colourless.to(faces.device)[:, None, None, None], grey(truth), truth)
-        return self.photographed(truth, random)
+        truth = torch.where(colourless.to(faces.device)[:, None, None, None], rgb_to_grayscale(truth), truth)
+        return self.corrupt_batch(truth, random)
 
-    def photographed(self, truth: Tensor, random: torch.Generator) -> Samples:
+    def corrupt_batch(self, truth: Tensor, random: torch.Generator) -> Samples:
         """What photos show of faces (n, 3, 128, 128) RGB in [0, 1], each at a size and with faults of its own."""
         paper = [self.paper_share > 0 and uniform(random, 0, 1) < self.paper_share for _ in truth]
         clean = [uniform(random, 0, 1) < CLEAN_SHARE or as_paper for as_paper in paper]
-        sides = [LR_SIZE if as_paper else side_px(random) for as_paper in paper]
+        sides = [LR_SIZE if as_paper else random_side_px(random) for as_paper in paper]
         crops = [
-            reduce(face[None], side)[0] if simple else faulty(face, side, random)
+            reduce(face[None], side)[0] if simple else corrupt(face, side, random)
             for face, side, simple in zip(truth, sides, clean, strict=True)
         ]
         return Samples(truth, crops, clean)
 
 
-def side_px(random: torch.Generator) -> int:
+def random_side_px(random: torch.Generator) -> int:
     """A crop's side: the paper's in a share of the cases, otherwise any, small ones as often as large ones by ratio."""
     if uniform(random, 0, 1) < PROTOCOL_SHARE:
         return LR_SIZE
     return round(math.exp(uniform(random, math.log(CROP_PX[0]), math.log(CROP_PX[1]))))
 
 
-def shifted(faces: Tensor, random: torch.Generator) -> Tensor:
+def random_crops(faces: Tensor, random: torch.Generator) -> Tensor:
     """Views of 128x128 px around the middle, shifted by whole pixels as far as there is room."""
     middle = (faces.shape[-1] - HR_SIZE) // 2
     reach = min(MAX_SHIFT_PX, middle)
@@ -106,13 +106,13 @@ def shifted(faces: Tensor, random: torch.Generator) -> Tensor:
     return torch.stack(views)
 
 
-def mirrored(faces: Tensor, random: torch.Generator) -> Tensor:
+def random_flips(faces: Tensor, random: torch.Generator) -> Tensor:
     """Every other face, by chance, seen in a mirror."""
     flips = (torch.rand(len(faces), generator=random) < 0.5).to(faces.device)
     return torch.where(flips[:, None, None, None], faces.flip(3), faces)
 
 
-def turned_views(faces: Tensor, random: torch.Generator) -> Tensor:
+def random_affine(faces: Tensor, random: torch.Generator) -> Tensor:
     """Views of 128x128 px, shifted, turned and zoomed, as inexact boxes show them. `faces`: (n, 3, s, s) float."""
     count, side = len(faces), faces.shape[-1]
     angle = torch.deg2rad(MAX_ROLL_DEG * (2 * torch.rand(count, generator=random) - 1))
@@ -125,4 +125,4 @@ def turned_views(faces: Tensor, random: torch.Generator) -> Tensor:
 
 
 # Photos' weights grow from the same trunk as those for the paper's task: some 40 % of their crops are that task's.
-TASKS: dict[str, Degradation] = {"protocol": Protocol(), "photo": Photo(paper_share=0.3)}
+TASKS: dict[str, TrainingTask] = {"protocol": ProtocolTask(), "photo": BlindTask(paper_share=0.3)}

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LaaError
-from ..tars import DAMAGED, members, opened_tar
+from ..tars import DAMAGED, iter_members, open_tar
 
 HR_FACE_PX = 128  # the protocol's crop
 STORED_FACE_PX = 144  # a training face: the crop and room around it for shifts
@@ -52,8 +52,8 @@ def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
                 if path.suffix.lower() in PICTURES:
                     yield str(path), path.read_bytes()
         else:
-            with opened_tar(source) as (tar, _):
-                for member in sorted(members(tar), key=lambda member: member.name):
+            with open_tar(source) as (tar, _):
+                for member in sorted(iter_members(tar), key=lambda member: member.name):
                     content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURES else None
                     if content is not None:
                         yield f"{source}:{member.name}", content.read()

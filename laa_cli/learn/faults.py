@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from models.protocol import to_8_bits
 
 from .jpeg import jpeg
-from .kernels import KERNELS, resampled
+from .kernels import KERNELS, resample
 
 
 def uniform(random: torch.Generator, low: float, high: float) -> float:
@@ -19,28 +19,28 @@ def uniform(random: torch.Generator, low: float, high: float) -> float:
     return low + (high - low) * torch.rand((), generator=random).item()
 
 
-def faulty(face: Tensor, side: int, random: torch.Generator) -> Tensor:
+def corrupt(face: Tensor, side: int, random: torch.Generator) -> Tensor:
     """A face (3, 128, 128) as a photo shows it, (3, side, side): optics, sensor, camera software and JPEG, each by chance."""
     kernel = list(KERNELS)[int(uniform(random, 0, len(KERNELS)))]
-    crop = resampled(face, side, KERNELS[kernel])
-    for fault in (blurred, noisy, sharpened):
+    crop = resample(face, side, KERNELS[kernel])
+    for fault in (blur, add_noise, sharpen):
         if uniform(random, 0, 1) < 0.5:
             crop = fault(crop, random)
     crop = to_8_bits(crop)
-    return compressed(crop, random) if uniform(random, 0, 1) < 0.75 else crop
+    return compress_jpeg(crop, random) if uniform(random, 0, 1) < 0.75 else crop
 
 
-def blurred(crop: Tensor, random: torch.Generator) -> Tensor:
+def blur(crop: Tensor, random: torch.Generator) -> Tensor:
     """Slightly out of focus: Gaussian, up to 0.9 px of the photo."""
-    return gaussian(crop, uniform(random, 0.2, 0.9))
+    return gaussian_blur(crop, uniform(random, 0.2, 0.9))
 
 
-def sharpened(crop: Tensor, random: torch.Generator) -> Tensor:
+def sharpen(crop: Tensor, random: torch.Generator) -> Tensor:
     """Unsharp masking as cameras and resizers do it."""
-    return crop + uniform(random, 0.1, 0.8) * (crop - gaussian(crop, uniform(random, 0.5, 1.2)))
+    return crop + uniform(random, 0.1, 0.8) * (crop - gaussian_blur(crop, uniform(random, 0.5, 1.2)))
 
 
-def noisy(crop: Tensor, random: torch.Generator) -> Tensor:
+def add_noise(crop: Tensor, random: torch.Generator) -> Tensor:
     """Sensor noise up to sigma 10 of 255, stronger in the light (as photons are) and partly common to the channels."""
     sigma = uniform(random, 0.2, 10) / 255
     common = torch.randn(1, *crop.shape[1:], generator=random).to(crop.device)
@@ -50,14 +50,14 @@ def noisy(crop: Tensor, random: torch.Generator) -> Tensor:
     return crop + sigma * light * (math.sqrt(share) * common + math.sqrt(1 - share) * noise)
 
 
-def compressed(crop: Tensor, random: torch.Generator) -> Tensor:
+def compress_jpeg(crop: Tensor, random: torch.Generator) -> Tensor:
     """JPEG of quality 40 to 95, the blocks anywhere in the crop."""
     top, left = (min(int(uniform(random, 0, 16)), crop.shape[-1] - 1) for _ in range(2))
     padded = F.pad(crop[None], (left, 0, top, 0), mode="reflect")[0]
     return jpeg(padded, round(uniform(random, 40, 95)))[:, top:, left:]
 
 
-def gaussian(crop: Tensor, sigma_px: float) -> Tensor:
+def gaussian_blur(crop: Tensor, sigma_px: float) -> Tensor:
     """Gaussian blur of (3, e, e), reflected at the edges."""
     reach = min(math.ceil(3 * sigma_px), crop.shape[-1] - 1)
     place = torch.arange(-reach, reach + 1, dtype=crop.dtype, device=crop.device)

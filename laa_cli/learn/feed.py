@@ -7,39 +7,39 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from .batches import Batches
-from .degrade import Degradation, Samples
-from .world import World
+from .batches import EpochSampler
+from .degrade import Samples, TrainingTask
+from .world import Distributed
 
 ROOM = 0.5  # share of a GPU's free memory that the faces may take
 
 
-class Feed:
+class PrefetchLoader:
     """The samples of a step, this process's share of them; they depend on the step alone.
 
     Beside a GPU a thread makes the next step's samples meanwhile; on a CPU it would only take time from the step.
     """
 
-    def __init__(self, batches: Batches, degrade: Degradation, device: torch.device, world: World) -> None:
+    def __init__(self, batches: EpochSampler, degrade: TrainingTask, device: torch.device, world: Distributed) -> None:
         self.batches, self.degrade, self.device, self.world = batches, degrade, device, world
-        batches.faces = resident(batches.faces, device)
+        batches.faces = to_device_if_fits(batches.faces, device)
         self.pool = ThreadPoolExecutor(1) if device.type != "cpu" else None
         self.ready: tuple[int, Future[Samples]] | None = None
 
     def __call__(self, step: int) -> Samples:
         if self.pool is None:
-            return self.made(step)
-        waiting = self.ready[1] if self.ready and self.ready[0] == step else self.pool.submit(self.made, step)
-        self.ready = step + 1, self.pool.submit(self.made, step + 1)
+            return self.make(step)
+        waiting = self.ready[1] if self.ready and self.ready[0] == step else self.pool.submit(self.make, step)
+        self.ready = step + 1, self.pool.submit(self.make, step + 1)
         return waiting.result()
 
-    def made(self, step: int) -> Samples:
+    def make(self, step: int) -> Samples:
         """The whole batch is drawn and then shared, so that it is the same whatever the number of processes."""
         faces, random = self.batches(step)
-        return self.world.share(self.degrade(faces.to(self.device), random))
+        return self.world.shard(self.degrade(faces.to(self.device), random))
 
 
-def resident(faces: Tensor, device: torch.device) -> Tensor:
+def to_device_if_fits(faces: Tensor, device: torch.device) -> Tensor:
     """The faces, uint8, on the GPU where they fit."""
     if device.type != "cuda" or faces.nbytes > ROOM * torch.cuda.mem_get_info(device)[0]:
         return faces

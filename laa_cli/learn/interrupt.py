@@ -13,34 +13,34 @@ from ..console import Screen
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interruptions:
+class DeferredSignals:
     """While entered, a signal that arrives within `held` is kept as `pending`; a second one, or one outside, acts at once.
 
     `torn`: whether a step began and did not end, so that the run's state is not one to keep.
     """
 
     def __init__(self, screen: Screen) -> None:
-        self.screen, self.pending, self.torn, self.before = screen, False, False, dict[signal.Signals, object]()
+        self.screen, self.pending, self.mid_step, self.before = screen, False, False, dict[signal.Signals, object]()
 
-    def __enter__(self) -> Interruptions:
+    def __enter__(self) -> DeferredSignals:
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self.arrived) for number in SIGNALS}
+            self.before = {number: signal.signal(number, self.handle) for number in SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def arrived(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """The handler."""
-        if not self.torn or self.pending:
+        if not self.mid_step or self.pending:
             raise KeyboardInterrupt
         self.pending = True
         self.screen.notice("stopping after this step, then saving; again to stop at once")
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """A step that is whole at its end."""
-        self.torn = True
+        self.mid_step = True
         yield
-        self.torn = False
+        self.mid_step = False

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..gauge import cosines
+from ..gauge import dct_matrix
 
 # Quantisation tables of the JPEG standard, Annex K, for quality 50.
 LUMA_TABLE = (
@@ -39,24 +39,24 @@ def jpeg(rgb: Tensor, quality: int) -> Tensor:
     levels = F.pad(rgb.mul(255)[None], (0, -width % 16, 0, -height % 16), mode="replicate")[0]
     y, blue, red = torch.einsum("dc,chw->dhw", levels.new_tensor(TO_YCC), levels.round()).round()
     chroma = F.avg_pool2d(torch.stack((blue, red))[None], 2)[0].round()
-    y = quantised(y[None] - 128, LUMA_TABLE, quality) + 128
-    chroma = quantised(chroma, CHROMA_TABLE, quality)[:, : (height + 1) // 2, : (width + 1) // 2]
+    y = quantize(y[None] - 128, LUMA_TABLE, quality) + 128
+    chroma = quantize(chroma, CHROMA_TABLE, quality)[:, : (height + 1) // 2, : (width + 1) // 2]
     chroma = F.interpolate(chroma[None], scale_factor=2.0, mode="bilinear")[0]
     ycc = torch.cat((y[:, :height, :width], chroma[:, :height, :width]))
     return torch.einsum("dc,chw->dhw", levels.new_tensor(TO_RGB), ycc).round().clamp(0, 255).div(255)
 
 
-def quantised(planes: Tensor, table: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
+def quantize(planes: Tensor, table: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
     """Planes (c, h, w) around 0, sides multiples of 8, through the cosine transform with coefficients rounded to the table."""
     count, height, width = planes.shape
-    basis = cosines(planes)
+    basis = dct_matrix(planes)
     blocks = planes.view(count, height // 8, 8, width // 8, 8).transpose(2, 3)
-    steps = scaled(planes.new_tensor(table), quality)
+    steps = scale_table(planes.new_tensor(table), quality)
     coefficients = (basis @ blocks @ basis.T / steps).round() * steps
     return (basis.T @ coefficients @ basis).transpose(2, 3).reshape(count, height, width).round()
 
 
-def scaled(table: Tensor, quality: int) -> Tensor:
+def scale_table(table: Tensor, quality: int) -> Tensor:
     """libjpeg's table for a quality."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return ((table * percent + 50) // 100).clamp(1, 255)

@@ -28,7 +28,7 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def resampled(face: Tensor, side: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
+def resample(face: Tensor, side: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
     """(3, s, s) -> (3, side, side), antialiased: the kernel is as wide as a pixel of the result."""
     weights = kernel_matrix(face.shape[-1], side, kernel).to(face)
     return weights @ face @ weights.T

@@ -13,7 +13,7 @@ from ..files import write_atomically
 Row = dict[str, Any]
 
 
-def rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Row]:
     """The lines of a log, as text; none where there is no log. Raises LaaError."""
     try:
         return list(csv.DictReader(io.StringIO(path.read_text(), newline=""))) if path.exists() else []
@@ -21,9 +21,9 @@ def rows(path: Path) -> list[Row]:
         raise LaaError(f"cannot read {path}: {error}") from error
 
 
-def append(path: Path, row: Row) -> list[Row]:
+def append_row(path: Path, row: Row) -> list[Row]:
     """Adds a line and returns all. Lines of later steps, which a run that went on from an earlier state lost, are left out."""
-    kept = [old for old in rows(path) if int(old["step"]) <= int(row["step"])]
+    kept = [old for old in read_rows(path) if int(old["step"]) <= int(row["step"])]
     every = [*kept, row]
     columns = list(dict.fromkeys(name for line in every for name in line))
     text = io.StringIO(newline="")

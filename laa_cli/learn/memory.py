@@ -8,7 +8,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # of glibc's mallopt
 MOST = 2**31 - 1
 
 
-def keep_memory() -> bool:
+def keep_freed_memory() -> bool:
     """Has glibc keep freed memory for the next step; False where there is another C library.
 
     By default it gives large blocks back to the system, which clears them before the next step gets them: a fifth of the time

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from models.network import LAATransformer
-from models.widen import widened
+from models.widen import widen
 
 from ..errors import Exit, LaaError
 from ..restore import read_weights
 
 
 @dataclass(frozen=True)
-class Origin:
+class InitialWeights:
     """A trained network, and what the card of the weights that come of it should say of it."""
 
     network: LAATransformer
-    past: dict[str, Any]
+    history: dict[str, Any]
 
     @classmethod
-    def of(cls, path: Path, widen_to: int | None = None) -> Origin:
+    def of(cls, path: Path, widen_to: int | None = None) -> InitialWeights:
         """Reads weights, and widens them where more base channels are asked for. LaaError where that cannot be."""
         network, card = read_weights(path)
         past: dict[str, Any] = {
@@ -31,6 +31,6 @@ class Origin:
         if widen_to is None or widen_to == card.config.base_channels:
             return cls(network, past)
         try:
-            return cls(widened(network, widen_to), past)
+            return cls(widen(network, widen_to), past)
         except ValueError as error:
             raise LaaError(f"--width with --init-from {path}: {error}", Exit.USAGE) from error

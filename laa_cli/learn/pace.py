@@ -15,7 +15,7 @@ SIDE = {"cpu": 2048, "cuda": 8192}  # of the square matrices whose product is ti
 BACKWARD = 2  # times the work of the way forward: a gradient for the weights and one for what they are applied to
 
 
-def face_flops(config: LAAConfig) -> int:
+def training_flops_per_face(config: LAAConfig) -> int:
     """Floating-point operations of the matrix products and convolutions that one face takes, forward and back."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         LAATransformer(config)(torch.empty(1, 3, config.image_size, config.image_size))
@@ -28,14 +28,14 @@ def matrix_rate(device: torch.device, side: int | None = None, clock: Callable[[
     one, other = (torch.rand(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     times = []
     for _ in range(6):
-        finished(one, device)
+        wait_for(one, device)
         start = clock()
-        finished(one @ other, device)
+        wait_for(one @ other, device)
         times.append(clock() - start)
     return 2 * side**3 / min(times[1:])
 
 
-def finished(result: torch.Tensor, device: torch.device) -> None:
+def wait_for(result: torch.Tensor, device: torch.device) -> None:
     """Waits for a result."""
     if device.type != "cpu":
         result[0, 0].item()

@@ -7,7 +7,7 @@ import io
 from PIL import Image
 
 
-def png(drawing: Image.Image) -> bytes:
+def to_png(drawing: Image.Image) -> bytes:
     """The content of a PNG file."""
     file = io.BytesIO()
     drawing.save(file, "PNG")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.protocol import network_input, reduce
 
-from .png import png
+from .png import to_png
 
 FACES = 8
 LABELS = ("16 px, enlarged", "restored", "truth")
@@ -18,7 +18,7 @@ LABEL_PX = 16
 
 
 @torch.inference_mode()
-def preview(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device) -> bytes:
+def draw_preview(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device) -> bytes:
     """A PNG with three rows: the reduced faces enlarged, the network's, the truth. `faces`: (n, 3, 128, 128) uint8 RGB."""
     chosen = torch.arange(min(FACES, len(faces))) * len(faces) // min(FACES, len(faces))
     truth = faces[chosen].float().div(255)
@@ -32,4 +32,4 @@ def preview(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.de
         draw.text((4, top + 1), label, (50, 50, 50), ImageFont.load_default(11))
         pixels = row.clamp(0, 1).mul(255).round().byte().permute(2, 0, 3, 1).flatten(1, 2)
         sheet.paste(Image.fromarray(pixels.contiguous().numpy()), (0, top + LABEL_PX))
-    return png(sheet)
+    return to_png(sheet)

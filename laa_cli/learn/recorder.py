@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.checkpoint import Card, save_bytes
+from models.checkpoint import ModelCard, save_bytes
 
 from ..console import Screen
 from ..errors import LaaError
 from ..files import write_atomically
-from .curve import curve
+from .curve import draw_learning_curve
 from .degrade import TASKS
-from .log import Row, append
-from .preview import preview
+from .log import Row, append_row
+from .preview import draw_preview
 from .trainer import Trainer
-from .validation import measure, photo_gain_db
+from .validation import photo_gain_db, validate
 
-GLANCE = 128  # validation faces looked at on the way; all of them count at the end
+QUICK_FACES = 128  # validation faces looked at on the way; all of them count at the end
 STATE, WEIGHTS, LOG, CURVE, PREVIEW = "state.safetensors", "weights.safetensors", "log.csv", "curve.png", "preview.png"
 
 
@@ -34,17 +34,17 @@ class Recorder:
     def __init__(self, folder: Path, validation: Tensor, about: dict[str, Any], screen: Screen) -> None:
         self.folder, self.validation, self.about, self.screen = folder, validation, about, screen
         self.figures: dict[str, Any] = {}
-        self.gauge: tuple[float, ...] = ()  # known only at the end
+        self.fidelity_coefficients: tuple[float, ...] = ()  # known only at the end
         self.events: Any = None
 
     def save(self, trainer: Trainer) -> None:
         """Writes the state to go on from. Raises LaaError; the state before is whole then."""
         trainer.save(self.folder / STATE)
 
-    def keep(self, trainer: Trainer, training: Row) -> None:
+    def save_and_record(self, trainer: Trainer, training: Row) -> None:
         """Saves and validates on the way: what cannot be written now is said, and training goes on."""
-        for write in (self.save, lambda trainer: self.record(trainer, self.validation[:GLANCE], training)):
-            attempt(write, trainer, self.screen)
+        for write in (self.save, lambda trainer: self.record(trainer, self.validation[:QUICK_FACES], training)):
+            write_or_notice(write, trainer, self.screen)
 
     def record(self, trainer: Trainer, faces: Tensor, training: Row) -> None:
         """Validates the moving average and writes everything but the state. `training`: the log's other figures."""
@@ -52,17 +52,17 @@ class Recorder:
         self.say(trainer, training)
         self.write_weights(trainer)
         row = asdict(trainer.progress) | training | figures
-        lines = append(self.folder / LOG, row)
-        write_atomically(self.folder / CURVE, curve(lines), overwrite=True)
-        shown = preview(trainer.average, self.validation, trainer.device)
+        lines = append_row(self.folder / LOG, row)
+        write_atomically(self.folder / CURVE, draw_learning_curve(lines), overwrite=True)
+        shown = draw_preview(trainer.ema, self.validation, trainer.device)
         write_atomically(self.folder / PREVIEW, shown, overwrite=True)
         self.add_events(row)
 
     def measured(self, trainer: Trainer, faces: Tensor) -> dict[str, Any]:
         """Figures of the moving average."""
-        figures = measure(trainer.average, faces, trainer.device).summary()
+        figures = validate(trainer.ema, faces, trainer.device).summary()
         if trainer.config.task == "photo":
-            figures["photo_gain_db"] = photo_gain_db(trainer.average, self.validation[:GLANCE], trainer.device)
+            figures["photo_gain_db"] = photo_gain_db(trainer.ema, self.validation[:QUICK_FACES], trainer.device)
         return figures
 
     def say(self, trainer: Trainer, training: Row) -> None:
@@ -78,8 +78,10 @@ class Recorder:
         """Writes the moving average with its card, so that a run can be used before it ends."""
         training = self.about | {"hardware": hardware(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
         name = training.pop("name")
-        card = Card(trainer.network.config, name, training, self.figures, TASKS[trainer.config.task].crop_px, self.gauge)
-        write_atomically(self.folder / WEIGHTS, save_bytes(trainer.average, card), overwrite=True)
+        card = ModelCard(
+            trainer.network.config, name, training, self.figures, TASKS[trainer.config.task].crop_px, self.fidelity_coefficients
+        )
+        write_atomically(self.folder / WEIGHTS, save_bytes(trainer.ema, card), overwrite=True)
 
     def add_events(self, row: Row) -> None:
         """The figures for TensorBoard, which is an extra: where it is missing nothing is written."""
@@ -95,7 +97,7 @@ class Recorder:
         self.events.flush()
 
 
-def attempt(write: Callable[[Trainer], None], trainer: Trainer, screen: Screen) -> None:
+def write_or_notice(write: Callable[[Trainer], None], trainer: Trainer, screen: Screen) -> None:
     """Writes, or says why not; a diverged run still ends."""
     try:
         write(trainer)

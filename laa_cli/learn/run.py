@@ -12,25 +12,25 @@ from models.config import LAAConfig
 from ..console import Screen
 from ..device import choose_device
 from ..errors import LaaError, out_of_memory
-from ..files import sweep
+from ..files import remove_partial_files
 from ..restore import read_weights
-from .batches import Batches
+from .batches import EpochSampler
 from .calibrate import calibrate
 from .config import TrainConfig
 from .data import read
 from .degrade import TASKS
-from .feed import Feed
-from .loop import Loop
-from .memory import keep_memory
-from .origin import Origin
-from .pace import face_flops, matrix_rate
+from .feed import PrefetchLoader
+from .loop import TrainingLoop
+from .memory import keep_freed_memory
+from .origin import InitialWeights
+from .pace import matrix_rate, training_flops_per_face
 from .recorder import STATE, WEIGHTS, Recorder
 from .trainer import Trainer
-from .world import World, joined
+from .world import Distributed, process_group
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainRequest:
     """Where a run's faces come from, where its results go, and how it starts.
 
     `about`: what the card says of the data. `widen_to`: base channels that the weights of `init_from` are to have.
@@ -46,74 +46,82 @@ class Run:
     device: str = "auto"
 
 
-def start(run: Run, model: LAAConfig, config: TrainConfig, screen: Screen) -> Path:
+def start(run: TrainRequest, model: LAAConfig, config: TrainConfig, screen: Screen) -> Path:
     """Trains, in this process or in those that torchrun started, and returns the path of the weights."""
     refuse_existing(run)
-    with joined() as world:
-        world.check(config.batch_size)
-        train(run, model, config, world, screen if world.leads else Screen(quiet=True))
+    with process_group() as world:
+        world.check_batch_size(config.batch_size)
+        train(run, model, config, world, screen if world.is_main else Screen(quiet=True))
     return run.folder / WEIGHTS
 
 
-def network_width(run: Run, model: LAAConfig) -> int:
+def network_width(run: TrainRequest, model: LAAConfig) -> int:
     """Base channels of the network that a run trains."""
     if run.init_from is None or run.widen_to is not None:
         return model.base_channels
     return read_weights(run.init_from)[1].config.base_channels
 
 
-def refuse_existing(run: Run) -> None:
+def refuse_existing(run: TrainRequest) -> None:
     """LaaError where another run's results are in the way."""
     for path in (run.folder / STATE, run.folder / WEIGHTS):
         if path.exists() and not run.resume:
             raise LaaError(f"{path} exists already: go on with --resume, or choose another --output")
 
 
-def train(run: Run, model: LAAConfig, config: TrainConfig, world: World, screen: Screen) -> None:
+def train(run: TrainRequest, model: LAAConfig, config: TrainConfig, world: Distributed, screen: Screen) -> None:
     """The run of one process."""
-    device = choose_device(world.device(run.device))
+    device = choose_device(world.device_name(run.device))
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if device.type == "cpu":
-        keep_memory()
+        keep_freed_memory()
     faces = read(run.data, run.held_out)
-    origin = Origin.of(run.init_from, run.widen_to) if run.init_from else None
-    trainer = trainer_of(run, model, origin, config, device, len(faces.training), world)
+    origin = InitialWeights.of(run.init_from, run.widen_to) if run.init_from else None
+    trainer = make_trainer(run, model, origin, config, device, len(faces.training), world)
     processes = f" in {world.size} processes" if world.size > 1 else ""
     screen.say(f"{len(faces.training)} faces for training, {len(faces.validation)} for validation, on {device}{processes}")
     make_folder(run.folder)
-    if world.leads:
-        sweep(run.folder)
+    if world.is_main:
+        remove_partial_files(run.folder)
     about = {"name": run.folder.resolve().name, "about": run.about, "training_faces": len(faces.training)}
-    about |= {"init_from": origin.past} if origin else {}
+    about |= {"init_from": origin.history} if origin else {}
     recorder = Recorder(run.folder, faces.validation, about, screen)
-    feed = Feed(Batches(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)
+    feed = PrefetchLoader(EpochSampler(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)
     try:
-        training = Loop(trainer, feed, recorder, world, screen, least_s=least_s(trainer, device, world)).run()
+        training = TrainingLoop(
+            trainer, feed, recorder, world, screen, least_s=min_seconds_per_face(trainer, device, world)
+        ).run()
     except Exception as error:
         if not out_of_memory(error):
             raise
         raise LaaError(f"not enough memory for --batch-size {config.batch_size}: choose a smaller one") from error
-    if world.leads:
+    if world.is_main:
         if config.task == "photo":
-            recorder.gauge = calibrate(trainer.average, faces.training, device)
+            recorder.fidelity_coefficients = calibrate(trainer.ema, faces.training, device)
         recorder.record(trainer, faces.validation, training)
         gain = f"{recorder.figures['gain_db']:+.2f} dB over bicubic"
         screen.say(f"{run.folder / WEIGHTS}: {gain} after {trainer.progress.faces} faces")
 
 
-def least_s(trainer: Trainer, device: torch.device, world: World) -> float:
+def min_seconds_per_face(trainer: Trainer, device: torch.device, world: Distributed) -> float:
     """Seconds that the matrix products of a face would take, if they were all, at the measured rate of all devices."""
-    return face_flops(trainer.network.config) / (matrix_rate(device) * world.size)
+    return training_flops_per_face(trainer.network.config) / (matrix_rate(device) * world.size)
 
 
-def trainer_of(
-    run: Run, model: LAAConfig, origin: Origin | None, config: TrainConfig, device: torch.device, set_size: int, world: World
+def make_trainer(
+    run: TrainRequest,
+    model: LAAConfig,
+    origin: InitialWeights | None,
+    config: TrainConfig,
+    device: torch.device,
+    set_size: int,
+    world: Distributed,
 ) -> Trainer:
     """A new trainer, one that starts from weights, or one that goes on."""
     trainer = Trainer(origin.network.config if origin else model, config, device, set_size=set_size, world=world)
     if origin:
-        trainer.start_from(origin.network)
+        trainer.load_weights(origin.network)
     if run.resume:
         trainer.resume(run.folder / STATE)
     return trainer

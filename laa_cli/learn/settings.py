@@ -14,15 +14,15 @@ KINDS = {"int": int, "float": float}
 FIXED = {"base_channels": "is --width", "image_size": f"is {HR_SIZE} in the protocol"}
 
 
-def model_config(width: int, settings: list[str]) -> LAAConfig:
+def parse_model_config(width: int, settings: list[str]) -> LAAConfig:
     """The network of --width and --set NAME=VALUE. Raises LaaError on what it has no setting for, or cannot build."""
     try:
-        return LAAConfig.from_dict({"base_channels": width} | dict(map(setting, settings)))
+        return LAAConfig.from_dict({"base_channels": width} | dict(map(parse_setting, settings)))
     except ValueError as error:
         raise LaaError(f"--set or --width: {error}", Exit.USAGE) from error
 
 
-def setting(text: str) -> tuple[str, int | float | str]:
+def parse_setting(text: str) -> tuple[str, int | float | str]:
     """One NAME=VALUE."""
     name, equals, value = text.partition("=")
     known = {field.name: str(field.type) for field in fields(LAAConfig) if field.name not in FIXED}

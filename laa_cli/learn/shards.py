@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from .degrade import Samples
-from .world import World
+from .world import Distributed
 
 Loss = Callable[[nn.Module, Samples], Tensor]  # a mean over the samples
 PRODUCTS = nn.Linear | nn.Conv2d | nn.ConvTranspose2d  # what autocast computes in bfloat16
 
 
-class Shards:
+class ThreadedDataParallel:
     """Gradients of a network on a batch, whose parts are worked on side by side. `cores`: how many there are for all of them.
 
     The threads work with a copy of the network that is in `dtype` where autocast would cast the weights for each of them.
@@ -45,7 +45,7 @@ class Shards:
             loss = loss_of(self.working, part) / self.count
             return loss.detach(), torch.autograd.grad(loss, self.copies)
 
-        parts = [World(number, self.count).share(samples) for number in range(self.count)]
+        parts = [Distributed(number, self.count).shard(samples) for number in range(self.count)]
         losses, shares = zip(*self.pool.map(gradients, parts), strict=True)
         for parameter, (first, *others) in zip(self.parameters, zip(*shares, strict=True), strict=True):
             parameter.grad = torch.empty_like(parameter).copy_(first)  # in the parameter's own memory order

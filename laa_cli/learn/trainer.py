@@ -19,50 +19,56 @@ from models.protocol import network_input
 
 from ..errors import LaaError
 from ..files import write_atomically
-from ..project import true_to_photo
-from .config import Progress, TrainConfig, rate_factor, spent
+from ..project import back_project
+from .config import Progress, TrainConfig, learning_rate_factor, progress_fraction
 from .degrade import Samples
 from .optimizer import RunOptimizer
-from .shards import Shards
-from .watch import diverged
-from .world import World
+from .shards import ThreadedDataParallel
+from .watch import divergence_error
+from .world import Distributed
 
 
 class Trainer:
     """A network, its moving average and its optimiser, saved and resumed as one. `set_size`: training faces of an epoch."""
 
     def __init__(
-        self, model: LAAConfig, config: TrainConfig, device: torch.device, *, set_size: int = 1, world: World | None = None
+        self,
+        model: LAAConfig,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        set_size: int = 1,
+        world: Distributed | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.set_size, self.progress = config, device, set_size, Progress()
         self.network = LAATransformer(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self.ema = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = RunOptimizer(self.network, config)
         several = world is not None and world.size > 1
-        self.shared: nn.Module = DistributedDataParallel(self.network) if several else self.network
+        self.ddp: nn.Module = DistributedDataParallel(self.network) if several else self.network
         alone = device.type == "cpu" and not several
-        self.shards = Shards(self.network, config.batch_size, torch.get_num_threads()) if alone else None
+        self.threaded = ThreadedDataParallel(self.network, config.batch_size, torch.get_num_threads()) if alone else None
 
     @property
-    def spent(self) -> float:
+    def progress_fraction(self) -> float:
         """Share of the schedule that is behind the run: 1 at its end."""
-        return spent(self.config, self.progress, self.set_size)
+        return progress_fraction(self.config, self.progress, self.set_size)
 
     def step(self, samples: Samples) -> Tensor:
         """One update, on this process's share of a batch; returns the L1 loss."""
         loss = self.backward(samples)
-        self.optimizer.step(rate_factor(self.config, self.spent))
+        self.optimizer.step(learning_rate_factor(self.config, self.progress_fraction))
         self.progress.step += 1
         self.progress.faces += self.config.batch_size
-        self.update_average()
+        self.update_ema()
         return loss
 
     def backward(self, samples: Samples) -> Tensor:
         """Sets the gradients; returns the loss."""
-        if self.shards is not None:
-            return self.shards.backward(self.loss, samples)
-        loss = self.loss(self.shared, samples)
+        if self.threaded is not None:
+            return self.threaded.backward(self.loss, samples)
+        loss = self.loss(self.ddp, samples)
         loss.backward()
         return loss.detach()
 
@@ -73,21 +79,21 @@ class Trainer:
         return l1(restored.float(), samples)
 
     @torch.no_grad()
-    def update_average(self) -> None:
+    def update_ema(self) -> None:
         """The exponential moving average that is validated and shipped; short at first, so that it forgets the start."""
         decay = min(self.config.ema, (1 + self.progress.step) / (10 + self.progress.step))
-        averages, weights = list(self.average.parameters()), list(self.network.parameters())
+        averages, weights = list(self.ema.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
-    def start_from(self, network: LAATransformer) -> None:
+    def load_weights(self, network: LAATransformer) -> None:
         """Takes over trained weights; the optimiser starts afresh."""
-        for ours in (self.network, self.average):
+        for ours in (self.network, self.ema):
             ours.load_state_dict(network.state_dict())
 
     def state(self) -> dict[str, Tensor]:
         """All tensors of a run: weights, moving average and the optimiser's moments."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.ema.state_dict().items()}
         tensors |= self.optimizer.state()
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
@@ -95,7 +101,7 @@ class Trainer:
         """Writes the run's state, from which `resume` goes on. LaaError where it cannot, or is not one to go on from."""
         tensors = self.state()
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
-            raise diverged(f"the weights are not finite at step {self.progress.step}")
+            raise divergence_error(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
         write_atomically(path, save(tensors, metadata | self.identity()), overwrite=True)
 
@@ -118,14 +124,14 @@ class Trainer:
             found = metadata.get(name, {"training_faces": value, "optimizer": "adamw"}.get(name))  # which older states lack
             if found != value:
                 raise LaaError(f"cannot resume from {path}: its {name} is {found}, this run's {value}")
-        self.take(tensors)
+        self.load_state(tensors)
         self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
 
     @torch.no_grad()
-    def take(self, tensors: dict[str, Tensor]) -> None:
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Fills in what `state` gave."""
-        self.network.load_state_dict(part(tensors, "network."))
-        self.average.load_state_dict(part(tensors, "average."))
+        self.network.load_state_dict(strip_prefix(tensors, "network."))
+        self.ema.load_state_dict(strip_prefix(tensors, "average."))
         self.optimizer.load_state(tensors)
 
 
@@ -135,14 +141,14 @@ def l1(restored: Tensor, samples: Samples) -> Tensor:
     The other half keeps the network's own answer near the face: how far it is from the crop tells how noisy the crop is.
     """
     losses = [(restored - samples.truth).abs().mean()]
-    chosen = [index for index, projected in enumerate(samples.projected) if projected]
+    chosen = [index for index, projected in enumerate(samples.back_projected) if projected]
     for index in chosen:
-        face = true_to_photo(restored[index : index + 1], samples.crops[index][None])
+        face = back_project(restored[index : index + 1], samples.crops[index][None])
         before, after = ((image - samples.truth[index]).abs().mean() for image in (restored[index], face[0]))
         losses.append((after - before) / (2 * len(restored)))
     return torch.stack(losses).sum()
 
 
-def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The entries under a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

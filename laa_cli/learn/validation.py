@@ -11,11 +11,11 @@ from torch import Tensor
 
 from models.protocol import network_input, psnr_db, reduce, ssim
 
-from .degrade import Photo
+from .degrade import BlindTask
 
 
 @dataclass(frozen=True)
-class Figures:
+class ValidationFigures:
     """PSNR (dB) and SSIM on Y per face, each (n,), of the network and of bicubic."""
 
     psnr_db: Tensor
@@ -31,7 +31,9 @@ class Figures:
 
 
 @torch.inference_mode()
-def measure(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, batch_size: int = 16) -> Figures:
+def validate(
+    network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, batch_size: int = 16
+) -> ValidationFigures:
     """Reduces, restores on the device and compares on the CPU. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
     parts = []
     for truth in faces.split(batch_size):
@@ -39,7 +41,7 @@ def measure(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.de
         enlarged = network_input(reduce(hr))
         restored = network(enlarged.to(device)).float().cpu()
         parts.append((psnr_db(restored, hr), ssim(restored, hr), psnr_db(enlarged, hr), ssim(enlarged, hr)))
-    return Figures(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    return ValidationFigures(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 @torch.inference_mode()
@@ -48,7 +50,7 @@ def photo_gain_db(network: Callable[[Tensor], Tensor], faces: Tensor, device: to
     random = torch.Generator().manual_seed(0)  # the same sizes and faults each time
     gains = []
     for part in faces.split(batch_size):
-        samples = Photo().photographed(part.float().div(255), random)
+        samples = BlindTask().corrupt_batch(part.float().div(255), random)
         enlarged = torch.cat([network_input(crop[None]) for crop in samples.crops])
         restored = network(enlarged.to(device)).float().cpu()
         gains.append(psnr_db(restored, samples.truth) - psnr_db(enlarged, samples.truth))

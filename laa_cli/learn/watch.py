@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import LaaError
-from .world import World
+from .world import Distributed
 
 HISTORY = 50  # looks whose median is what the loss was before
 FIRST = 5  # looks before there is a judgement
@@ -18,14 +18,14 @@ WORSE = 3.0  # times the median
 PATIENCE = 10  # looks in a row that are worse
 
 
-class Watch:
+class LossMonitor:
     """Collects losses without making a GPU wait, and judges them at each look."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Distributed) -> None:
         self.world, self.recent, self.means, self.worse = world, list[Tensor](), deque[float](maxlen=HISTORY), 0
 
     @property
-    def sound(self) -> bool:
+    def is_good(self) -> bool:
         """Whether the last look was good, so that the state may be kept."""
         return self.worse == 0
 
@@ -33,15 +33,15 @@ class Watch:
         """A step's loss."""
         self.recent.append(loss)
 
-    def look(self, step: int) -> float:
+    def check(self, step: int) -> float:
         """The mean loss of all processes since the last look. Raises LaaError where training cannot go on with it."""
         mean = torch.stack(self.recent).float().mean().item() if self.recent else math.nan
-        mean = self.world.total(mean)[0] / self.world.size
+        mean = self.world.all_reduce_sum(mean)[0] / self.world.size
         self.recent = []
         self.worse = self.worse + 1 if self.is_worse(mean) else 0
         if not math.isfinite(mean) or self.worse == PATIENCE:
-            raise diverged(f"the loss is {mean:.4g} at step {step}")
-        if self.sound:
+            raise divergence_error(f"the loss is {mean:.4g} at step {step}")
+        if self.is_good:
             self.means.append(mean)
         return mean
 
@@ -50,6 +50,6 @@ class Watch:
         return not math.isfinite(mean) or (len(self.means) >= FIRST and mean > WORSE * median(self.means))
 
 
-def diverged(what: str) -> LaaError:
+def divergence_error(what: str) -> LaaError:
     """The error of a run that lost its way."""
     return LaaError(f"{what}: training diverged: go on from the last good state with --resume and a lower --learning-rate")

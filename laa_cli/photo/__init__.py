@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import LaaError
 from ..files import write_atomically
-from ..pixels import Pixels, rgb8
+from ..pixels import Pixels, to_rgb8
 from .decode import decode, peek
-from .encode import KINDS, check_output, encode, preview
+from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .metadata import Metadata
-from .quiet import heard
+from .quiet import unmuted
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -25,16 +25,16 @@ __all__ = [
     "Photo",
     "check_output",
     "encode_photo",
-    "heard",
+    "encode_thumbnail",
     "peek",
-    "preview",
+    "read_bytes",
     "read_photo",
-    "stored",
+    "unmuted",
     "without_metadata",
     "write_photo",
 ]
 
-SUFFIXES = frozenset(KINDS)  # of the formats that laa writes
+SUFFIXES = frozenset(FORMAT_OF_SUFFIX)  # of the formats that laa writes
 READABLE_SUFFIXES = SUFFIXES | {".gif", ".jfif", ".jpe", ".mpo"}  # usual ones; what a file holds is told by its content
 BYTES_PER_PIXEL = 16  # no sound photo takes more in its file: 16-bit RGBA is 8
 METADATA_BYTES = 64 << 20
@@ -60,7 +60,7 @@ class Photo:
 
     def rgb8(self) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
-        return rgb8(self.pixels)
+        return to_rgb8(self.pixels)
 
     def with_pixels(self, pixels: Pixels) -> Photo:
         """The same photo with other pixels, (h, w, c) with as many channels, for instance enlarged ones."""
@@ -77,12 +77,12 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | 
     is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too large or no photo.
     """
     name = name or (str(source) if isinstance(source, Path) else "the photo on standard input")
-    content = stored(source, name, max_pixels)
+    content = read_bytes(source, name, max_pixels)
     pixels, metadata = decode(content, name, max_pixels)
     return Photo(pixels, metadata)
 
 
-def stored(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> bytes:
+def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> bytes:
     """The file's content, neither empty nor larger than a photo of so many pixels can be. Raises LaaError."""
     most_bytes = BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES
     if isinstance(source, Path) and os.path.isdir(source):

@@ -16,10 +16,10 @@ from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
 from ..errors import LaaError
-from ..pixels import Pixels, straight_alpha, upright
+from ..pixels import Pixels, apply_orientation, unpremultiply_alpha
 from . import exif
 from . import metadata as meta
-from .quiet import quiet_pillow, quiet_stderr
+from .quiet import mute_pillow, mute_stderr
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF")
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -35,40 +35,40 @@ PILLOW_ERRORS = (
 
 def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Metadata]:
     """Upright (h, w, c) pixels and cleaned metadata. Raises LaaError on anything that is not one intact photo."""
-    with quiet_pillow(max_pixels):
-        image = opened(content, name, max_pixels)
+    with mute_pillow(max_pixels):
+        image = open_image(content, name, max_pixels)
         try:
             check(image, name, max_pixels)
-            return decoded(image, content, name)
+            return read_pixels(image, content, name)
         except MemoryError as error:
             raise LaaError(f"not enough memory to read {name} ({image.width}x{image.height}): use a smaller photo") from error
         except PILLOW_ERRORS as error:
-            raise damaged(name, error) from error
+            raise damaged_error(name, error) from error
 
 
 def peek(path: Path, max_pixels: int) -> tuple[int, int]:
     """Width and height that a file's header names, (0, 0) where it names none; no pixel is decoded."""
     try:
-        with quiet_pillow(max_pixels), Image.open(path, formats=FORMATS) as image:
+        with mute_pillow(max_pixels), Image.open(path, formats=FORMATS) as image:
             return image.size
     except (*PILLOW_ERRORS, MemoryError):  # reading the photo will say what is wrong with it
         return 0, 0
 
 
-def opened(content: bytes, name: str, max_pixels: int) -> ImageFile:
+def open_image(content: bytes, name: str, max_pixels: int) -> ImageFile:
     """The photo with its header read."""
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
-        raise too_large(name, f"{pixels[0] if pixels else 'too many'} pixels", max_pixels) from error
+        raise too_large_error(name, f"{pixels[0] if pixels else 'too many'} pixels", max_pixels) from error
     except MemoryError as error:
         raise LaaError(f"not enough memory to read {name}: use a smaller photo") from error
     except PILLOW_ERRORS as error:
-        raise LaaError(f"cannot read {name}: {unknown(content)}") from error
+        raise LaaError(f"cannot read {name}: {unrecognized_reason(content)}") from error
 
 
-def unknown(content: bytes) -> str:
+def unrecognized_reason(content: bytes) -> str:
     """Why Pillow may not have recognised the file, and what to do."""
     if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
         return "it is a HEIC photo, which laa does not open: convert it to JPEG or PNG first"
@@ -81,14 +81,14 @@ def unknown(content: bytes) -> str:
     return "it is not a JPEG, PNG, WebP, TIFF, BMP or AVIF photo: convert it to one of these first"
 
 
-def too_large(name: str, size: str, max_pixels: int) -> LaaError:
+def too_large_error(name: str, size: str, max_pixels: int) -> LaaError:
     """The error for photos beyond the limit."""
     return LaaError(
         f"{name} is too large: {size}, and at most {max_pixels} pixels are allowed: raise --max-pixels or shrink it"
     )
 
 
-def damaged(name: str, reason: object) -> LaaError:
+def damaged_error(name: str, reason: object) -> LaaError:
     """The error for photos whose header is fine and whose content is not."""
     first_line = (str(reason).splitlines() or [""])[0]
     return LaaError(
@@ -100,7 +100,7 @@ def check(image: Image.Image, name: str, max_pixels: int) -> None:
     """Refuses, before any pixel is decoded, what is too large or not one photo."""
     width, height = image.size
     if width * height > max_pixels:
-        raise too_large(name, f"{width}x{height} is {width * height} pixels", max_pixels)
+        raise too_large_error(name, f"{width}x{height} is {width * height} pixels", max_pixels)
     if width < 1 or height < 1:
         raise LaaError(f"cannot read {name}: it is {width}x{height} pixels: use an intact copy")
     tags = getattr(image, "tag_v2", {})
@@ -112,26 +112,26 @@ def check(image: Image.Image, name: str, max_pixels: int) -> None:
         raise LaaError(f"cannot read {name}: it has {frames} {what}: export the one you want")
 
 
-def decoded(image: ImageFile, content: bytes, name: str) -> tuple[Pixels, meta.Metadata]:
+def read_pixels(image: ImageFile, content: bytes, name: str) -> tuple[Pixels, meta.Metadata]:
     """Upright pixels and cleaned metadata of a photo that passed the checks."""
     if image.format == "PNG":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as copy:
             copy.verify()  # loading does not look at the checksums of the pixels
     deep = bool(image.tile) and ";16" in repr(image.tile[0].args)
-    with quiet_stderr() if image.format == "TIFF" else nullcontext():
+    with mute_stderr() if image.format == "TIFF" else nullcontext():
         image.load()
     block, xmp = meta.stored_exif(image, content), meta.stored_xmp(image)
-    pixels: Pixels = deep_grey(image) if image.mode in DEEP_GREY else shallow(image, name)
+    pixels: Pixels = gray_16bit(image) if image.mode in DEEP_GREY else pixels_8bit(image, name)
     if deep and image.mode not in (*DEEP_GREY, "CMYK"):
-        pixels = deep_colour(image, pixels, content, name)
+        pixels = color_16bit(image, pixels, content, name)
     if image.format != "TIFF":  # Pillow and OpenCV turn TIFFs themselves
-        pixels = upright(pixels, meta.orientation(block, xmp))
+        pixels = apply_orientation(pixels, meta.orientation(block, xmp))
     icc = None if image.mode in ("CMYK", "LAB") else meta.fitting_profile(image.info.get("icc_profile"), pixels.shape[2])
     kept = meta.Metadata(exif.to_bytes(exif.clean(block)), icc, meta.clean_dpi(image.info.get("dpi")), meta.clean_xmp(xmp))
     return pixels, kept
 
 
-def shallow(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def pixels_8bit(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """Any 8-bit photo as grey, grey+alpha, RGB or RGBA."""
     if image.mode in ("I", "F"):
         raise LaaError(f"cannot read {name}: its pixels are signed, 32-bit or fractions: save it with 8 or 16 bits per channel")
@@ -159,7 +159,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return converted or image.convert("RGB")
 
 
-def deep_grey(image: Image.Image) -> NDArray[np.uint16]:
+def gray_16bit(image: Image.Image) -> NDArray[np.uint16]:
     """16-bit grey, with alpha where one level is marked as transparent."""
     pixels = np.array(image).astype(np.uint16)[:, :, None]
     tags = getattr(image, "tag_v2", {})
@@ -173,21 +173,21 @@ def deep_grey(image: Image.Image) -> NDArray[np.uint16]:
     )
 
 
-def deep_colour(image: Image.Image, pixels: NDArray[np.uint8], content: bytes, name: str) -> NDArray[np.uint16]:
+def color_16bit(image: Image.Image, pixels: NDArray[np.uint8], content: bytes, name: str) -> NDArray[np.uint16]:
     """The 16 bits per channel of which Pillow gave the upper 8, `pixels`."""
     try:
-        with quiet_stderr():
+        with mute_stderr():
             bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise damaged(name, error) from error
+        raise damaged_error(name, error) from error
     if bgr is None or bgr.dtype != np.uint16 or bgr.ndim != 3 or bgr.shape[:2] != pixels.shape[:2]:
-        raise damaged(name, "its 16-bit pixels cannot be decoded")
+        raise damaged_error(name, "its 16-bit pixels cannot be decoded")
     grey = image.format == "PNG" and content[25] == PNG_GREY_ALPHA  # both libraries repeat the grey
     opaque, clear = ([0], [0, 3]) if grey else ([2, 1, 0], [2, 1, 0, 3])
     deep = np.ascontiguousarray(bgr[:, :, clear if bgr.shape[2] == 4 else opaque], dtype=np.uint16)
     if getattr(image, "tag_v2", {}).get(EXTRA_SAMPLES) == (1,):
-        return straight_alpha(deep)
+        return unpremultiply_alpha(deep)
     colours = len(opaque)
     if not np.array_equal((deep[:, :, :colours] >> 8).astype(np.uint8), pixels[:, :, :colours]):
-        raise damaged(name, "its 16-bit pixels cannot be decoded")
+        raise damaged_error(name, "its 16-bit pixels cannot be decoded")
     return deep

@@ -14,11 +14,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import Exit, LaaError
-from ..pixels import Pixels, as_colour, on_white, to_8bit
+from ..pixels import Pixels, blend_on_white, gray_to_color, to_8bit
 from . import containers, exif
 from .metadata import Metadata, fitting_profile
 
-KINDS = {
+FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".png": "PNG",
@@ -57,9 +57,9 @@ LIMITS = {
 
 def check_output(suffix: str, width: int, height: int, name: str) -> None:
     """Raises LaaError if a file with that suffix (".jpg") cannot be written or cannot hold width x height pixels."""
-    kind = KINDS.get(suffix.lower())
+    kind = FORMAT_OF_SUFFIX.get(suffix.lower())
     if kind is None:
-        supported = ", ".join(sorted(KINDS))
+        supported = ", ".join(sorted(FORMAT_OF_SUFFIX))
         raise LaaError(f"cannot write {name}: {suffix or 'no suffix'} is not a format laa writes: use {supported}", Exit.USAGE)
     limit = LIMITS[kind]
     if max(width, height) > limit.side_px:
@@ -74,43 +74,43 @@ def check_output(suffix: str, width: int, height: int, name: str) -> None:
 def encode(pixels: Pixels, metadata: Metadata, suffix: str, name: str) -> bytes:
     """The file's content. `pixels`: (h, w, c) uint8 or uint16; `metadata` fits them. Raises LaaError."""
     check_output(suffix, pixels.shape[1], pixels.shape[0], name)
-    kind = KINDS[suffix.lower()]
+    kind = FORMAT_OF_SUFFIX[suffix.lower()]
     try:
         if kind == "TIFF":
             deep_alpha = pixels.dtype == np.uint16 and pixels.shape[2] == 2  # hardly any reader takes these
-            return containers.tiff(*fitted(as_colour(pixels) if deep_alpha else pixels, metadata))
+            return containers.tiff(*with_fitting_profile(gray_to_color(pixels) if deep_alpha else pixels, metadata))
         if kind == "PNG" and pixels.dtype == np.uint16:
             return containers.png16(pixels.astype(np.uint16, copy=False), metadata)
-        return by_pillow(kind, *fitted(reduced(kind, pixels), metadata))
+        return encode_with_pillow(kind, *with_fitting_profile(convert_for_format(kind, pixels), metadata))
     except MemoryError as error:
         raise LaaError(f"not enough memory to write {name}: choose a smaller scale") from error
     except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
         raise LaaError(f"cannot write {name}: {error}: choose another format") from error
 
 
-def preview(rgb: NDArray[np.uint8]) -> bytes:
+def encode_thumbnail(rgb: NDArray[np.uint8]) -> bytes:
     """A JPEG for a page, (h, w, 3) uint8 RGB: small rather than exact, and nothing but the pixels."""
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG", quality=82, optimize=True)
     return buffer.getvalue()
 
 
-def reduced(kind: str, pixels: Pixels) -> NDArray[np.uint8]:
+def convert_for_format(kind: str, pixels: Pixels) -> NDArray[np.uint8]:
     """What the format can hold of the pixels: 8 bits, alpha laid over white in JPEG and BMP, no grey in WebP."""
     shallow = to_8bit(pixels)
     if kind in ("JPEG", "BMP"):
-        return on_white(shallow)
+        return blend_on_white(shallow)
     if kind == "WEBP" or (kind == "AVIF" and shallow.shape[2] == 2):
-        return to_8bit(as_colour(shallow))
+        return to_8bit(gray_to_color(shallow))
     return shallow
 
 
-def fitted(pixels: Any, metadata: Metadata) -> tuple[Any, Metadata]:
+def with_fitting_profile(pixels: Any, metadata: Metadata) -> tuple[Any, Metadata]:
     """The metadata without a colour profile made for another number of channels."""
     return pixels, replace(metadata, icc=fitting_profile(metadata.icc, pixels.shape[2]))
 
 
-def by_pillow(kind: str, pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
+def encode_with_pillow(kind: str, pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
     """An 8-bit file."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     options = QUALITY.get(kind, {}) | {key: value for key, value in metadata_options(kind, metadata).items() if value}

@@ -16,7 +16,7 @@ STDERR = 2
 
 
 @contextmanager
-def quiet_pillow(max_pixels: int) -> Iterator[None]:
+def mute_pillow(max_pixels: int) -> Iterator[None]:
     """Pillow without warnings and log, and with our limit in the place of its own; all are put back."""
     log = logging.getLogger("PIL.TiffImagePlugin")  # the only one that logs errors
     with LOCK, warnings.catch_warnings():
@@ -31,7 +31,7 @@ def quiet_pillow(max_pixels: int) -> Iterator[None]:
 
 
 @contextmanager
-def quiet_stderr() -> Iterator[None]:
+def mute_stderr() -> Iterator[None]:
     """Nothing reaches standard error, not even from C: libtiff inside Pillow writes there by itself."""
     with LOCK:
         try:
@@ -49,7 +49,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def heard() -> Iterator[None]:
+def unmuted() -> Iterator[None]:
     """Standard error as it is: no other thread silences it meanwhile."""
     with LOCK:
         yield

@@ -16,23 +16,23 @@ from PIL import Image
 
 from models.protocol import CROP_MARGIN, HR_SIZE
 
-from ..crop import Square, cut, square_around
+from ..crop import Square, crop_square, square_around
 from ..detect import Face
 from ..errors import LaaError, out_of_memory
-from ..fingerprint import fingerprints
+from ..fingerprint import perceptual_hashes
 from ..photo import Photo, encode_photo, read_photo
-from .settings import Settings
-from .source import Source
-from .split import TRAIN, Identities, side_of
+from .settings import PrepareRequest
+from .source import PhotoSource
+from .split import TRAIN, Identities, split_of
 
-ROOM = 1.125  # training faces: 12.5 % more than the protocol's crop, for shifts
+TRAIN_MARGIN = 1.125  # training faces: 12.5 % more than the protocol's crop, for shifts
 TRAIN_PX = 144  # HR_SIZE * ROOM
 WEBP_QUALITY = 92
 Rgb = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Crop:
+class CroppedFace:
     """A face that came out: the protocol's crop in photo pixels, its sharpness, its hash, its picture's file."""
 
     side_px: int
@@ -45,7 +45,7 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Findings:
+class PhotoFaces:
     """What became of a photo: an error, or its crops, and how many faces were refused and why."""
 
     photo: str
@@ -54,7 +54,7 @@ class Findings:
     small: int = 0
     blurred: int = 0
     unknown: int = 0  # no person is known, though identities were given
-    crops: list[Crop] = field(default_factory=list)
+    crops: list[CroppedFace] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         """For the journal: everything but the pictures."""
@@ -65,70 +65,70 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Read:
+class LoadedPhoto:
     """A photo on its way: its pixels and the digest of its file, or why there are none; its faces once they are found."""
 
-    source: Source
+    source: PhotoSource
     rgb: Rgb | None = None
     digest: str = ""
     error: str = ""
     faces: Sequence[Face] = ()
 
 
-def read(source: Source, settings: Settings) -> Read:
+def read(source: PhotoSource, settings: PrepareRequest) -> LoadedPhoto:
     """Reads a photo; a damaged one becomes an error to report."""
     try:
         content = source.content(settings.most_bytes)
         photo = read_photo(content, max_pixels=settings.max_pixels, name=source.name)
-        return Read(source, photo.rgb8(), hashlib.sha256(content).hexdigest())
+        return LoadedPhoto(source, photo.rgb8(), hashlib.sha256(content).hexdigest())
     except LaaError as error:
-        return Read(source, error=str(error))
+        return LoadedPhoto(source, error=str(error))
     except Exception as error:
         if not out_of_memory(error):
             raise
-        return Read(source, error=f"not enough memory for {source.name}: lower --max-pixels")
+        return LoadedPhoto(source, error=f"not enough memory for {source.name}: lower --max-pixels")
 
 
-def detected(photo: Read, detect: Callable[[Rgb], Sequence[Face]]) -> Read:
+def detect_faces(photo: LoadedPhoto, detect: Callable[[Rgb], Sequence[Face]]) -> LoadedPhoto:
     """The photo with its faces."""
     return photo if photo.rgb is None else replace(photo, faces=detect(photo.rgb))
 
 
-def sifted(photo: Read, settings: Settings, identities: Identities | None) -> Findings:
+def select(photo: LoadedPhoto, settings: PrepareRequest, identities: Identities | None) -> PhotoFaces:
     """Cuts out the faces that are large, sharp and known enough."""
     if photo.rgb is None:
-        return Findings(photo.source.name, photo.error)
+        return PhotoFaces(photo.source.name, photo.error)
     person = identities(photo.source.name) if identities else ""
     faces = sorted(photo.faces, key=lambda face: -face.size_px)
     known = faces if identities is None else faces[:1] if person is not None else []  # the largest face is the person's
     large = [face for face in known if square_around(face.box_xyxy, CROP_MARGIN).side >= settings.min_crop]
-    split = side_of(f"person {person}" if person else photo.digest, settings.validation_share)
-    crops = [crop_of(photo.rgb, face, split, person or "", settings) for face in large]
+    split = split_of(f"person {person}" if person else photo.digest, settings.validation_share)
+    crops = [make_crop(photo.rgb, face, split, person or "", settings) for face in large]
     sharp = [crop for crop in crops if crop.sharpness >= settings.min_sharpness]
     counts = len(faces), len(known) - len(large), len(large) - len(sharp), len(faces) - len(known)
-    return Findings(photo.source.name, "", *counts, sharp)
+    return PhotoFaces(photo.source.name, "", *counts, sharp)
 
 
-def crop_of(rgb: Rgb, face: Face, split: str, person: str, settings: Settings) -> Crop:
+def make_crop(rgb: Rgb, face: Face, split: str, person: str, settings: PrepareRequest) -> CroppedFace:
     """One face, cut out, judged and encoded."""
     square = square_around(face.box_xyxy, CROP_MARGIN)
-    plain = resized(cut(rgb, square), HR_SIZE)
-    picture = with_room(rgb, square) if split == TRAIN else plain
+    plain = resize_face(crop_square(rgb, square), HR_SIZE)
+    picture = crop_with_margin(rgb, square) if split == TRAIN else plain
     suffix = settings.format if split == TRAIN else "png"
-    hashed = fingerprints(torch.from_numpy(plain.copy()).permute(2, 0, 1)[None]).tobytes().hex()
-    return Crop(square.side, round(sharpness(plain), 1), hashed, split, person, suffix, encoded(picture, suffix))
+    hashed = perceptual_hashes(torch.from_numpy(plain.copy()).permute(2, 0, 1)[None]).tobytes().hex()
+    return CroppedFace(square.side, round(sharpness(plain), 1), hashed, split, person, suffix, encode_face(picture, suffix))
 
 
-def with_room(rgb: Rgb, square: Square) -> Rgb:
+def crop_with_margin(rgb: Rgb, square: Square) -> Rgb:
     """The face at the protocol's scale with room around it: (144, 144, 3), whose middle 128x128 is the protocol's crop."""
-    rim = square.side * (ROOM - 1) / 2
+    rim = square.side * (TRAIN_MARGIN - 1) / 2
     whole = int(np.ceil(rim)) + 1
     wide = Square(square.x - whole, square.y - whole, square.side + 2 * whole)
     near, far = whole - rim, whole + square.side + rim
-    return resized(cut(rgb, wide), TRAIN_PX, (near, near, far, far))
+    return resize_face(crop_square(rgb, wide), TRAIN_PX, (near, near, far, far))
 
 
-def resized(rgb: Rgb, size: int, box: tuple[float, float, float, float] | None = None) -> Rgb:
+def resize_face(rgb: Rgb, size: int, box: tuple[float, float, float, float] | None = None) -> Rgb:
     """By the protocol's kernel. (h, w, 3) -> (size, size, 3)."""
     return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BICUBIC, box))
 
@@ -138,7 +138,7 @@ def sharpness(face: Rgb) -> float:
     return float(cv2.Laplacian(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
-def encoded(face: Rgb, suffix: str) -> bytes:
+def encode_face(face: Rgb, suffix: str) -> bytes:
     """The face as a file."""
     if suffix == "png":
         return encode_photo(Photo(face), ".png")

@@ -8,26 +8,26 @@ from pathlib import Path
 
 from ..errors import Exit, LaaError
 from .archives import ARCHIVES, PHOTOS, is_archive, members
-from .source import Source, Zips
+from .source import PhotoSource, ZipCache
 
 
-def find(inputs: list[Path], besides: Path) -> list[Source]:
+def find_photos(inputs: list[Path], besides: Path) -> list[PhotoSource]:
     """All photos of files, folders (walked) and archives, each file once, but none in `besides`. Raises LaaError."""
-    zips = Zips()
-    photos: dict[tuple[str, int], Source] = {}
+    zips = ZipCache()
+    photos: dict[tuple[str, int], PhotoSource] = {}
     for path in inputs:
         if not path.exists():
             raise LaaError(f"cannot read {path}: there is no such file or folder", Exit.USAGE)
-        for file in walked(path, besides.resolve()) if path.is_dir() else [path]:
+        for file in walk_files(path, besides.resolve()) if path.is_dir() else [path]:
             real = os.path.realpath(file)
-            for source in members(file, zips) if is_archive(file) else [Source(file.as_posix(), file)]:
+            for source in members(file, zips) if is_archive(file) else [PhotoSource(file.as_posix(), file)]:
                 photos.setdefault((real, source.offset), source)
     if not photos:
         raise LaaError(f"no photos in {', '.join(map(str, inputs))}: expected {', '.join([*sorted(PHOTOS), *ARCHIVES])}")
     return list({source.name: source for source in photos.values()}.values())  # an archive can hold a name twice
 
 
-def walked(folder: Path, besides: Path) -> Iterator[Path]:
+def walk_files(folder: Path, besides: Path) -> Iterator[Path]:
     """The photos and archives below a folder, by name; hidden ones are left out, as are links to folders."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != "." and (Path(place) / name).resolve() != besides)

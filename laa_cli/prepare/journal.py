@@ -10,17 +10,17 @@ from typing import Any, BinaryIO
 
 from ..errors import LaaError
 from ..files import write_atomically
-from .faces import Crop, Findings
+from .faces import CroppedFace, PhotoFaces
 
 SETTINGS, RECORDS, PICTURES = "settings.json", "journal.jsonl", "pictures.bin"
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredFace:
     """A face in the journal: its photo, what is known of it, and where its picture's file lies."""
 
     photo: str
-    crop: Crop
+    crop: CroppedFace
     offset: int
     size: int
 
@@ -38,7 +38,7 @@ class Journal:
             self.check(settings, purpose)
         else:
             write_atomically(settings, json.dumps(purpose).encode(), overwrite=False)
-        self.lines, self.pictures = (appended(folder / name) for name in (RECORDS, PICTURES))
+        self.lines, self.pictures = (open_append(folder / name) for name in (RECORDS, PICTURES))
         try:
             self.lock()
             self.recover()
@@ -84,7 +84,7 @@ class Journal:
         self.pictures.truncate(end)
         self.end = end
 
-    def add(self, findings: Findings) -> None:
+    def add(self, findings: PhotoFaces) -> None:
         """Keeps a photo's findings: its pictures first, then its record."""
         try:
             for crop in findings.crops:
@@ -100,15 +100,15 @@ class Journal:
         self.records.append(record)
         self.end = record["end"]
 
-    def faces(self, record: dict[str, Any]) -> list[Kept]:
+    def faces(self, record: dict[str, Any]) -> list[StoredFace]:
         """The faces of a photo's record."""
         kept, offset = [], record["start"]
         for values, size in zip(record["crops"], record["sizes"], strict=True):
-            kept.append(Kept(record["photo"], Crop(**values), offset, size))
+            kept.append(StoredFace(record["photo"], CroppedFace(**values), offset, size))
             offset += size
         return kept
 
-    def picture(self, face: Kept) -> bytes:
+    def picture(self, face: StoredFace) -> bytes:
         """A face's file."""
         with (self.folder / PICTURES).open("rb") as file:
             file.seek(face.offset)
@@ -120,7 +120,7 @@ class Journal:
             file.close()
 
 
-def appended(path: Path) -> BinaryIO:
+def open_append(path: Path) -> BinaryIO:
     """A file to append to."""
     try:
         return path.open("ab")

@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..console import Screen, duration
-from ..detect import Detector
+from ..detect import MTCNNDetector
 from ..errors import Exit, LaaError
-from ..files import sweep, write_atomically
-from .faces import Findings, detected, read, sifted
-from .find import find
-from .journal import Journal, Kept
-from .settings import Settings
-from .shards import MANIFEST, Placed, placed, write_manifest, write_shards
+from ..files import remove_partial_files, write_atomically
+from .faces import PhotoFaces, detect_faces, read, select
+from .find import find_photos
+from .journal import Journal, StoredFace
+from .settings import PrepareRequest
+from .shards import MANIFEST, Placement, assign_shards, write_manifest, write_shards
 from .sheet import contact_sheet
-from .sift import distinct
-from .source import Source
+from .sift import drop_duplicates
+from .source import PhotoSource
 from .split import TRAIN, Identities
-from .unpack import unpacked
+from .unpack import unpack
 
 UNFINISHED = "unfinished"  # folder in the output that only a run that has not ended has
 UNPACKED = "unpacked"  # folder in that one, for copies of compressed tar files
@@ -40,27 +40,32 @@ Out = TypeVar("Out")
 
 
 def run(
-    inputs: list[Path], out: Path, settings: Settings, people: Path | None, load: Callable[[], Detector], screen: Screen
+    inputs: list[Path],
+    out: Path,
+    settings: PrepareRequest,
+    people: Path | None,
+    load: Callable[[], MTCNNDetector],
+    screen: Screen,
 ) -> Exit:
     """Makes a folder of training and validation faces, or goes on with one. Returns the exit code."""
     refuse_finished(out)
     identities = Identities(people) if people else None
-    photos = find(inputs, out)
+    photos = find_photos(inputs, out)
     with closing(Journal(out / UNFINISHED, purpose_of(inputs, settings, people))) as journal:
         try:
-            search(photos, journal, settings, identities, load, screen)
+            detect_all(photos, journal, settings, identities, load, screen)
         except KeyboardInterrupt:
             screen.notice(f"{len(journal.records)} of {len(photos)} photos are done: the same command goes on")
             raise
         order = {photo.name: place for place, photo in enumerate(photos)}
         records = sorted((r for r in journal.records if r["photo"] in order), key=lambda record: order[record["photo"]])
         faces = [face for record in records for face in journal.faces(record)]
-        kept = distinct(faces)
+        kept = drop_duplicates(faces)
         if not kept:
             raise LaaError(f"no faces came out of {len(photos)} photos: {why_none(records)}")
-        places = list(placed(kept, settings.shard_size))
-        compose(out, places, journal)
-    tell(records, len(faces) - len(kept), kept, out, screen)
+        places = list(assign_shards(kept, settings.shard_size))
+        write_output(out, places, journal)
+    show_summary(records, len(faces) - len(kept), kept, out, screen)
     return Exit.PARTLY if any(record["error"] for record in records) else Exit.OK
 
 
@@ -73,25 +78,25 @@ def refuse_finished(out: Path) -> None:
         raise LaaError(f"{out} is a file: choose a folder", Exit.USAGE)
 
 
-def purpose_of(inputs: list[Path], settings: Settings, people: Path | None) -> dict[str, Any]:
+def purpose_of(inputs: list[Path], settings: PrepareRequest, people: Path | None) -> dict[str, Any]:
     """What must be the same for a run to go on."""
     digest = hashlib.sha256(people.read_bytes()).hexdigest() if people else ""
     return {"photos": [str(path.resolve()) for path in inputs], "identities": digest} | asdict(settings)
 
 
-def search(
-    photos: list[Source], journal: Journal, settings: Settings, identities: Identities | None,
-    load: Callable[[], Detector], screen: Screen,
+def detect_all(
+    photos: list[PhotoSource], journal: Journal, settings: PrepareRequest, identities: Identities | None,
+    load: Callable[[], MTCNNDetector], screen: Screen,
 ) -> None:  # fmt: skip
     """Finds the faces of all photos that are not in the journal; those that cannot be read are reported."""
     known = {record["photo"] for record in journal.records}
     left = [photo for photo in photos if photo.name not in known]
     if known:
         screen.say(f"going on: {len(photos) - len(left)} of {len(photos)} photos were done before")
-    sources = unpacked(left, journal.folder / UNPACKED, screen.say)
+    sources = unpack(left, journal.folder / UNPACKED, screen.say)
     start, faces = time.monotonic(), 0
     with screen.live() as show:
-        for done, findings in enumerate(found(sources, settings, identities, load), 1):
+        for done, findings in enumerate(find_faces(sources, settings, identities, load), 1):
             journal.add(findings)
             if findings.error:
                 screen.error(findings.error)
@@ -102,23 +107,23 @@ def search(
     shutil.rmtree(journal.folder / UNPACKED, ignore_errors=True)  # makes room for the shards
 
 
-def found(
-    photos: list[Source], settings: Settings, identities: Identities | None, load: Callable[[], Detector]
-) -> Iterator[Findings]:
+def find_faces(
+    photos: list[PhotoSource], settings: PrepareRequest, identities: Identities | None, load: Callable[[], MTCNNDetector]
+) -> Iterator[PhotoFaces]:
     """Findings in the photos' order. Threads read and encode while the detector works."""
     if not photos:
         return
     detect = load()
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            pixels = ahead(pool, partial(read, settings=settings), photos)
-            with_faces = (detected(photo, detect) for photo in pixels)
-            yield from ahead(pool, partial(sifted, settings=settings, identities=identities), with_faces)
+            pixels = map_ahead(pool, partial(read, settings=settings), photos)
+            with_faces = (detect_faces(photo, detect) for photo in pixels)
+            yield from map_ahead(pool, partial(select, settings=settings, identities=identities), with_faces)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def ahead(pool: ThreadPoolExecutor, function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
+def map_ahead(pool: ThreadPoolExecutor, function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
     """`map` in threads, a few items ahead of what is taken."""
     waiting: deque[Future[Out]] = deque()
     for item in items:
@@ -129,13 +134,13 @@ def ahead(pool: ThreadPoolExecutor, function: Callable[[In], Out], items: Iterab
         yield waiting.popleft().result()
 
 
-def compose(out: Path, places: list[Placed], journal: Journal) -> None:
+def write_output(out: Path, places: list[Placement], journal: Journal) -> None:
     """Writes what a finished run leaves, and only then lets the journal go."""
     write_shards(out, places, journal.picture)
     write_atomically(out / SHEET, contact_sheet([face for _, _, face in places], journal.picture), overwrite=True)
     write_manifest(out, places)
     journal.close()
-    sweep(out)
+    remove_partial_files(out)
     finished = out / f".{UNFINISHED}"
     journal.folder.rename(finished)
     shutil.rmtree(finished, ignore_errors=True)
@@ -148,7 +153,7 @@ def why_none(records: list[dict[str, Any]]) -> str:
     return f"{found} faces were found, {small} of them too small (--min-crop), {blurred} blurred (--min-sharpness)"
 
 
-def tell(records: list[dict[str, Any]], duplicates: int, kept: list[Kept], out: Path, screen: Screen) -> None:
+def show_summary(records: list[dict[str, Any]], duplicates: int, kept: list[StoredFace], out: Path, screen: Screen) -> None:
     """The closing table."""
     total = {name: sum(record[name] for record in records) for name in ("faces", "unknown", "small", "blurred")}
     failed = sum(bool(record["error"]) for record in records)

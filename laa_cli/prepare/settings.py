@@ -10,7 +10,7 @@ FORMATS = ("webp", "png")
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrepareRequest:
     """How to choose and store faces. Raises LaaError on values that make no sense."""
 
     min_crop: int = 128  # px of the photo: smaller crops would be enlarged, and are refused as in the paper

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..files import write_atomically
-from .journal import Kept
+from .journal import StoredFace
 from .split import TRAIN, VALIDATION
 
 COLUMNS = ("shard", "file", "source", "crop_side_px", "sharpness", "split", "person")
 MANIFEST, VALIDATION_SHARD = "manifest.csv", "val.tar"
-Placed = tuple[str, str, Kept]  # shard, name in it, face
+Placement = tuple[str, str, StoredFace]  # shard, name in it, face
 
 
-def placed(faces: list[Kept], shard_size: int) -> Iterator[Placed]:
+def assign_shards(faces: list[StoredFace], shard_size: int) -> Iterator[Placement]:
     """Where each face goes: `train-0.tar`, `train-1.tar`, ... and `val.tar`."""
     counts = {TRAIN: 0, VALIDATION: 0}
     for face in faces:
@@ -27,7 +27,7 @@ def placed(faces: list[Kept], shard_size: int) -> Iterator[Placed]:
         counts[split] += 1
 
 
-def write_shards(folder: Path, places: list[Placed], picture: Callable[[Kept], bytes]) -> None:
+def write_shards(folder: Path, places: list[Placement], picture: Callable[[StoredFace], bytes]) -> None:
     """Writes the tar files, each whole or not at all. Those of a run that was killed here are written again."""
     for shard in dict.fromkeys(place[0] for place in places):
         files = [(name, picture(face)) for where, name, face in places if where == shard]
@@ -45,7 +45,7 @@ def tar_bytes(files: list[tuple[str, bytes]]) -> memoryview:
     return buffer.getbuffer()
 
 
-def write_manifest(folder: Path, places: list[Placed]) -> None:
+def write_manifest(folder: Path, places: list[Placement]) -> None:
     """Writes the table of all faces."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")

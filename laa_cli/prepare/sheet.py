@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..photo import Photo, encode_photo
-from .journal import Kept
+from .journal import StoredFace
 from .split import VALIDATION
 
 ACROSS, DOWN = 12, 8
@@ -17,7 +17,7 @@ FACE_PX, CAPTION_PX, GAP_PX = 96, 14, 6
 INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (230, 120, 0)
 
 
-def contact_sheet(faces: list[Kept], picture: Callable[[Kept], bytes]) -> bytes:
+def contact_sheet(faces: list[StoredFace], picture: Callable[[StoredFace], bytes]) -> bytes:
     """A PNG of up to 96 faces, spread evenly over their sharpness; those for validation are framed."""
     ranked = sorted(faces, key=lambda face: face.crop.sharpness)
     count = min(len(ranked), ACROSS * DOWN)

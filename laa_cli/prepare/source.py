@@ -19,7 +19,7 @@ OPEN_ZIPS = 8
 
 
 @dataclass(frozen=True)
-class Source:
+class PhotoSource:
     """A photo: a file, or `size` bytes of a tar file from `offset` on; `packed`: of what a compressed one unpacks to.
 
     `name`: what it is called in messages and records. Any number of threads may read at once.
@@ -34,19 +34,19 @@ class Source:
     def content(self, most_bytes: int) -> bytes:
         """The photo's file, no more than one byte over `most_bytes` of it. Raises LaaError."""
         try:
-            return self.stretch(most_bytes + 1)
+            return self.read(most_bytes + 1)
         except DAMAGED as error:
             said = getattr(error, "strerror", None) or error
             raise LaaError(f"cannot read {self.name}: {said}: check that it is intact and that you may read it") from error
 
-    def stretch(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes:
         """The first `most` bytes. Where it is packed, all before it are unpacked, too."""
-        with tars.opened(self.path)[0] if self.packed else self.path.open("rb") as file:
+        with tars.open_decompressed(self.path)[0] if self.packed else self.path.open("rb") as file:
             file.seek(self.offset)
             return file.read(most if self.size is None else min(most, self.size))
 
 
-class Zips:
+class ZipCache:
     """Zip files, of which a few are kept open: their directories take long to read. One thread reads at a time."""
 
     def __init__(self) -> None:
@@ -67,11 +67,11 @@ class Zips:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zipped(Source):
+class ZippedPhotoSource(PhotoSource):
     """A photo in a zip file; `offset`: of its header."""
 
     member: ZipInfo
-    zips: Zips
+    zips: ZipCache
 
     def stretch(self, most: int) -> bytes:
         """The first `most` bytes, whatever the header says."""

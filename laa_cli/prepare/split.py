@@ -11,7 +11,7 @@ from ..errors import LaaError
 TRAIN, VALIDATION = "train", "val"
 
 
-def side_of(key: str, share: float) -> str:
+def split_of(key: str, share: float) -> str:
     """Training or validation. `key`: the person, or the digest of the photo's file; `share`: of keys for validation."""
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
     return VALIDATION if number < share * 2**64 else TRAIN

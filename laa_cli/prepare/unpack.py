@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import LaaError
-from ..files import sweep, write_atomically
-from ..tars import opened
-from .archives import damaged
-from .source import DAMAGED, Source
+from ..files import remove_partial_files, write_atomically
+from ..tars import open_decompressed
+from .archives import damaged_error
+from .source import DAMAGED, PhotoSource
 
 CHUNK_BYTES = 1 << 20
 
 
-def unpacked(photos: list[Source], folder: Path, say: Callable[[str], None]) -> list[Source]:
+def unpack(photos: list[PhotoSource], folder: Path, say: Callable[[str], None]) -> list[PhotoSource]:
     """The same photos, those of compressed tar files in copies in `folder`, which an earlier run may have made.
 
     A copy is there whole or not at all. `say` hears what takes time. Raises LaaError, also where there is no room.
@@ -43,7 +43,7 @@ def name_of(archive: Path, end: int) -> str:
     try:
         status = archive.stat()
     except OSError as error:
-        raise damaged(archive, error) from error
+        raise damaged_error(archive, error) from error
     key = f"{os.path.realpath(archive)} {status.st_size} {status.st_mtime_ns} {end}"
     return f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}.tar"
 
@@ -52,7 +52,7 @@ def make_room(folder: Path, needed: int) -> None:
     """Makes the folder, empties it of what a killed run left half-written, and refuses what the disk cannot hold."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        remove_partial_files(folder)
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise LaaError(f"cannot write to {folder}: {error.strerror}: choose another place") from error
@@ -64,9 +64,9 @@ def make_room(folder: Path, needed: int) -> None:
 def beginning(archive: Path, end: int) -> Iterator[bytes]:
     """The first `end` bytes of what an archive unpacks to."""
     try:
-        with opened(archive)[0] as file:
+        with open_decompressed(archive)[0] as file:
             while chunk := file.read(min(CHUNK_BYTES, end)):
                 end -= len(chunk)
                 yield chunk
     except DAMAGED as error:
-        raise damaged(archive, error) from error
+        raise damaged_error(archive, error) from error
