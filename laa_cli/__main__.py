@@ -22,7 +22,7 @@ def main() -> None:
 def guarded() -> int:
     """Runs the command line; every failure ends in one line on stderr and its exit code."""
     from . import check_models
-    from .app import app
+    from .commands.app import app
 
     try:
         check_models()

@@ -17,15 +17,15 @@ from . import check_models
 
 check_models()  # so that a foreign `models` is named, rather than found to lack a module
 
-from .detect import Face, MTCNNDetector
-from .device import choose_device
+from .detect.mtcnn import Face, MTCNNDetector
 from .errors import LaaError
-from .faces import FaceReport, assess, extract_crop, make_patch, with_result
 from .options import SCALES, Options
-from .paste import paste
-from .pixels import Pixels, to_rgb8, without_alpha
-from .resample import enlarge
-from .restore import NetworkRestorer, RestoredFace
+from .photo.pixels import Pixels, to_rgb8, without_alpha
+from .photo.resample import enlarge
+from .restore.paste import paste
+from .restore.restorer import NetworkRestorer, RestoredFace
+from .restore.selection import FaceReport, assess, extract_crop, make_patch, with_result
+from .utils.hardware import choose_device
 
 __all__ = ["FaceReport", "Options", "Prepared", "Upscaled", "Upscaler", "finish"]
 

@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .config import LAAConfig
-from .network import LAATransformer
+from .laa.config import LAAConfig
+from .laa.network import LAATransformer
 from .protocol import CROP_MARGIN, HR_SIZE, LR_SIZE
 
 FORMAT = 1

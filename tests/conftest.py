@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faces import folder_of, pictures
+from fakes import folder_of, pictures
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
-from laa_cli.detect import Face
+from laa_cli.detect.mtcnn import Face
 from laa_cli.photo import read_photo
-from laa_cli.project import back_project
-from laa_cli.restore import NetworkRestorer, run_in_batches
+from laa_cli.restore.back_projection import back_project
+from laa_cli.restore.restorer import NetworkRestorer, run_in_batches
 from laa_cli.upscale import Options, Upscaled, Upscaler
 from models.protocol import HR_SIZE, network_input, psnr_db, reduce, resize
 

@@ -6,14 +6,21 @@ holds. A torn last line, which a killed run or a full disk leaves, is cut off be
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..errors import SetupError
+import torch
+
+from .. import __version__
+from ..errors import LaaError, SetupError
+from ..upscale import Options
+from .scan import PhotoFile
 
 NAME = "manifest.jsonl"
 FIELDS = {"input", "output", "size", "mtime_ns", "sha256", "recipe", "error"}  # of every record
@@ -79,3 +86,94 @@ def parsed(content: bytes) -> Iterator[Record]:
             continue
         if isinstance(record, dict) and record.keys() >= FIELDS:
             yield record
+
+
+# What a result was made with: one that was made otherwise is made again.
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides on the bytes of a result. `weights`: their SHA-256; `loading`: what the networks are set to."""
+
+    options: Options
+    weights: str
+    loading: dict[str, float | None]  # a face's least size and confidence, fidelity
+    strip_metadata: bool = False
+    require_face: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a record says of it."""
+        limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
+        versions = {"laa": __version__, "torch": torch.__version__}
+        return {"versions": versions, "weights": self.weights, "options": asdict(self.options) | self.loading | limits}
+
+    def digest(self, *, failed: bool) -> str:
+        """Its fingerprint. Limits that only decide whether a photo fails count for those that `failed`."""
+        values = self.to_dict() | {"versions": __version__}  # another torch is no reason to do all again
+        if not failed:
+            for limit in ("max_pixels", "require_face"):
+                del values["options"][limit]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_weights(path: Path) -> str:
+    """SHA-256 of the weights. LaaError where they cannot be read."""
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
+
+
+# Where each photo of a folder stands, by the manifest and the files themselves.
+
+
+@dataclass
+class Status:
+    """The photos that have to be done, those that are, and those that failed before and are as they were then."""
+
+    todo: list[PhotoFile] = field(default_factory=list)
+    done: list[PhotoFile] = field(default_factory=list)
+    failed: list[PhotoFile] = field(default_factory=list)
+
+
+def status_of(photos: list[PhotoFile], out: Path, recipe: Recipe, manifest: Manifest) -> Status:
+    """Sorts the photos. Files whose size and time are as recorded are not read again."""
+    standing = Status()
+    digests = {failed: recipe.digest(failed=failed) for failed in (False, True)}
+    for photo in photos:
+        record = manifest.records.get(photo.name)
+        if record is None or not is_current(photo, record, digests, manifest):
+            standing.todo.append(photo)
+        elif record["error"] is not None:
+            standing.failed.append(photo)
+        else:
+            intact = is_unchanged(out / photo.output, record, "output_", manifest)
+            (standing.done if intact else standing.todo).append(photo)
+    return standing
+
+
+def is_current(photo: PhotoFile, record: Record, digests: dict[bool, str], manifest: Manifest) -> bool:
+    """Whether a record speaks of the photo as it is, and of this recipe."""
+    right = record["output"] == photo.output and record["recipe"] == digests[record["error"] is not None]
+    return right and is_unchanged(photo.path, record, "", manifest)
+
+
+def is_unchanged(path: Path, record: Record, kind: str, manifest: Manifest) -> bool:
+    """Whether a file is the recorded one; `kind`: what its fields begin with. A new time of the same content is recorded."""
+    try:
+        status = path.stat()
+        if status.st_size != record[f"{kind}size"]:
+            return False
+        if status.st_mtime_ns != record[f"{kind}mtime_ns"]:
+            if hash_file(path) != record[f"{kind}sha256"]:
+                return False
+            manifest.append(manifest.records[record["input"]] | {f"{kind}mtime_ns": status.st_mtime_ns})
+    except (OSError, KeyError):  # KeyError: a record that somebody else wrote
+        return False
+    return True

@@ -17,20 +17,18 @@ import torch
 
 from ..console import Screen
 from ..errors import Exit, LaaError, SetupError
-from ..files import remove_partial_files
-from ..jobs import Loaded
 from ..photo import unmuted
+from ..single.run import Loaded
 from ..upscale import Upscaler
-from .engine import ThreadPipeline, usable_cpus
-from .errand import BatchContext, PhotoTask
+from ..utils.atomic import remove_partial_files
+from ..utils.locks import locked
+from .executor import ThreadPipeline, usable_cpus
 from .gallery import write_gallery
-from .lock import locked
-from .manifest import Manifest
-from .recipe import Recipe
-from .standing import Status, status_of
+from .manifest import Manifest, Recipe, Status, status_of
+from .microbatch import MicroBatcher, batch_size
+from .scan import NameFilter, PhotoFile, ScanResult, check_folders, scan, state_of
 from .summary import Counts
-from .together import MicroBatcher, batch_size
-from .walk import NameFilter, PhotoFile, ScanResult, check_folders, scan, state_of
+from .task import BatchContext, PhotoTask
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

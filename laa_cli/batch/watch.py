@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from .run import Batch
-from .walk import PhotoFile, ScanResult, State, state_of
+from .scan import PhotoFile, ScanResult, State, state_of
 
 POLL_S = 2.0
 

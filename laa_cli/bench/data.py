@@ -14,12 +14,12 @@ from torch import Tensor
 from models.protocol import CROP_MARGIN, HR_SIZE, reduce
 
 from ..console import Screen
-from ..crop import crop_square, square_around
-from ..detect import Face
+from ..detect.mtcnn import Face
 from ..errors import LaaError
-from ..learn.faces import encoded_pictures
+from ..faceset.reading import encoded_pictures
 from ..photo.decode import decode
-from ..pixels import to_rgb8
+from ..photo.pixels import to_rgb8
+from ..restore.alignment import crop_square, square_around
 
 MAX_PIXELS = 700_000_000
 

@@ -10,23 +10,27 @@ import torch
 from torch import Tensor
 
 from ..console import Screen
-from ..device import choose_device
 from ..errors import Exit
-from ..files import check_writable, write_atomically
-from ..restore import NetworkRestorer
-from .conditions import DEGRADATIONS, FACE_SIZES_PX
-from .curve import THROUGH_16, CurvePoint, measure_curve, methods_at_any_size
+from ..restore.restorer import NetworkRestorer
+from ..utils.atomic import check_writable, write_atomically
+from ..utils.hardware import choose_device, machine_info
 from .data import BenchFaces, as_face_crop, faces_of_photos, read_set
-from .examples import examples, sheet
-from .machine import machine_info
-from .methods import baselines, our_methods, our_restorers
-from .metrics import Column, available, columns
-from .output import OutputFormat, emit
+from .evaluate import MethodResult, baselines, evaluate, our_methods, our_restorers
 from .peers import load_peer
-from .plot import curve_png, require_matplotlib
-from .quality import MethodResult, evaluate
-from .report import faces_page, png
+from .perceptual import Column, available, columns
+from .report import examples, faces_page, png, sheet
 from .result import FacesResult
+from .size_curve import (
+    DEGRADATIONS,
+    FACE_SIZES_PX,
+    THROUGH_16,
+    CurvePoint,
+    curve_png,
+    measure_curve,
+    methods_at_any_size,
+    require_matplotlib,
+)
+from .table import OutputFormat, emit
 
 CURVE_FACES = 96  # of a curve, unless --limit says otherwise: its points cost as much as forty tables
 LOOKED_FOR_PX = 80  # in photos, for crops of 128 px: boxes come out a little short
@@ -91,7 +95,7 @@ def read(request: FacesRequest, device: torch.device, screen: Screen) -> BenchFa
     """The faces to measure on."""
     if not request.prepare:
         return read_set(request.data, as_face_crop, request.limit, screen)
-    from ..detect import MTCNNDetector
+    from ..detect.mtcnn import MTCNNDetector
 
     faces = read_set(request.data, faces_of_photos(MTCNNDetector(device, min_face_px=LOOKED_FOR_PX)), request.limit, screen)
     if faces.faceless:

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.protocol import HR_SIZE, LR_SIZE, reduce, resize, to_8_bits
 
 from ..errors import LaaError
-from .methods import Method, Restore
+from .evaluate import Method, Restore
 
 FACE_PX = 512  # what face restorers (GFPGAN, RestoreFormer) were trained on
 

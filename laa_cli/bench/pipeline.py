@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from ..outputs import default_name
 from ..photo import read_photo, write_photo
+from ..single.output_paths import default_name
 from ..upscale import Options, StageTimer, Upscaled
-from .machine import peak_memory_mb, reset_peak_memory
-from .timing import Timing, summarize, time_rounds
+from ..utils.hardware import peak_memory_mb, reset_peak_memory
+from ..utils.timing import Timing, summarize, time_rounds
 
 Upscale = Callable[[Any, Options], Upscaled]
 TOTAL = "upscale"

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 
 from ..console import Screen
-from ..device import choose_device
 from ..errors import Exit, LaaError, out_of_memory
-from ..files import check_writable, write_atomically
 from ..photo import read_photo
 from ..upscale import Options, Upscaler
-from . import contenders as networks
-from . import machine, pipeline
-from .output import OutputFormat, emit
+from ..utils import hardware as machine
+from ..utils.atomic import check_writable, write_atomically
+from ..utils.hardware import choose_device
+from ..utils.timing import Timing
+from . import pipeline
+from . import speed_models as networks
 from .report import tables_page
-from .speed_run import SpeedResult
-from .timing import Timing
+from .speed_result import SpeedResult
+from .table import OutputFormat, emit
 
 ALL = "all"
 

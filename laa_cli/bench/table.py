@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any, Literal
 
 from ..console import Screen
 
@@ -45,3 +48,33 @@ def row(cells: Iterable[str], numeric: list[bool], tag: str) -> str:
     """One line of a table in HTML."""
     kinds = (' class="number"' if right else "" for right in numeric)
     return "<tr>" + "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True)) + "</tr>"
+
+
+# How results leave: a table for people, or one of the forms for programs and documents on stdout.
+
+
+OutputFormat = Literal["table", "json", "csv", "markdown"]
+
+
+def emit(
+    tables: list[Table], record: Callable[[], dict[str, Any]], as_csv: Callable[[], str], form: OutputFormat, screen: Screen
+) -> None:
+    """Prints in one form."""
+    if form == "json":
+        screen.record(record())
+    elif form == "csv":
+        screen.bytes(as_csv().encode())
+    elif form == "markdown":
+        screen.bytes("\n".join(table.markdown() for table in tables).encode())
+    else:
+        for table in tables:
+            table.show(screen)
+
+
+def csv_text(rows: list[dict[str, Any]]) -> str:
+    """One or more rows with the same keys."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import (
+from .parameters import (
     Confidence,
     Debug,
     DeviceName,
@@ -62,10 +62,10 @@ def batch(
     """Enlarges all photos of a folder; run again, it goes on where it stopped."""
     from models.checkpoint import DEFAULT_WEIGHTS
 
-    from ..batch.memory import parse_size
-    from ..batch.recipe import Recipe, hash_weights
+    from ..batch.executor import parse_size
+    from ..batch.manifest import Recipe, hash_weights
     from ..batch.run import Batch, BatchRequest, run
-    from ..batch.walk import NameFilter
+    from ..batch.scan import NameFilter
     from ..batch.watch import watch
     from ..console import Screen
     from ..upscale import Options, Upscaler

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Debug, DeviceName, Overwrite, Weights, usage
+from .parameters import Debug, DeviceName, Overwrite, Weights, usage
 
 if TYPE_CHECKING:
-    from ..bench.output import OutputFormat
+    from ..bench.table import OutputFormat
 
 bench = typer.Typer(help="Measures what laa is worth and what it costs, on your machine.", no_args_is_help=True)
 
@@ -117,8 +117,8 @@ def speed_of_batch(folder: Path, photos: int, device: str, form: OutputFormat) -
     """Photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
     if form not in ("table", "json"):
         raise usage("--batch has a table and --json")
-    from ..batch.measure import run
-    from ..batch.memory import parse_size
+    from ..batch.executor import parse_size
+    from ..bench.batch_speed import run
     from ..console import Screen
 
     run(
@@ -143,7 +143,7 @@ def compare(
 ) -> None:
     """Ratios between two kept runs."""
     form = output_format(json, csv, markdown)
-    from ..bench.compare import run
+    from ..bench.speed_result import run
     from ..console import Screen
 
     run(first, second, Screen(data_on_stdout=form != "table"), form)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Confidence, Debug, DeviceName, Quiet
+from .parameters import Confidence, Debug, DeviceName, Quiet
 
 
 def prepare(
@@ -32,10 +32,10 @@ def prepare(
 ) -> None:
     """Makes training and validation faces of photos; the same command goes on with a run that was stopped."""
     from ..console import Screen
-    from ..device import choose_device
     from ..prepare.run import run
     from ..prepare.settings import PrepareRequest
     from ..upscale import load_detector
+    from ..utils.hardware import choose_device
 
     settings = PrepareRequest(min_crop, min_sharpness, validation_share, format_, shard_size, max_pixels)
     # faces down to half the least size are looked for, so that those refused are counted

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Debug, DeviceName, Quiet, usage
+from .parameters import Debug, DeviceName, Quiet, usage
 
 
 def train(
@@ -63,10 +63,9 @@ def train(
 ) -> None:
     """Trains a network on faces: by the paper's schedule, or by one that fits a budget."""
     from ..console import Screen
-    from ..device import choose_device
-    from ..learn.config import TrainConfig
-    from ..learn.run import TrainRequest, network_width, start
-    from ..learn.settings import PAPER_WIDTH, parse_model_config
+    from ..train.run import PAPER_WIDTH, TrainRequest, network_width, parse_model_config, start
+    from ..train.schedule import TrainConfig
+    from ..utils.hardware import choose_device
 
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")

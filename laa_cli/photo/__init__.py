@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LaaError
-from ..files import write_atomically
-from ..pixels import Pixels, to_rgb8
+from ..utils.atomic import write_atomically
 from .decode import decode, peek
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .metadata import Metadata
-from .quiet import unmuted
+from .muting import unmuted
+from .pixels import Pixels, to_rgb8
 
 __all__ = [
     "READABLE_SUFFIXES",

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pixels import Pixels, row_blocks
 from . import exif
 from .metadata import Metadata
+from .pixels import Pixels, row_blocks
 
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 DEFLATE_LEVEL = 6

@@ -16,10 +16,10 @@ from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
 from ..errors import LaaError
-from ..pixels import Pixels, apply_orientation, unpremultiply_alpha
 from . import exif
 from . import metadata as meta
-from .quiet import mute_pillow, mute_stderr
+from .muting import mute_pillow, mute_stderr
+from .pixels import Pixels, apply_orientation, unpremultiply_alpha
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF")
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")

@@ -14,9 +14,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import Exit, LaaError
-from ..pixels import Pixels, blend_on_white, gray_to_color, to_8bit
 from . import containers, exif
 from .metadata import Metadata, fitting_profile
+from .pixels import Pixels, blend_on_white, gray_to_color, to_8bit
 
 FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import LaaError
-from ..files import write_atomically
-from .faces import CroppedFace, PhotoFaces
+from ..utils.atomic import write_atomically
+from .crops import CroppedFace, PhotoFaces
 
 SETTINGS, RECORDS, PICTURES = "settings.json", "journal.jsonl", "pictures.bin"
 

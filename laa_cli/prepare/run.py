@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..console import Screen, duration
-from ..detect import MTCNNDetector
+from ..detect.mtcnn import MTCNNDetector
 from ..errors import Exit, LaaError
-from ..files import remove_partial_files, write_atomically
-from .faces import PhotoFaces, detect_faces, read, select
-from .find import find_photos
+from ..utils.atomic import remove_partial_files, write_atomically
+from .crops import PhotoFaces, detect_faces, read, select
 from .journal import Journal, StoredFace
 from .settings import PrepareRequest
-from .shards import MANIFEST, Placement, assign_shards, write_manifest, write_shards
-from .sheet import contact_sheet
-from .sift import drop_duplicates
-from .source import PhotoSource
+from .sources import PhotoSource, find_photos
 from .split import TRAIN, Identities
 from .unpack import unpack
+from .writer import MANIFEST, Placement, assign_shards, contact_sheet, drop_duplicates, write_manifest, write_shards
 
 UNFINISHED = "unfinished"  # folder in the output that only a run that has not ended has
 UNPACKED = "unpacked"  # folder in that one, for copies of compressed tar files

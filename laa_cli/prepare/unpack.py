@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import LaaError
-from ..files import remove_partial_files, write_atomically
-from ..tars import open_decompressed
-from .archives import damaged_error
-from .source import DAMAGED, PhotoSource
+from ..utils.atomic import remove_partial_files, write_atomically
+from ..utils.tar import open_decompressed
+from .sources import DAMAGED, PhotoSource, damaged_error
 
 CHUNK_BYTES = 1 << 20
 

@@ -1,0 +1,1 @@
+"""Finding faces: MTCNN, and which of its detections are believed."""

@@ -1,0 +1,1 @@
+"""`laa upscale` and `laa detect`: photos named on the command line, one after the other."""

@@ -1,0 +1,58 @@
+"""`laa detect` on files: which faces a photo holds, as a table, as records, or drawn on a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ..console import Screen
+from ..detect.mtcnn import Face, MTCNNDetector
+from ..errors import Exit
+from ..photo import Photo, check_output, read_photo, write_photo
+from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs
+from .pictures import draw_faces
+from .report import DETECTION_COLUMNS, detection_record, detection_row
+from .run import Loaded, Stdin, process_each
+
+
+def run(
+    inputs: list[Path],
+    output: Path | None,
+    load: Callable[[], MTCNNDetector],
+    screen: Screen,
+    stdin: Stdin,
+    *,
+    as_json: bool,
+    overwrite: bool,
+    max_pixels: int,
+) -> Exit:
+    """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
+    drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
+    check_unique(filter(None, drawings))
+    photos, loaded = file_identities(inputs), Loaded(load)
+
+    def work(item: tuple[Path, Path | None]) -> None:
+        source, drawing = item
+        if drawing is not None:
+            check_target(drawing, photos, overwrite)
+            check_output(drawing.suffix, 1, 1, str(drawing))
+        photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
+        faces = loaded()(photo.rgb8())
+        if drawing is not None:
+            write_photo(replace(photo, pixels=draw_faces(photo.rgb8(), faces)), drawing, overwrite=overwrite)
+        show(source, photo, faces, screen, as_json)
+
+    return process_each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
+
+
+def show(source: Path, photo: Photo, faces: list[Face], screen: Screen, as_json: bool) -> None:
+    """One photo's faces."""
+    if as_json:
+        records = [detection_record(number, face) for number, face in enumerate(faces, 1)]
+        screen.record({"input": str(source), "width": photo.width, "height": photo.height, "faces": records})
+    if not faces:
+        screen.notice(f"no face found in {source}")
+        return
+    lines = (detection_row(number, face) for number, face in enumerate(faces, 1))
+    screen.table(f"{source}: faces found: {len(faces)}", DETECTION_COLUMNS, lines)

@@ -1,0 +1,42 @@
+"""Pictures about a result: faces before and after, both whole photos side by side, boxes drawn on a photo."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detect.mtcnn import Face
+from ..photo.pixels import Pixels, to_rgb8
+from ..restore.alignment import Square, crop_square
+
+SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced to it
+
+
+def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:
+    """A face's crop from the plainly enlarged photo and from the result, both (side, side, c)."""
+    enlarged = Square(square.x * scale, square.y * scale, square.side * scale)
+    return crop_square(before, enlarged), crop_square(after, enlarged)
+
+
+def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
+    """The plainly enlarged photo on the left, the result on the right: (h, 2 w + gap, 3) uint8 RGB."""
+    left, right = to_rgb8(before), to_rgb8(after)
+    shrink = SIDE_BY_SIDE_PX / max(2 * left.shape[1], left.shape[0])
+    if shrink < 1:
+        size = (max(1, round(left.shape[1] * shrink)), max(1, round(left.shape[0] * shrink)))
+        left, right = (cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8) for half in (left, right))
+    gap = np.full((left.shape[0], max(2, left.shape[1] // 100), 3), 255, np.uint8)
+    return np.hstack([left, gap, right])
+
+
+def draw_faces(rgb: NDArray[np.uint8], faces: list[Face]) -> NDArray[np.uint8]:
+    """A copy of an RGB photo with each face's box and landmarks drawn."""
+    drawn = rgb.copy()
+    width = max(1, round(max(rgb.shape[:2]) / 800))
+    for face in faces:
+        x0, y0, x1, y1 = (round(value - 0.5) for value in face.box_xyxy)
+        cv2.rectangle(drawn, (x0, y0), (x1, y1), (255, 220, 0), width)
+        for x, y in face.landmarks_xy:
+            cv2.circle(drawn, (round(x - 0.5), round(y - 0.5)), width, (0, 200, 255), -1)
+    return drawn

@@ -1,0 +1,390 @@
+"""`laa batch` with a fake detector and network: what is done, what is left alone, what is said, that nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import (
+    ROOT,
+    batch_request,
+    brighter,
+    fake_upscaler,
+    records,
+    refuse_to_load,
+    result_files,
+    run_batch,
+    write_photo_of_noise,
+)
+from PIL import Image
+
+from laa_cli.batch.manifest import Manifest
+from laa_cli.batch.scan import NameFilter
+from laa_cli.console import Screen
+from laa_cli.detect.mtcnn import Face
+from laa_cli.errors import Exit, LaaError, SetupError
+from laa_cli.photo.muting import mute_stderr
+from laa_cli.upscale import Options, Upscaler
+from laa_cli.utils.locks import locked
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four photos in a tree and one file that is none."""
+    for seed, name in enumerate(("a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp")):
+        write_photo_of_noise(tmp_path / "in" / name, seed)
+    (tmp_path / "in" / "b" / "notes.txt").write_text("not a photo")
+    return tmp_path
+
+
+def test_the_tree_is_mirrored_and_every_photo_recorded(folder: Path, capsys: Any) -> None:
+    assert run_batch(folder) == Exit.OK
+    assert sorted(result_files(folder / "out")) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"]
+    with Image.open(folder / "out" / "b" / "c" / "ä ö.png") as result:
+        assert result.size == (80, 68)
+    for record in records(folder):
+        assert record["error"] is None
+        assert record["faces"][0]["action"] == "restored"
+        assert set(record["seconds"]) == {"read", "detect", "crop", "network", "enlarge", "paste", "encode", "write"}
+        assert set(record["versions"]) == {"laa", "torch"}
+        assert record["options"]["scale"] == 2
+    said = capsys.readouterr().out.split()
+    assert said[said.index("restored") + 2] == "4"
+
+
+def test_the_results_are_those_of_the_python_api(folder: Path) -> None:
+    from laa_cli.photo import encode_photo, read_photo
+
+    run_batch(folder)
+    photo = read_photo(folder / "in" / "a.png", max_pixels=10**6)
+    enlarged = photo.with_pixels(fake_upscaler()(photo.pixels, Options(scale=2)).pixels)
+    assert result_files(folder / "out")["a.png"] == encode_photo(enlarged, ".png")
+
+
+def test_large_photos_come_first(folder: Path) -> None:
+    write_photo_of_noise(folder / "in" / "b" / "large.png", 1, (300, 300))
+    run_batch(folder, workers=1)
+    sizes = [record["size"] for record in records(folder)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert records(folder)[0]["input"] == "b/large.png"
+
+
+def test_a_second_run_has_nothing_to_do_and_loads_nothing(folder: Path) -> None:
+    run_batch(folder)
+    before = (folder / "out" / "manifest.jsonl").read_bytes()
+    assert run_batch(folder, refuse_to_load) == Exit.OK
+    assert (folder / "out" / "manifest.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("memory_bytes", [1, 1 << 30])
+def test_neither_workers_nor_memory_change_a_byte(folder: Path, workers: int, memory_bytes: int) -> None:
+    run_batch(folder)
+    run_batch(folder, out=folder / "other", workers=workers, memory_bytes=memory_bytes)
+    assert result_files(folder / "other") == result_files(folder / "out")
+
+
+def test_what_changed_is_done_again_and_nothing_else(folder: Path) -> None:
+    run_batch(folder)
+    write_photo_of_noise(folder / "in" / "a.png", 9)
+    (folder / "out" / "d.bmp").write_bytes(b"spoilt")
+    (folder / "out" / "b" / "a.jpg").unlink()
+    assert run_batch(folder) == Exit.OK
+    assert sorted(record["input"] for record in records(folder)[4:]) == ["a.png", "b/a.jpg", "d.bmp"]
+    run_batch(folder, out=folder / "afresh")
+    assert result_files(folder / "out") == result_files(folder / "afresh")
+
+
+def test_other_options_do_all_again(folder: Path) -> None:
+    run_batch(folder)
+    recipe = replace(batch_request(folder).recipe, options=Options(scale=1))
+    assert run_batch(folder, recipe=recipe) == Exit.OK
+    with Image.open(folder / "out" / "a.png") as result:
+        assert result.size == (40, 34)
+    assert run_batch(folder, refuse_to_load, recipe=replace(recipe, options=Options(scale=1, max_pixels=10**6))) == Exit.OK
+
+
+def test_a_new_time_of_the_same_content_is_no_change(folder: Path) -> None:
+    run_batch(folder)
+    for path in (folder / "in" / "a.png", folder / "out" / "d.bmp"):
+        os.utime(path, ns=(1, 1))
+    assert run_batch(folder, refuse_to_load) == Exit.OK
+    assert [record["mtime_ns"] for record in records(folder) if record["input"] == "a.png"][
+        -1
+    ] == 1  # so that it is quick again
+    size = (folder / "out" / "manifest.jsonl").stat().st_size
+    run_batch(folder, refuse_to_load)
+    assert (folder / "out" / "manifest.jsonl").stat().st_size == size
+
+
+def test_one_bad_photo_is_a_line_and_is_not_tried_again_unless_asked(folder: Path, capsys: Any) -> None:
+    (folder / "in" / "bad.jpg").write_bytes(b"no photo")
+    assert run_batch(folder) == Exit.PARTLY
+    captured = capsys.readouterr()
+    assert "bad.jpg" in captured.out
+    assert captured.err.count("error:") == 1
+    assert run_batch(folder, refuse_to_load) == Exit.PARTLY
+    captured = capsys.readouterr()
+    assert "bad.jpg" in captured.out
+    assert "--retry-failed" in captured.err
+    write_photo_of_noise(folder / "in" / "new.png")
+    assert run_batch(folder, retry_failed=True) == Exit.PARTLY
+    assert "new.png" not in result_files(folder / "out")
+    write_photo_of_noise(folder / "in" / "good.png").rename(folder / "in" / "bad.jpg")
+    assert run_batch(folder) == Exit.OK
+    assert {"bad.jpg", "new.png"} <= result_files(folder / "out").keys()
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0", b"\x89PNG\r\n\x1a\n"])
+def test_every_bad_file_is_read_only_once(folder: Path, content: bytes) -> None:
+    (folder / "in" / "bad.png").write_bytes(content)
+    assert run_batch(folder) == Exit.PARTLY
+    assert run_batch(folder, refuse_to_load) == Exit.PARTLY
+
+
+def test_a_failure_that_is_not_the_photos_own_is_tried_again(folder: Path) -> None:
+    def forgetful(rgb: Any) -> list[Face]:
+        raise MemoryError
+
+    assert run_batch(folder, lambda: Upscaler(forgetful, brighter)) == Exit.FAILED
+    assert "not enough memory" in records(folder)[0]["error"]
+    write_photo_of_noise(folder / "in" / "new.png")
+    assert run_batch(folder, retry_failed=True) == Exit.OK
+    assert sorted(result_files(folder / "out")) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"]
+    assert run_batch(folder, lambda: Upscaler(forgetful, brighter), overwrite=True) == Exit.PARTLY
+    assert run_batch(folder) == Exit.OK
+    assert "new.png" in result_files(folder / "out")
+
+
+def test_a_fault_of_our_own_costs_one_photo(folder: Path) -> None:
+    def faulty(rgb: Any) -> list[Face]:
+        if int(rgb[0, 0, 0]) == first:
+            raise ZeroDivisionError("oops")
+        return []
+
+    with Image.open(folder / "in" / "a.png") as photo:
+        first = photo.getpixel((0, 0))[0]
+    assert run_batch(folder, lambda: Upscaler(faulty, brighter)) == Exit.PARTLY
+    assert [record["input"] for record in records(folder) if "ZeroDivisionError: oops" in (record["error"] or "")] == ["a.png"]
+
+
+def test_unusable_weights_end_the_run(folder: Path) -> None:
+    def load() -> Upscaler:
+        raise LaaError("cannot use the weights")
+
+    with pytest.raises(SetupError, match="weights"):
+        run_batch(folder, load)
+
+
+def test_a_foreign_file_is_not_replaced(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "a.png").write_bytes(b"precious")
+    assert run_batch(folder) == Exit.PARTLY
+    assert result_files(folder / "out")["a.png"] == b"precious"
+    assert run_batch(folder, overwrite=True) == Exit.OK
+    assert result_files(folder / "out")["a.png"] != b"precious"
+
+
+def test_photos_that_must_have_a_face(folder: Path) -> None:
+    recipe = replace(batch_request(folder).recipe, require_face=True)
+    assert run_batch(folder, lambda: Upscaler(lambda rgb: [], brighter), recipe=recipe) == Exit.FAILED
+    assert result_files(folder / "out") == {}
+    assert run_batch(folder, lambda: Upscaler(lambda rgb: [], brighter)) == Exit.OK
+
+
+def test_names(folder: Path) -> None:
+    source = folder / "in"
+    with Image.open(source / "a.png") as photo:
+        photo.convert("P").save(source / "a.gif")
+        photo.save(source / "A.PNG")
+    write_photo_of_noise(source / "b" / "x.gif.png")
+    (source / "b" / "x.gif").write_bytes((source / "a.gif").read_bytes())
+    assert run_batch(folder) == Exit.OK
+    expected = {"a.png", "A.PNG", "a.gif.png", "b/x.gif.png", "b/x.gif.png.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"}
+    assert result_files(folder / "out").keys() == expected
+
+
+def test_what_is_passed_over(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    source, elsewhere = folder / "in", tmp_path_factory.mktemp("elsewhere")
+    write_photo_of_noise(elsewhere / "secret.png")
+    (source / "out.png").symlink_to(elsewhere / "secret.png")
+    (source / "outside").symlink_to(elsewhere)
+    (source / "loop").symlink_to(source)
+    (source / "inside.png").symlink_to(source / "a.png")
+    write_photo_of_noise(source / ".hidden.png")
+    write_photo_of_noise(source / ".trash" / "x.png")
+    os.mkfifo(source / "pipe.png")
+    (source / "broken.png").symlink_to(source / "gone.png")
+    results = source / "results"  # inside of the folder itself
+    assert run_batch(folder, out=results) == Exit.OK
+    assert run_batch(folder, refuse_to_load, out=results) == Exit.OK
+    assert result_files(results).keys() == {"a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp", "inside.png"}
+
+
+def test_include_and_exclude(folder: Path) -> None:
+    run_batch(folder, selection=NameFilter(("*.png", "b/*"), ("b/c/*",)))
+    assert result_files(folder / "out").keys() == {"a.png", "b/a.jpg"}
+
+
+@pytest.mark.parametrize(
+    "places", [("in", "in"), ("in/b", "in"), ("in", "."), ("in/a.png", "out"), ("in", "in/a.png"), ("gone", "out")]
+)
+def test_folders_that_do_not_fit(folder: Path, places: tuple[str, str]) -> None:
+    with pytest.raises(LaaError) as error:
+        batch_request(folder, source=folder / places[0], out=folder / places[1])
+    assert error.value.code == Exit.USAGE
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(LaaError, match="no photo"):
+        run_batch(tmp_path)
+
+
+def test_a_second_run_at_once_is_refused(folder: Path) -> None:
+    with locked(folder / "out"), pytest.raises(LaaError, match="another `laa batch`"):
+        run_batch(folder, refuse_to_load)
+    assert run_batch(folder) == Exit.OK
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_of_ours(folder: Path, monkeypatch: Any) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", denied)
+        with pytest.raises(LaaError, match=r"cannot write to .*Permission denied"):
+            run_batch(folder, refuse_to_load)
+    leftover = folder / "out" / ".laa-x.part"
+    leftover.mkdir(parents=True)  # what cannot be unlinked
+    with pytest.raises(LaaError, match="cannot remove"):
+        run_batch(folder, refuse_to_load)
+
+
+def test_records_on_stdout(folder: Path, capfd: Any) -> None:
+    (folder / "in" / "bad.jpg").write_bytes(b"no photo")
+    run_batch(folder, json=True)
+    said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert sorted(record["input"] for record in said) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "bad.jpg", "d.bmp"]
+
+
+def test_a_torn_line_is_cut_off_and_foreign_lines_are_passed_over(folder: Path) -> None:
+    run_batch(folder)
+    path = folder / "out" / "manifest.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b'[1]\n{"input": 3}\nnonsense\n' + whole + whole.splitlines()[0][:50])
+    with Manifest(folder / "out") as manifest:
+        assert len(manifest.records) == 4
+    assert path.read_bytes().endswith(whole)
+    assert run_batch(folder, refuse_to_load) == Exit.OK
+
+
+def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(folder: Path, monkeypatch: Any) -> None:
+    calls = []
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(SetupError, match=r"No space left.*run the same command again") as error:
+            run_batch(folder)
+        assert error.value.code == Exit.PARTLY
+    assert not list((folder / "out").rglob(".laa-*"))
+    assert len(result_files(folder / "out")) == 1
+    assert run_batch(folder) == Exit.OK
+    run_batch(folder, out=folder / "afresh")
+    assert result_files(folder / "out") == result_files(folder / "afresh")
+
+
+def test_ctrl_c_leaves_a_whole_folder(folder: Path, monkeypatch: Any) -> None:
+    def interrupted(self: Screen, values: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Screen, "record", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(folder, json=True)
+    assert not list((folder / "out").rglob(".laa-*"))
+    assert run_batch(folder) == Exit.OK
+    run_batch(folder, out=folder / "afresh")
+    assert result_files(folder / "out") == result_files(folder / "afresh")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from fakes import run_batch
+
+def killed_at(number):
+    '''A child that kills itself at that call to the disk, half-way through if it writes.'''
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    count = 0
+    def deadly(function, half=False):
+        def call(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count == number:
+                if half:
+                    function(arguments[0], arguments[1][:40])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+        return call
+    os.fsync, os.link, os.replace = deadly(os.fsync), deadly(os.link), deadly(os.replace)
+    os.write, os.unlink = deadly(os.write, half=True), deadly(os.unlink)
+    os._exit(run_batch(folder))
+
+folder, number = Path(sys.argv[1]), 1
+while killed_at(number):
+    number += 1
+print(number)
+"""
+
+
+def test_killed_at_every_step_and_resumed(folder: Path) -> None:
+    """Every run but the last is killed by kill -9, each a step later in what is left to do."""
+    command = [sys.executable, "-c", KILLED, str(folder), str(ROOT / "tests")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout.split()[-1]) > 8
+    assert not list((folder / "out").rglob(".laa-*.part"))
+    run_batch(folder, out=folder / "afresh")
+    assert result_files(folder / "out") == result_files(folder / "afresh")
+    assert run_batch(folder, refuse_to_load) == Exit.OK
+
+
+def test_no_error_is_lost_while_a_tiff_is_read(tmp_path: Path, monkeypatch: Any, capfd: Any) -> None:
+    """Reading a TIFF silences standard error for the whole process, and does so in the reader's thread."""
+
+    @contextmanager
+    def slowly_quiet() -> Iterator[None]:
+        with mute_stderr():
+            time.sleep(0.02)
+            yield
+
+    monkeypatch.setattr(sys.modules["laa_cli.photo.decode"], "mute_stderr", slowly_quiet)
+    for number in range(10):
+        write_photo_of_noise(tmp_path / "in" / f"{number}-good.tif", number)
+        (tmp_path / "in" / f"{number}-bad.png").write_bytes(b"no photo")
+    with open(2, "w", closefd=False) as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        assert run_batch(tmp_path) == Exit.PARTLY
+    assert capfd.readouterr().err.count("error:") == 10

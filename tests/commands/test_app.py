@@ -1,0 +1,164 @@
+"""The command line: exit codes, one-line errors, and what must not be imported for `laa --help`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fakes import ROOT, in_a_terminal, laa, one_line
+from PIL import Image
+
+from laa_cli.console import Screen
+from laa_cli.errors import Exit, LaaError
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, contextlib\n"
+        "from laa_cli.commands.app import app\n"
+        "with contextlib.suppress(SystemExit): app(['--help'], prog_name='laa')\n"
+        "print(sorted({'torch', 'numpy', 'cv2', 'PIL', 'facenet_pytorch', 'safetensors'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "upscale" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert laa(monkeypatch, "--version") == 0
+    assert re.fullmatch(r"laa \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["upscale"], 2),
+        (["upscale", "x.jpg", "--scale", "3"], 2),
+        (["upscale", "x.jpg", "--feather", "7"], 2),
+        (["upscale", "gone.jpg"], 1),
+        (["upscale", "gone.jpg", "gone.png"], 1),
+        (["detect", "gone.jpg"], 1),
+        (["bench", "faces", "gone.tar"], 1),
+        (["bench", "faces", "gone.tar", "--json", "--csv"], 2),
+        (["bench", "faces", "gone.tar", "--limit", "0"], 2),
+        (["bench", "speed", "gone.jpg"], 1),
+        (["bench", "speed", "--seconds", "-1"], 2),
+        (["bench", "compare", "gone.json", "gone.json"], 1),
+        (["prepare", "gone", "out"], 2),
+        (["train", "gone", "--output", "run"], 2),
+        (["train", "gone", "--output", "run", "--validation", "gone", "--minutes", "1"], 1),
+        (["train", "gone", "--output", "run", "--minutes", "1", "--faces", "1"], 2),
+        (["train", "gone", "--output", "run", "--set", "depth=2"], 2),
+        (["train", "gone", "--output", "run", "--width", "0"], 2),
+        (["train", "gone", "--output", "run", "--set", "blocks=1", "--init-from", "weights"], 2),
+        (["nonsense"], 2),
+    ],
+)
+def test_exit_codes(
+    arguments: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laa(monkeypatch, *arguments) == code
+    assert capsys.readouterr().err
+
+
+def test_an_unknown_device_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (30, 30)).save(tmp_path / "photo.png")
+    assert laa(monkeypatch, "upscale", tmp_path / "photo.png", "--device", "tpu") == Exit.USAGE
+    assert "unknown device 'tpu'" in one_line(capsys)
+    assert os.listdir(tmp_path) == ["photo.png"]
+
+
+def test_pickled_weights_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (30, 30)).save(tmp_path / "photo.png")
+    (tmp_path / "weights.pth").write_bytes(b"PK\x03\x04")
+    assert laa(monkeypatch, "upscale", tmp_path / "photo.png", "--weights", tmp_path / "weights.pth") == Exit.FAILED
+    assert "pickle" in one_line(capsys)
+
+
+def test_a_fault_of_our_own_shows_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("laa_cli.single.run.run", broken)
+    assert laa(monkeypatch, "upscale", "photo.jpg") == Exit.FAILED
+    assert "ZeroDivisionError: oops" in one_line(capsys)
+    with pytest.raises(ZeroDivisionError):
+        laa(monkeypatch, "upscale", "photo.jpg", "--debug")
+
+
+def test_records_go_to_stdout_under_a_progress_bar(tmp_path: Path) -> None:
+    code = (
+        "from laa_cli.console import Screen\n"
+        "screen = Screen(data_on_stdout=True)\n"
+        "for name in screen.track(['a', '\\udcff'], 'photos'): screen.record({'input': name}); screen.say(name)"
+    )
+    shown, data = in_a_terminal(tmp_path, "import sys; sys.stderr.reconfigure(errors='backslashreplace')\n" + code)
+    assert "photos" in shown
+    assert data.decode().splitlines() == ['{"input": "a"}', '{"input": "\\udcff"}']
+
+
+def test_ctrl_c_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("laa_cli.single.run.run", interrupted)
+    assert laa(monkeypatch, "upscale", "photo.jpg") == Exit.INTERRUPTED
+    assert "interrupted" in one_line(capsys)
+
+
+def test_a_closed_stdin_is_no_matter_unless_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert laa(monkeypatch, "upscale", tmp_path / "gone.jpg") == Exit.FAILED
+    assert "No such file" in one_line(capsys)
+    assert laa(monkeypatch, "upscale", "-", "-o", tmp_path / "x.png") == Exit.USAGE
+    assert "no standard input" in one_line(capsys)
+
+
+def test_a_full_stdout_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=full, flush=lambda: None))
+        with pytest.raises(LaaError, match="cannot write to stdout: No space left"):
+            Screen().bytes(b"photo")
+
+
+@pytest.mark.parametrize("option", [["--width", "3"], ["--batch-size", "0"], ["--minutes", "0"]])
+def test_senseless_training_options(
+    option: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laa(monkeypatch, "train", "gone.tar", "--validation", "gone.tar", "-o", "run", *option) == Exit.USAGE
+    assert option[0] in one_line(capsys)
+
+
+def test_another_models_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("raise SystemExit('the decoy was imported')")
+    command = [sys.executable, "-m", "laa_cli", "upscale", "photo.jpg"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert result.returncode == 1
+    assert str(tmp_path / "models") in result.stderr.replace("\n", "")
+
+
+def test_sigterm_leaves_no_temporary_file(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from laa_cli import __main__, files\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "signal.signal(signal.SIGTERM, __main__.terminated)\n"
+        "files.write_atomically(Path(sys.argv[1]), b'content', overwrite=False)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
+    assert subprocess.run(command, capture_output=True, cwd=ROOT, check=False).returncode != 0
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,165 @@
+"""What tests share: made-up faces and photos, fakes of the detector, and ways to stop a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from laa_cli.__main__ import guarded
+from laa_cli.batch.manifest import Recipe
+from laa_cli.batch.run import BatchRequest
+from laa_cli.batch.run import run as run_batch_request
+from laa_cli.console import Screen
+from laa_cli.detect.mtcnn import Face
+from laa_cli.errors import Exit
+from laa_cli.restore.restorer import RestoredFace
+from laa_cli.train.parallel import Distributed
+from laa_cli.upscale import Options, Upscaler
+from models.laa.config import LAAConfig
+from models.protocol import HR_SIZE, resize
+
+ROOT = Path(__file__).parent.parent
+
+# Training
+
+TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+CPU = torch.device("cpu")
+ALONE = Distributed()
+
+
+def pictures(count: int, size: int) -> torch.Tensor:
+    """Smooth made-up faces, (count, 3, size, size) uint8."""
+    values = resize(torch.rand(count, 3, 9, 9, generator=torch.Generator().manual_seed(count)), size)
+    return values.clamp(0, 1).mul(255).byte()
+
+
+def folder_of(faces: torch.Tensor, folder: Path) -> Path:
+    folder.mkdir()
+    for number, face in enumerate(faces):
+        Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
+    return folder
+
+
+# Photos
+
+POINTS = ((70.0, 70.0), (110.0, 70.0), (90.0, 90.0), (75.0, 110.0), (105.0, 110.0))
+MIDDLE = Face((20.0, 20.0, 160.0, 160.0), 0.99, POINTS)  # the protocol's crop: 175 px
+
+
+class Killed(BaseException):
+    """What a test throws to stop a run."""
+
+
+def dying_after(calls: int) -> Callable[[Any], list[Face]]:
+    """A detector that finds MIDDLE in so many photos, and then is killed."""
+    seen: list[int] = []
+
+    def detect(rgb: Any) -> list[Face]:
+        if len(seen) == calls:
+            raise Killed
+        seen.append(1)
+        return [MIDDLE]
+
+    return detect
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# Batches
+
+RELATIVE_POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+
+
+def one_face(rgb: Any) -> list[Face]:
+    """A face of 16 px in every photo."""
+    return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in RELATIVE_POINTS))]
+
+
+def brighter(crops: list[Any]) -> list[RestoredFace]:
+    return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
+
+
+def fake_upscaler() -> Upscaler:
+    return Upscaler(one_face, brighter)
+
+
+def refuse_to_load() -> Upscaler:
+    raise AssertionError("the models were loaded")
+
+
+def batch_request(folder: Path, **changes: Any) -> BatchRequest:
+    recipe = Recipe(Options(scale=2), "weights", {"min_face": 12, "confidence": None})
+    return BatchRequest(
+        **({"source": folder / "in", "out": folder / "out", "recipe": recipe, "memory_bytes": 1 << 30, "workers": 2} | changes)
+    )
+
+
+def run_batch(folder: Path, load: Any = fake_upscaler, **changes: Any) -> Exit:
+    return run_batch_request(batch_request(folder, **changes), load, Screen(data_on_stdout=changes.get("json", False)))
+
+
+def write_photo_of_noise(path: Path, seed: int = 0, size: tuple[int, int] = (40, 34)) -> Path:
+    """A photo of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def result_files(folder: Path) -> dict[str, bytes]:
+    """Every result by its name: all but the manifest and laa's hidden files."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name != "manifest.jsonl" and not name.startswith(".laa")}
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "out" / "manifest.jsonl").read_text().splitlines()]
+
+
+# The command line
+
+
+def laa(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """Runs the command line in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["laa", *map(str, arguments)])
+    try:
+        return guarded()
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The single line on stderr."""
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1, text
+    return text
+
+
+def in_a_terminal(tmp_path: Path, *arguments: str) -> tuple[str, bytes]:
+    """Runs a script with a pseudo-terminal as stderr: what it showed there, and its stdout."""
+    master, slave = os.openpty()
+    command = [sys.executable, "-c", *arguments]
+    with (tmp_path / "stdout").open("wb") as stdout:
+        process = subprocess.Popen(command, stdout=stdout, stderr=slave, cwd=ROOT)
+    os.close(slave)
+    shown = b""
+    with suppress(OSError):  # how a pseudo-terminal says that it was closed
+        while part := os.read(master, 4096):
+            shown += part
+    os.close(master)
+    assert process.wait() == 0, shown
+    return shown.decode(), (tmp_path / "stdout").read_bytes()
