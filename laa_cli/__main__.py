@@ -7,7 +7,7 @@ import signal
 import sys
 from types import FrameType
 
-from .errors import Exit, LaaError
+from .errors import Exit, LaaError, UsageError
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def guarded() -> int:
     try:
         check_models()
         app(prog_name="laa")
+    except UsageError as error:
+        return report_failure(error.for_command_line(), error.code)
     except LaaError as error:
         return report_failure(str(error), error.code)
     except (KeyboardInterrupt, SystemExit) as end:

@@ -24,6 +24,30 @@ class LaaError(Exception):
         self.code = code
 
 
+class UsageError(LaaError):
+    """An argument that makes no sense. The message begins with the parameter's name in Python (`max_face_px must be ...`).
+
+    `parameters`: the names of parameters in the message that are options of the command line, in their order.
+    """
+
+    def __init__(self, message: str, *parameters: str) -> None:
+        super().__init__(message, Exit.USAGE)
+        self.parameters = parameters
+
+    def for_command_line(self) -> str:
+        """The message with options (`--max-face`) in the place of parameters."""
+        text, done = str(self), ""
+        for parameter in self.parameters:
+            before, _, text = text.partition(parameter)
+            done += before + as_flag(parameter)
+        return done + text
+
+
+def as_flag(parameter: str) -> str:
+    """The command line's name of a parameter: max_face_px -> --max-face."""
+    return "--" + parameter.removesuffix("_px").replace("_", "-")
+
+
 class SetupError(LaaError):
     """A failure that concerns every photo of a run and so ends it, such as unusable weights."""
 
