@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,7 +53,7 @@ class Screen:
         """What failed, in one line on stderr, even when quiet."""
         self.errors.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
 
-    def record(self, values: dict[str, Any]) -> None:
+    def record(self, values: Mapping[str, Any]) -> None:
         """One JSON line on stdout; escaped to ASCII, so that every file name survives every locale."""
         self.bytes(json.dumps(values).encode() + b"\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import IntEnum
 
 
@@ -22,6 +23,10 @@ class LaaError(Exception):
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+    def for_command_line(self) -> str:
+        """The message as the command line shows it."""
+        return str(self)
 
 
 class UsageError(LaaError):
@@ -52,7 +57,34 @@ class SetupError(LaaError):
     """A failure that concerns every photo of a run and so ends it, such as unusable weights."""
 
 
+class FileError(LaaError):
+    """A file that the system would not open, read or write. `errno`: the system's reason, where it gave one."""
+
+    def __init__(self, message: str, error: Exception) -> None:
+        super().__init__(message)
+        self.errno = error.errno if isinstance(error, OSError) else None
+
+
+class OutOfMemoryError(LaaError):
+    """A photo that memory did not suffice for, this time."""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out. torch on the CPU, torch on MPS and OpenCV say so in the text of a general error only."""
     words = ("out of memory", "allocate memory", "failed to allocate", "insufficient memory")
     return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+
+
+def out_of_memory_error(photo: object, hint: str) -> OutOfMemoryError:
+    """The error for a photo that memory ran out on. `hint`: what to do beside using a smaller photo or scale."""
+    return OutOfMemoryError(f"not enough memory for {photo}: use a smaller photo or --scale, {hint}")
+
+
+def exit_code(succeeded: int, failures: Collection[Exit]) -> Exit:
+    """The exit code of a run over several photos. `succeeded`: how many did; `failures`: a code for each that did not."""
+    if not failures:
+        return Exit.OK
+    if succeeded:
+        return Exit.PARTLY
+    codes = set(failures)
+    return codes.pop() if len(codes) == 1 else Exit.FAILED

@@ -1,4 +1,4 @@
-"""Threads that keep several tasks under way: one reads ahead, some work, one writes. It knows nothing of photos.
+"""The executor of `laa batch`: a pipeline of threads (one reads ahead, some work, one writes). It knows nothing of photos.
 
 Why whole tasks side by side, rather than the threads of torch inside of one: most of a photo's time goes to what runs on one
 thread (codecs, small networks), and torch's threads wait for each other. Everything slow releases Python's lock.
@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from queue import Queue, SimpleQueue
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
-from ..errors import Exit, LaaError, SetupError
+from ..errors import SetupError, UsageError
+
+UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}  # powers of two
 
 
 class Task(Protocol):
@@ -24,7 +26,7 @@ class Task(Protocol):
     error: Exception | None
 
     def size(self) -> int:
-        """Bytes of memory it will take."""
+        """Estimates the bytes of memory it will take."""
 
     def read(self) -> None:
         """Comes first, one task at a time, in their order."""
@@ -39,70 +41,89 @@ class Task(Protocol):
 T = TypeVar("T", bound=Task)
 
 
-class ThreadPipeline(Generic[T]):
-    """Runs tasks within a budget of memory, in a `with` block whose end, however it comes, leaves no task half written."""
+class Executor(Protocol[T]):
+    """Runs tasks within a budget of memory, in a `with` block whose end, however it comes, leaves no task half written.
 
-    def __init__(self, workers: int, memory_bytes: int, begin: Callable[[], None] = lambda: None) -> None:
-        """`begin` is called first in every thread."""
-        self.workers, self.budget, self.begin = workers, MemoryBudget(memory_bytes), begin
-        self.stopping = threading.Event()
-        self.fatal: BaseException | None = None
-        self.threads: list[threading.Thread] = []
-        self.ready: Queue[tuple[T, int] | None] = Queue(workers)
-        self.worked: Queue[tuple[T, int] | None] = Queue()  # bounded by the budget and the number of workers
-        self.done: SimpleQueue[T | None] = SimpleQueue()
+    Contract: `write` runs in this process, one task at a time, for every task whose other stages were run or failed; once the
+    run is to end no further `write` begins, and the block's end waits for the one under way. Where and when the other stages
+    run is the executor's affair. One that works elsewhere (another process, a cluster) can take a `PhotoTask` apart: send
+    `read_file()` and `request` to `laa_cli.process.process` there, and hand its result to `accept`.
+    """
 
     def run(self, tasks: Iterable[T]) -> Iterator[T]:
-        """Tasks that are done, as they become so. Raises what ended the run."""
+        """Yields tasks as they are written, in any order. Raises a stage's SetupError, and what `write` or `tasks` raise."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class ThreadPipeline(Generic[T]):
+    """The executor of one machine: a reader, `workers` workers and a writer, each a thread, with queues between them."""
+
+    def __init__(self, workers: int, memory_bytes: int, init_thread: Callable[[], None] = lambda: None) -> None:
+        """`init_thread` is called first in every thread."""
+        self.workers = workers
+        self.budget = MemoryBudget(memory_bytes)
+        self.init_thread = init_thread
+        self.stopping = threading.Event()
+        self.fatal_error: BaseException | None = None
+        self.threads: list[threading.Thread] = []
+        self.work_queue: Queue[tuple[T, int] | None] = Queue(workers)
+        self.write_queue: Queue[tuple[T, int] | None] = Queue()  # bounded by the budget and the number of workers
+        self.done_queue: SimpleQueue[T | None] = SimpleQueue()
+
+    def run(self, tasks: Iterable[T]) -> Iterator[T]:
+        """Yields tasks as they are written. Raises what ended the run."""
         loops = [lambda: self.read_loop(tasks), *[self.work_loop] * self.workers, self.write_loop]
         self.threads = [threading.Thread(target=self.run_thread, args=(loop,), daemon=True) for loop in loops]
         for thread in self.threads:
             thread.start()
-        while (task := self.done.get()) is not None:
+        while (task := self.done_queue.get()) is not None:
             yield task
-        if self.fatal is not None:
-            raise self.fatal
+        if self.fatal_error is not None:
+            raise self.fatal_error
 
     def run_thread(self, loop: Callable[[], None]) -> None:
-        """A thread's life."""
-        self.begin()
+        """Runs one thread's loop."""
+        self.init_thread()
         loop()
 
     def read_loop(self, tasks: Iterable[T]) -> None:
-        """Hands on tasks as memory allows."""
+        """Reads tasks ahead as memory allows, and hands them to the workers."""
         try:
             for task in tasks:
                 size = task.size()
                 self.budget.acquire(size)
                 self.run_stage(task, task.read)
-                self.ready.put((task, size))
+                self.work_queue.put((task, size))
                 if self.stopping.is_set():
                     break
         except BaseException as error:
             self.stop(error)
         for _ in range(self.workers):
-            self.ready.put(None)
+            self.work_queue.put(None)
 
     def work_loop(self) -> None:
         """Works on one task after the other."""
-        while (item := self.ready.get()) is not None:
+        while (item := self.work_queue.get()) is not None:
             self.run_stage(item[0], partial(self.run_work, item[0]))
-            self.worked.put(item)
-        self.worked.put(None)
+            self.write_queue.put(item)
+        self.write_queue.put(None)
 
     def write_loop(self) -> None:
-        """Ends tasks, until every worker has ended."""
-        left = self.workers
-        while left:
-            item = self.worked.get()
+        """Writes tasks, until every worker has ended."""
+        working = self.workers
+        while working:
+            item = self.write_queue.get()
             if item is None:
-                left -= 1
+                working -= 1
                 continue
-            self.finish(item[0])
+            self.write_task(item[0])
             self.budget.release(item[1])
-        self.done.put(None)
+        self.done_queue.put(None)
 
-    def finish(self, task: T) -> None:
+    def write_task(self, task: T) -> None:
         """Writes a task, unless the run is over."""
         if self.stopping.is_set():
             return
@@ -111,16 +132,16 @@ class ThreadPipeline(Generic[T]):
         except BaseException as error:
             self.stop(error)
             return
-        self.done.put(task)
+        self.done_queue.put(task)
 
     def run_work(self, task: T) -> None:
-        """A task's work, given up when the run ends."""
+        """Runs a task's work, which is given up when the run ends."""
         for _ in task.work():
             if self.stopping.is_set():
                 return
 
     def run_stage(self, task: T, stage: Callable[[], None]) -> None:
-        """A stage of a task that has not failed yet."""
+        """Runs a stage of a task that has not failed yet."""
         if task.error is not None or self.stopping.is_set():
             return
         try:
@@ -132,10 +153,10 @@ class ThreadPipeline(Generic[T]):
 
     def stop(self, error: BaseException | None = None) -> None:
         """Lets every thread run dry; `error` is what the run ends with."""
-        self.fatal = self.fatal or error
+        self.fatal_error = self.fatal_error or error
         self.stopping.set()
 
-    def __enter__(self) -> ThreadPipeline[T]:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -146,40 +167,12 @@ class ThreadPipeline(Generic[T]):
                 thread.join()
 
 
-def usable_cpus() -> int:
-    """How many there are for this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-# A budget of memory that the photos under way share.
-
-
-UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-# Measured peaks over what the models take: bytes for each pixel of the photo (detection) and of the enlargement, 8 bits, RGB
-DETECTION_BYTES, ENLARGEMENT_BYTES = 60, 10
-
-
-def parse_size(text: str | None) -> int:
-    """Bytes of "4G", "500M" and the like; half of the machine's memory where nothing is said. LaaError (usage)."""
-    if text is None:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    number = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(number[1]) * (1 << UNITS[number[2].upper()])) if number else 0
-    if size < 1:
-        raise LaaError(f"--memory must be a size such as 4G or 500M, not {text}", Exit.USAGE)
-    return size
-
-
-def estimate_bytes(pixels: int, scale: int, file_bytes: int) -> int:
-    """Most bytes that a photo of so many pixels takes on its way."""
-    return file_bytes + pixels * (DETECTION_BYTES + ENLARGEMENT_BYTES * scale**2)
-
-
 class MemoryBudget:
     """Shares of `total` bytes. What is larger than all of it may run alone."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.taken = total, 0
+        self.total = total
+        self.taken = 0
         self.changed = threading.Condition()
 
     def acquire(self, size: int) -> None:
@@ -193,3 +186,19 @@ class MemoryBudget:
         with self.changed:
             self.taken -= size
             self.changed.notify_all()
+
+
+def parse_size(text: str | None) -> int:
+    """Parses "4G", "500M" and the like to bytes; None: half of the machine's memory. Raises UsageError."""
+    if text is None:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = int(float(number[1]) * (1 << UNITS[number[2].upper()])) if number else 0
+    if size < 1:
+        raise UsageError(f"memory must be a size such as 4G or 500M, not {text}", "memory")
+    return size
+
+
+def usable_cpus() -> int:
+    """Counts the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

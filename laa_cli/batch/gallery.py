@@ -1,9 +1,11 @@
-"""`index.html` beside the results: every photo with a before/after slider and its faces. It says nothing of times."""
+"""`index.html` beside the results: every photo with a before/after slider and its faces, and their thumbnails (JPEG).
+
+The page is the same however the results came about: it says nothing of times.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import LaaError
 from ..photo import encode_thumbnail, read_photo
 from ..photo.pixels import Pixels, blend_on_white, to_rgb8
+from ..records import FaceRecord, restored_faces
 from ..restore.alignment import Square, crop_square
 from ..utils.atomic import write_atomically
 from ..utils.html import page, slider
@@ -32,115 +35,100 @@ STYLE = f"""<style>
 .faces img {{ width: {2 * FACE_PX}px; height: {FACE_PX}px; max-width: none; flex: none; object-fit: none; border-radius: 4px }}
 </style>"""
 
+Thumbnails = dict[str, bytes]  # JPEG: "before", "after" and, where there are restored faces, "faces"
+
 
 def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Path:
-    """Writes the page, and first the views of results that were made without --report. Raises LaaError."""
+    """Writes the page, and first the thumbnails of results that were made without --report. Raises LaaError."""
     records = [record for photo in photos if (record := manifest.records.get(photo.name))]
     done = [record for record in records if record["error"] is None and (out / record["output"]).exists()]
     sources = {photo.name: photo.path for photo in photos}
     for record in done:
         if not (out / thumbnail_path(record["output_sha256"], "after")).exists():
             backfill(record, sources[record["input"]], out)
-    remove_stale_thumbnails(out, {record["output_sha256"][:32] for record in done})
+    remove_stale_thumbnails(out, {thumbnail_stem(record["output_sha256"]) for record in done})
     failed = [record for record in records if record["error"] is not None]
-    write_atomically(out / NAME, gallery(done, failed).encode(errors="surrogateescape"), overwrite=True)
+    write_atomically(out / NAME, build_page(done, failed).encode(errors="surrogateescape"), overwrite=True)
     return out / NAME
 
 
 def backfill(record: Record, path: Path, out: Path) -> None:
-    """Makes the views of a result from the files. One that cannot be opened any more has none."""
+    """Makes the thumbnails of an earlier result from its files. One that cannot be opened any more has none."""
     limit = record["options"]["max_pixels"]
     try:
         before = read_photo(path, max_pixels=limit).pixels
         after = read_photo(out / record["output"], max_pixels=limit).pixels
-        write_thumbnails(
-            make_thumbnails(before, after, squares(record), record["options"]["scale"]), out, record["output_sha256"]
-        )
+        squares = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
+        thumbnails = make_thumbnails(before, after, squares, record["options"]["scale"])
+        write_thumbnails(thumbnails, out, record["output_sha256"])
     except LaaError:
         return
 
 
-def squares(record: Record) -> list[Square]:
-    """Of the restored faces."""
-    return [Square(**face["crop"]) for face in restored(record)]
-
-
-def restored(record: Record) -> list[Record]:
-    """What is recorded of the restored faces."""
-    return [face for face in record["faces"] if face["action"] == "restored"]
-
-
-def remove_stale_thumbnails(out: Path, kept: set[str]) -> None:
-    """Removes views of results that there are no more."""
+def remove_stale_thumbnails(out: Path, current: set[str]) -> None:
+    """Removes thumbnails of results that there are no more. `current`: what the file names of the others begin with."""
     for path in (out / ".laa").glob("*/*.jpg"):
-        if path.name.split(".")[0] not in kept:
+        if path.name.split(".")[0] not in current:
             path.unlink(missing_ok=True)
 
 
-def gallery(done: list[Record], failed: list[Record]) -> str:
-    """The page."""
-    faces = sum(len(restored(record)) for record in done)
-    said = f"<p>{len(done)} photos, {faces} faces restored{f', failed: {len(failed)}' if failed else ''}.</p>"
-    pictures = "\n".join(map(figure, done))
-    return page("Photos before and after", f'{STYLE}\n{said}\n<div class="grid">\n{pictures}\n</div>\n{failures(failed)}')
+def build_page(done: list[Record], failed: list[Record]) -> str:
+    """Builds the page."""
+    faces = sum(len(restored_faces(record["faces"])) for record in done)
+    summary = f"<p>{len(done)} photos, {faces} faces restored{f', failed: {len(failed)}' if failed else ''}.</p>"
+    figures = "\n".join(map(build_figure, done))
+    grid = f'{STYLE}\n{summary}\n<div class="grid">\n{figures}\n</div>'
+    return page("Photos before and after", f"{grid}\n{build_failure_table(failed)}")
 
 
-def figure(record: Record) -> str:
-    """A photo: slider, name, faces."""
+def build_figure(record: Record) -> str:
+    """Builds one photo's figure: before/after slider, name, faces."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
-    name, found = to_printable(record["input"]), restored(record)
+    name, restored = to_printable(record["input"]), restored_faces(record["faces"])
     caption = (
         f'<a href="{to_url(record["output"])}">{escape(name)}</a><br>'
-        f"<small>{record['width']}x{record['height']}, {len(found)} of {len(record['faces'])} faces restored</small>"
+        f"<small>{record['width']}x{record['height']}, {len(restored)} of {len(record['faces'])} faces restored</small>"
     )
-    strip = f'<div class="faces">{listed(face_of(record), found[:FACES])}</div>' if found else ""
+    strip = f'<div class="faces">{build_face_images(record, restored[:FACES])}</div>' if restored else ""
     picture = slider(before, after, name, record["width"], record["height"])
     return f'<figure class="photo">{picture}<figcaption>{caption}</figcaption>{strip}</figure>'
 
 
-def face_of(record: Record) -> Callable[[int, Record], str]:
-    """Makes a face's picture: a row of the photo's picture of all faces."""
+def build_face_images(record: Record, faces: list[FaceRecord]) -> str:
+    """Builds an image for each face: a row of the thumbnail that holds all faces of the photo."""
     source = to_url(thumbnail_path(record["output_sha256"], "faces"))
-
-    def face(row: int, said: Record) -> str:
-        title = f"face {said['number']}: {said['size_px']:.0f} px, confidence {said['confidence']:.3f}"
-        place = f"object-position: 0 -{row * FACE_PX}px"
-        return f'<img src="{source}" style="{place}" loading="lazy" title="{title}" alt="{title}, before and after">'
-
-    return face
-
-
-def listed(make: Callable[[int, Record], str], items: Iterable[Record]) -> str:
-    """One after the other."""
-    return "".join(make(row, item) for row, item in enumerate(items))
+    images = []
+    for row, face in enumerate(faces):
+        title = f"face {face['number']}: {face['size_px']:.0f} px, confidence {face['confidence']:.3f}"
+        style = f"object-position: 0 -{row * FACE_PX}px"
+        images.append(f'<img src="{source}" style="{style}" loading="lazy" title="{title}" alt="{title}, before and after">')
+    return "".join(images)
 
 
-def failures(failed: list[Record]) -> str:
-    """The table of the photos that have no result."""
+def build_failure_table(failed: list[Record]) -> str:
+    """Builds the table of the photos that have no result."""
     if not failed:
         return ""
-    rows = "".join(f"<tr><td>{escape(to_printable(r['input']))}<td>{escape(to_printable(r['error']))}" for r in failed)
+    rows = "".join(f"<tr><td>{escape(to_printable(r['input']))}<td>{escape(to_printable(r['error'] or ''))}" for r in failed)
     return f'<h2>Failed</h2>\n<div class="scroll"><table>{rows}</table></div>'
 
 
 def to_url(name: str) -> str:
-    """A relative address of any file name."""
+    """Quotes any file name as a relative URL."""
     return quote(os.fsencode(name))
 
 
 def to_printable(text: str) -> str:
-    """Text without what no file in UTF-8 can hold."""
+    """Escapes what no file in UTF-8 can hold (surrogates of undecodable file names)."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-# Small pictures of a result for the gallery: the photo before and after, and its restored faces, all as JPEG.
-
-
-Thumbnails = dict[str, bytes]  # "before", "after" and, where there are restored faces, "faces"
+# Thumbnails
 
 
 def make_thumbnails(before: Pixels, after: Pixels, squares: list[Square], scale: int) -> Thumbnails:
-    """`before`: the photo, `after`: enlarged `scale` times; `squares`: of the restored faces, in pixels of the photo.
+    """Makes the thumbnails of a result. `before`: the photo (h, w, c), `after`: enlarged `scale` times, uint8 or uint16;
+    `squares`: the crops of the restored faces, in pixels of the photo.
 
     "faces": (96 n, 192, 3), a row for each face, on the left before, on the right after.
     """
@@ -151,7 +139,7 @@ def make_thumbnails(before: Pixels, after: Pixels, squares: list[Square], scale:
 
 
 def shrink_to_fit(pixels: Pixels) -> NDArray[np.uint8]:
-    """(h, w, 3) RGB with sides of LONGEST_PX at most."""
+    """Shrinks a picture (h, w, c) to sides of LONGEST_PX at most: (h, w, 3) RGB uint8."""
     factor = LONGEST_PX / max(pixels.shape[:2])
     if factor < 1:
         size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
@@ -160,23 +148,28 @@ def shrink_to_fit(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def face_row(before: Pixels, after: Pixels, square: Square, scale: int) -> NDArray[np.uint8]:
-    """One row: (96, 192, 3)."""
+    """Makes the row of one face: (96, 192, 3) RGB uint8."""
     enlarged = replace(square, x=square.x * scale, y=square.y * scale, side=square.side * scale)
-    return np.hstack([thumbnail(crop_square(before, square)), thumbnail(crop_square(after, enlarged))])
+    return np.hstack([resize_face(crop_square(before, square)), resize_face(crop_square(after, enlarged))])
 
 
-def thumbnail(pixels: Pixels) -> NDArray[np.uint8]:
-    """(96, 96, 3) RGB of a square."""
+def resize_face(pixels: Pixels) -> NDArray[np.uint8]:
+    """Resizes a square (side, side, c): (96, 96, 3) RGB uint8."""
     kind = cv2.INTER_AREA if pixels.shape[0] > FACE_PX else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(to_rgb8(pixels), (FACE_PX, FACE_PX), interpolation=kind), np.uint8)
 
 
 def thumbnail_path(output_sha256: str, kind: str) -> str:
-    """Where a view lies, relative to the folder of the results; named after the result's content, so that it is never stale."""
-    return f".laa/{output_sha256[:2]}/{output_sha256[:32]}.{kind}.jpg"
+    """Names a thumbnail's file, relative to the folder of the results; by the result's content, so that it is never stale."""
+    return f".laa/{output_sha256[:2]}/{thumbnail_stem(output_sha256)}.{kind}.jpg"
 
 
-def write_thumbnails(pictures: Thumbnails, out: Path, output_sha256: str) -> None:
-    """Writes the views of a result. Raises LaaError."""
-    for kind, content in pictures.items():
+def thumbnail_stem(output_sha256: str) -> str:
+    """What the file names of a result's thumbnails begin with."""
+    return output_sha256[:32]
+
+
+def write_thumbnails(thumbnails: Thumbnails, out: Path, output_sha256: str) -> None:
+    """Writes the thumbnails of a result. Raises LaaError."""
+    for kind, content in thumbnails.items():
         write_atomically(out / thumbnail_path(output_sha256, kind), content, overwrite=True)

@@ -13,19 +13,66 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 
 from .. import __version__
 from ..errors import LaaError, SetupError
+from ..records import FaceRecord
 from ..upscale import Options
 from .scan import PhotoFile
 
 NAME = "manifest.jsonl"
 FIELDS = {"input", "output", "size", "mtime_ns", "sha256", "recipe", "error"}  # of every record
 
-Record = dict[str, Any]
+
+class SourceRecord(TypedDict):
+    """The photo's name and its file as it was before it was read: bytes, time, SHA-256; None where it could not be read."""
+
+    input: str
+    output: str
+    size: int | None
+    mtime_ns: int | None
+    sha256: str | None
+
+
+class ResultRecord(TypedDict):
+    """The result's size in pixels, the photo's faces, and the result's file."""
+
+    width: int
+    height: int
+    faces: list[FaceRecord]
+    output_sha256: str
+    output_size: int
+
+
+class RecipeRecord(TypedDict):
+    """What a result was made with, in plain text; `Recipe.digest` is its fingerprint."""
+
+    versions: dict[str, str]
+    weights: str
+    options: dict[str, Any]
+
+
+class Record(SourceRecord):
+    """A line of the manifest. A photo that failed has an `error`, and none of the fields of a result.
+
+    `recipe`: the digest of the recipe that the outcome holds for; None of a failure that another run may not have.
+    """
+
+    recipe: str | None
+    error: str | None
+    width: NotRequired[int]
+    height: NotRequired[int]
+    faces: NotRequired[list[FaceRecord]]
+    output_sha256: NotRequired[str]
+    output_size: NotRequired[int]
+    output_mtime_ns: NotRequired[int]
+    versions: NotRequired[dict[str, str]]
+    weights: NotRequired[str]
+    options: NotRequired[dict[str, Any]]
+    seconds: NotRequired[dict[str, float]]
 
 
 class Manifest:
@@ -85,7 +132,7 @@ def parsed(content: bytes) -> Iterator[Record]:
         except ValueError:
             continue
         if isinstance(record, dict) and record.keys() >= FIELDS:
-            yield record
+            yield cast(Record, record)
 
 
 # What a result was made with: one that was made otherwise is made again.
@@ -130,7 +177,7 @@ def hash_weights(path: Path) -> str:
         raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
 
 
-# Where each photo of a folder stands, by the manifest and the files themselves.
+# Incremental runs: which photos of a folder have to be done
 
 
 @dataclass
@@ -143,37 +190,40 @@ class Status:
 
 
 def status_of(photos: list[PhotoFile], out: Path, recipe: Recipe, manifest: Manifest) -> Status:
-    """Sorts the photos. Files whose size and time are as recorded are not read again."""
-    standing = Status()
+    """Sorts the photos by the manifest and the files. Those whose size and time are as recorded are not read again."""
+    status = Status()
     digests = {failed: recipe.digest(failed=failed) for failed in (False, True)}
     for photo in photos:
         record = manifest.records.get(photo.name)
         if record is None or not is_current(photo, record, digests, manifest):
-            standing.todo.append(photo)
+            status.todo.append(photo)
         elif record["error"] is not None:
-            standing.failed.append(photo)
+            status.failed.append(photo)
         else:
             intact = is_unchanged(out / photo.output, record, "output_", manifest)
-            (standing.done if intact else standing.todo).append(photo)
-    return standing
+            (status.done if intact else status.todo).append(photo)
+    return status
 
 
 def is_current(photo: PhotoFile, record: Record, digests: dict[bool, str], manifest: Manifest) -> bool:
-    """Whether a record speaks of the photo as it is, and of this recipe."""
-    right = record["output"] == photo.output and record["recipe"] == digests[record["error"] is not None]
-    return right and is_unchanged(photo.path, record, "", manifest)
+    """Whether a record speaks of the photo as it is, and of this recipe. `digests`: the recipe's, by whether a photo failed."""
+    if record["output"] != photo.output or record["recipe"] != digests[record["error"] is not None]:
+        return False
+    return is_unchanged(photo.path, record, "", manifest)
 
 
-def is_unchanged(path: Path, record: Record, kind: str, manifest: Manifest) -> bool:
-    """Whether a file is the recorded one; `kind`: what its fields begin with. A new time of the same content is recorded."""
+def is_unchanged(path: Path, record: Record, prefix: str, manifest: Manifest) -> bool:
+    """Whether a file is the recorded one; its fields begin with `prefix`. A new time of the same content is recorded."""
+    fields: dict[str, Any] = {**record}
     try:
         status = path.stat()
-        if status.st_size != record[f"{kind}size"]:
+        if status.st_size != fields[f"{prefix}size"]:
             return False
-        if status.st_mtime_ns != record[f"{kind}mtime_ns"]:
-            if hash_file(path) != record[f"{kind}sha256"]:
+        if status.st_mtime_ns != fields[f"{prefix}mtime_ns"]:
+            if hash_file(path) != fields[f"{prefix}sha256"]:
                 return False
-            manifest.append(manifest.records[record["input"]] | {f"{kind}mtime_ns": status.st_mtime_ns})
+            latest = {**manifest.records[record["input"]], f"{prefix}mtime_ns": status.st_mtime_ns}
+            manifest.append(cast(Record, latest))
     except (OSError, KeyError):  # KeyError: a record that somebody else wrote
         return False
     return True

@@ -1,4 +1,4 @@
-"""Faces of several photos in one call of the network, each with the very result that it would have in any other company.
+"""Micro-batching: faces of several photos in one call of the network, each with the same result in any other company.
 
 On a CPU a face costs least by itself (CPU time on one core: one at a time 131 to 143 ms each, 16 at a time 188 to 195 ms; the
 cache holds what one face needs), so there the network sees one at a time. A GPU wants many: each call has the same number
@@ -26,7 +26,8 @@ class MicroBatcher:
     """A restorer that many threads may call at once, in a `with` block; `size`: faces in each of the network's calls."""
 
     def __init__(self, restore: FaceRestorer, size: int) -> None:
-        self.restore, self.size = restore, size
+        self.restore = restore
+        self.size = size
         self.waiting: SimpleQueue[tuple[Tensor, Future[RestoredFace]] | None] = SimpleQueue()
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
@@ -54,9 +55,9 @@ class MicroBatcher:
                 result.set_result(face)
 
     def drain(self) -> list[tuple[Tensor, Future[RestoredFace]]]:
-        """Further crops that wait already."""
-        found: list[tuple[Tensor, Future[RestoredFace]]] = []
-        while len(found) < self.size - 1:
+        """Takes further crops that wait already, without waiting for more."""
+        items: list[tuple[Tensor, Future[RestoredFace]]] = []
+        while len(items) < self.size - 1:
             try:
                 item = self.waiting.get_nowait()
             except Empty:
@@ -64,8 +65,8 @@ class MicroBatcher:
             if item is None:
                 self.waiting.put(None)
                 break
-            found.append(item)
-        return found
+            items.append(item)
+        return items
 
     def __enter__(self) -> MicroBatcher:
         if self.size > 1:
@@ -77,19 +78,19 @@ class MicroBatcher:
 
 
 def batch_size(restore: FaceRestorer, device: torch.device) -> int:
-    """How many faces a call should have on that device."""
+    """Chooses the micro-batch size, in faces, for a device."""
     return GPU_BATCH if device.type != "cpu" and is_batch_invariant(restore, GPU_BATCH) else 1
 
 
 def is_batch_invariant(restore: FaceRestorer, size: int) -> bool:
     """Whether faces come out the same, to the bit, at another place in the batch and among other faces."""
     crops = [*torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))]
-    straight = faces(restore, crops)
-    turned = faces(restore, crops[::-1])[::-1]
-    alone = [faces(restore, [crop] * size)[0] for crop in crops[:2]]
-    return all(map(torch.equal, straight, turned)) and all(map(torch.equal, straight, alone))
+    in_order = restore_faces(restore, crops)
+    reversed_order = restore_faces(restore, crops[::-1])[::-1]
+    repeated = [restore_faces(restore, [crop] * size)[0] for crop in crops[:2]]
+    return all(map(torch.equal, in_order, reversed_order)) and all(map(torch.equal, in_order, repeated))
 
 
-def faces(restore: FaceRestorer, crops: list[Tensor]) -> list[Tensor]:
-    """What a restorer makes of crops."""
+def restore_faces(restore: FaceRestorer, crops: list[Tensor]) -> list[Tensor]:
+    """Restores crops; the faces alone."""
     return [restored.face for restored in restore(crops)]

@@ -1,16 +1,13 @@
-"""A run of `laa batch`: the lock, the manifest, the engine, the summary."""
+"""A run of `laa batch`: the lock, the manifest, the executor, the summary."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import cv2
 import torch
@@ -18,24 +15,23 @@ import torch
 from ..console import Screen
 from ..errors import Exit, LaaError, SetupError
 from ..photo import unmuted
-from ..single.run import Loaded
-from ..upscale import Upscaler
+from ..process import load_once
+from ..upscale import FaceRestorer, Upscaler
 from ..utils.atomic import remove_partial_files
 from ..utils.locks import locked
-from .executor import ThreadPipeline, usable_cpus
+from ..utils.signals import graceful_interrupt, restored_signals
+from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
 from .microbatch import MicroBatcher, batch_size
-from .scan import NameFilter, PhotoFile, ScanResult, check_folders, scan, state_of
+from .scan import NameFilter, PhotoFile, ScanResult, check_folders, file_state, scan
 from .summary import Counts
 from .task import BatchContext, PhotoTask
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchRequest:
-    """What to do with a folder. LaaError (usage) where source and out do not fit each other."""
+    """What to do with a folder. UsageError where source and out do not fit each other."""
 
     source: Path
     out: Path
@@ -54,15 +50,42 @@ class BatchRequest:
             object.__setattr__(self, name, folder)
 
 
+def run(
+    request: BatchRequest, load: Callable[[], Upscaler], screen: Screen, through: Callable[[Batch], None] | None = None
+) -> Exit:
+    """Does a folder and returns the exit code. What was done before, with the same recipe from the same photos, stays.
+
+    `through`: how the photos come, by default all at once (`Batch.run_once`), or as they arrive (`watch.watch`).
+    """
+    with locked(request.out), Manifest(request.out) as manifest:
+        remove_partial_files(request.out)
+        batch = Batch(request, manifest, load, screen)
+        try:
+            (through or Batch.run_once)(batch)
+        except SetupError as error:
+            raise SetupError(str(error), Exit.PARTLY if batch.counts.done else error.code) from error
+        finally:
+            batch.counts.show(screen)
+        return batch.counts.exit_code
+
+
+def make_executor(request: BatchRequest) -> Executor[PhotoTask]:
+    """Builds what runs the photos: the one line to change for another executor."""
+    return ThreadPipeline[PhotoTask](request.workers, request.memory_bytes, lambda: torch.set_num_threads(1))
+
+
 class Batch:
     """A folder of results that is this run's alone. The models are loaded where a photo is to be done."""
 
-    def __init__(self, job: BatchRequest, manifest: Manifest, load: Callable[[], Upscaler], screen: Screen) -> None:
-        self.request, self.manifest, self.load, self.screen = job, manifest, Loaded(load), screen
+    def __init__(self, request: BatchRequest, manifest: Manifest, load: Callable[[], Upscaler], screen: Screen) -> None:
+        self.request = request
+        self.manifest = manifest
+        self.load = load_once(load)
+        self.screen = screen
         self.counts = Counts()
 
     def scan(self) -> ScanResult:
-        """What the folder holds now."""
+        """Lists what the folder holds now."""
         return scan(self.request.source, self.request.out, self.request.selection)
 
     def run_once(self) -> None:
@@ -71,9 +94,9 @@ class Batch:
         if not found.photos:
             raise LaaError(f"no photo in {self.request.source}: {found.ignored} other files were passed over")
         self.process(found)
-        self.gallery(found)
+        self.write_gallery(found)
 
-    def gallery(self, found: ScanResult) -> None:
+    def write_gallery(self, found: ScanResult) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.report:
             self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest)}")
@@ -81,94 +104,86 @@ class Batch:
     def process(self, found: ScanResult) -> None:
         """Does what is to be done of the photos found, and counts the others."""
         started = time.perf_counter()
-        standing = status_of(found.photos, self.request.out, self.request.recipe, self.manifest)
-        self.counts.skipped += len(standing.done)
+        status = status_of(found.photos, self.request.out, self.request.recipe, self.manifest)
+        self.counts.add_earlier(len(status.done), [self.manifest.records[photo.name] for photo in status.failed])
         self.counts.ignored = found.ignored
-        self.counts.failures |= {photo.name: self.manifest.records[photo.name]["error"] for photo in standing.failed}
-        todo = self.failed_before(standing) if self.request.retry_failed else standing.todo
-        self.say_what_is_left(len(standing.todo) + len(standing.failed) - len(todo))
+        todo = self.failed_before(status) if self.request.retry_failed else status.todo
+        self.notify_left_out(len(status.todo) + len(status.failed) - len(todo))
         try:
             if todo:
-                self.work(todo)
+                self.run_tasks(todo)
         finally:
             self.counts.seconds += time.perf_counter() - started
 
-    def say_what_is_left(self, count: int) -> None:
-        """Why photos that are to be done, or could be tried again, are not."""
+    def notify_left_out(self, count: int) -> None:
+        """Says why photos that are to be done, or could be tried again, are not."""
         if count and self.request.retry_failed:
             self.screen.notice(f"new or changed photos, left for a run without --retry-failed: {count}")
         elif count:
             self.screen.notice(f"photos that failed in an earlier run and are as they were: {count}; --retry-failed tries them")
 
-    def failed_before(self, standing: Status) -> list[PhotoFile]:
+    def failed_before(self, status: Status) -> list[PhotoFile]:
         """The photos whose last record is a failure, be it their own or one of the moment."""
-        errors = (self.manifest.records.get(photo.name, {}).get("error") for photo in standing.todo)
-        return [*standing.failed, *(photo for photo, error in zip(standing.todo, errors, strict=True) if error)]
+        records = ((photo, self.manifest.records.get(photo.name)) for photo in status.todo)
+        return [*status.failed, *(photo for photo, record in records if record is not None and record["error"])]
 
-    def work(self, photos: list[PhotoFile]) -> None:
-        """Runs the photos through the engine."""
-        upscaler: Upscaler = self.load()
-        size = batch_size(upscaler.restore, getattr(upscaler.restore, "device", torch.device("cpu")))
+    def run_tasks(self, photos: list[PhotoFile]) -> None:
+        """Runs the photos through the executor."""
+        upscaler = self.load()
         with (
             single_threaded_libraries(),
-            MicroBatcher(upscaler.restore, size) as together,
-            self.screen.progress(len(photos)) as bar,
+            MicroBatcher(upscaler.restore, batch_size(upscaler.restore, device_of(upscaler.restore))) as micro_batcher,
+            self.screen.progress(len(photos)) as progress,
         ):
-            shop = BatchContext(
-                self.request.out,
-                self.request.recipe,
-                self.manifest,
-                upscaler,
-                together,
-                self.request.overwrite,
-                self.request.report,
-            )
-            engine: ThreadPipeline[PhotoTask] = ThreadPipeline(
-                self.request.workers, self.request.memory_bytes, lambda: torch.set_num_threads(1)
-            )
-            with restored_signals(), engine, graceful_interrupt(self.screen):
-                for errand in engine.run(PhotoTask(photo, shop) for photo in largest_first(photos)):
-                    self.counts.add(errand.record)
-                    bar.advance(len(errand.record.get("faces", [])))
-                    self.report_photo(errand)
+            context = self.make_context(upscaler, micro_batcher)
+            executor = make_executor(self.request)
+            with restored_signals(), executor, graceful_interrupt(self.notify):
+                for task in executor.run(PhotoTask(photo, context) for photo in largest_first(photos)):
+                    self.counts.add(task.record)
+                    progress.advance(len(task.record.get("faces", [])))
+                    self.report_photo(task)
 
-    def report_photo(self, errand: PhotoTask) -> None:
+    def make_context(self, upscaler: Upscaler, micro_batcher: MicroBatcher) -> BatchContext:
+        """What the tasks share."""
+        return BatchContext(
+            out=self.request.out,
+            recipe=self.request.recipe,
+            manifest=self.manifest,
+            upscaler=upscaler,
+            micro_batcher=micro_batcher,
+            overwrite=self.request.overwrite,
+            report=self.request.report,
+        )
+
+    def report_photo(self, task: PhotoTask) -> None:
         """Reports a photo that is done."""
         if self.request.json:
-            self.screen.record(errand.record)
-        if errand.record["error"] is not None:
+            self.screen.record(task.record)
+        if task.record["error"] is not None:
             with unmuted():
-                self.screen.error(errand.record["error"])
+                self.screen.error(task.record["error"])
+
+    def notify(self, text: str) -> None:
+        """Shows a notice while other threads may have muted standard error."""
+        with unmuted():
+            self.screen.notice(text)
 
 
-def run(
-    job: BatchRequest, load: Callable[[], Upscaler], screen: Screen, through: Callable[[Batch], None] = Batch.run_once
-) -> Exit:
-    """Does a folder and returns the exit code. What was done before, with the same recipe from the same photos, stays.
-
-    `through`: how the photos come, all at once or as they arrive (`watch.watch`).
-    """
-    with locked(job.out), Manifest(job.out) as manifest:
-        remove_partial_files(job.out)
-        batch = Batch(job, manifest, load, screen)
-        try:
-            through(batch)
-        except SetupError as error:
-            raise SetupError(str(error), Exit.PARTLY if batch.counts.done else error.code) from error
-        finally:
-            batch.counts.show(screen)
-        return batch.counts.exit_code
+def device_of(restore: FaceRestorer) -> torch.device:
+    """The device that faces are restored on."""
+    return getattr(restore, "device", torch.device("cpu"))
 
 
 def largest_first(photos: list[PhotoFile]) -> list[PhotoFile]:
-    """By falling size of their files, so that at the end every processor has small photos left, rather than one a large one."""
-    return sorted(photos, key=lambda photo: (state_of(photo.path) or (0, 0))[0], reverse=True)
+    """Sorts by falling file size, so that at the end every processor has small photos left, rather than one a large one."""
+    return sorted(photos, key=lambda photo: (file_state(photo.path) or (0, 0))[0], reverse=True)
 
 
 @contextmanager
 def single_threaded_libraries() -> Iterator[None]:
     """torch and OpenCV without threads of their own, for the photos have them; no warnings, whose switch is not thread-safe."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch_threads = torch.get_num_threads()
+    opencv_threads = cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
@@ -176,36 +191,5 @@ def single_threaded_libraries() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
-
-
-@contextmanager
-def restored_signals() -> Iterator[None]:
-    """Puts the signals back as they were when `announced` has changed them."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    except KeyboardInterrupt:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        raise
-
-
-@contextmanager
-def graceful_interrupt(screen: Screen) -> Iterator[None]:
-    """Says at the first Ctrl-C what it waits for. Before it is said, the next one has become the end of the process."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        for number in SIGNALS:
-            signal.signal(number, exit_now)
-        with unmuted():
-            screen.notice("stopping when the steps under way are done; Ctrl-C again stops at once")
-        raise
-
-
-def exit_now(number: int, frame: FrameType | None) -> None:
-    """Ends the process: its threads cannot be ended singly. The next run clears up after it."""
-    os.write(2, b"error: interrupted at once: run the same command again to go on\n")
-    os._exit(Exit.INTERRUPTED)
+        torch.set_num_threads(torch_threads)
+        cv2.setNumThreads(opencv_threads)

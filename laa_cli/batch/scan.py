@@ -1,4 +1,4 @@
-"""Which photos a folder holds, and what their results are called."""
+"""Scans a folder for photos, and names their results."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..errors import Exit, LaaError
+from ..errors import UsageError
 from ..photo import READABLE_SUFFIXES, SUFFIXES
 
-State = tuple[int, int]  # size and time of a file, ns
+FileState = tuple[int, int]  # bytes, and time of the last change in ns
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PhotoFile:
 
 @dataclass(frozen=True)
 class NameFilter:
-    """Which names count, as shell patterns of the name relative to the folder or of the file's name alone."""
+    """Which names count, as shell patterns (glob) of the name relative to the folder or of the file's name alone."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -36,41 +36,42 @@ class NameFilter:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """The photos in the order of their names, and how many other files there are."""
+    """The photos in the order of their names, and the number of other files."""
 
     photos: list[PhotoFile]
     ignored: int
 
 
 def check_folders(source: Path, out: Path) -> tuple[Path, Path]:
-    """Both folders, resolved. LaaError (usage) where the results could fall among the photos."""
+    """Resolves both folders. UsageError where the results could fall among the photos."""
     if not source.is_dir():
-        raise LaaError(f"{source} is no folder: give a folder of photos, or use `laa upscale` for a single one", Exit.USAGE)
+        raise UsageError(f"{source} is no folder: give a folder of photos, or use `laa upscale` for a single one")
     if out.exists() and not out.is_dir():
-        raise LaaError(f"{out} is a file: give a folder for the results", Exit.USAGE)
+        raise UsageError(f"{out} is a file: give a folder for the results")
     source, out = source.resolve(), out.resolve()
     if source.is_relative_to(out):
-        raise LaaError(f"the results in {out} would fall among the photos in {source}: choose another folder", Exit.USAGE)
+        raise UsageError(f"the results in {out} would fall among the photos in {source}: choose another folder")
     return source, out
 
 
 def scan(root: Path, out: Path, selection: NameFilter) -> ScanResult:
-    """The photos below `root`, a resolved path; `out`, which may lie in it, and hidden files are passed over.
+    """Finds the photos below `root`, a resolved path; `out`, which may lie in it, and hidden files are passed over.
 
     Links to files count where they stay in `root`; links to folders do not, for what they show is found in its own place.
     """
-    photos, ignored = [], 0
+    photos: list[str] = []
+    ignored = 0
     for name in sorted(walk_names(root, out)):
         if suffix(name) in READABLE_SUFFIXES and name in selection and stays_inside(root, root / name):
             photos.append(name)
         else:
             ignored += 1
-    kept = {name for name in photos if suffix(name) in SUFFIXES}
-    return ScanResult([PhotoFile(root / name, name, output_name(name, kept)) for name in photos], ignored)
+    unchanged = {name for name in photos if suffix(name) in SUFFIXES}
+    return ScanResult([PhotoFile(root / name, name, output_name(name, unchanged)) for name in photos], ignored)
 
 
 def walk_names(root: Path, out: Path) -> Iterator[str]:
-    """The names of all files that are not hidden, relative to `root`, with slashes."""
+    """Yields the names of all files that are not hidden, relative to `root`, with slashes."""
     for folder, folders, files in os.walk(root):
         place = Path(folder)
         folders[:] = [name for name in folders if not name.startswith(".") and place / name != out]
@@ -82,15 +83,15 @@ def stays_inside(root: Path, path: Path) -> bool:
     return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root))
 
 
-def output_name(name: str, kept: set[str]) -> str:
-    """A result's name: the photo's own, or with .png added where laa does not write the photo's format.
+def output_name(name: str, unchanged: set[str]) -> str:
+    """Names a result: as the photo, or with .png added where laa does not write the photo's format.
 
-    `kept`: the photos that keep their names; they come first, so that no name depends on the order of the photos.
+    `unchanged`: the photos that keep their names; they come first, so that no name depends on the order of the photos.
     """
-    if name in kept:
+    if name in unchanged:
         return name
     result = f"{name}.png"
-    while result in kept:
+    while result in unchanged:
         result += ".png"
     return result
 
@@ -101,12 +102,12 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def suffix(name: str) -> str:
-    """The extension in lower case, with its dot."""
+    """Returns the extension in lower case, with its dot."""
     return os.path.splitext(name)[1].lower()
 
 
-def state_of(path: Path) -> State | None:
-    """None where the file has gone."""
+def file_state(path: Path) -> FileState | None:
+    """Reads a file's size and time; None where it has gone."""
     try:
         status = path.stat()
     except OSError:

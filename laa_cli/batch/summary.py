@@ -1,11 +1,12 @@
-"""What is said of a run as a whole."""
+"""The summary of a run of `laa batch`: counts, pace, and the photos that failed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from ..console import Screen
-from ..errors import Exit
+from ..errors import Exit, exit_code
+from ..records import restored_faces
 from .manifest import Record
 
 
@@ -29,17 +30,20 @@ class Counts:
         self.failures.pop(record["input"], None)
         self.done += 1
         self.faces += len(record["faces"])
-        self.restored += sum(face["action"] == "restored" for face in record["faces"])
+        self.restored += len(restored_faces(record["faces"]))
+
+    def add_earlier(self, done: int, failed: list[Record]) -> None:
+        """Adds the photos that an earlier run has done, and those that failed there."""
+        self.skipped += done
+        self.failures |= {record["input"]: record["error"] or "" for record in failed}
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code."""
-        if not self.failures:
-            return Exit.OK
-        return Exit.PARTLY if self.done + self.skipped else Exit.FAILED
+        """The exit code of the run."""
+        return exit_code(self.done + self.skipped, [Exit.FAILED] * len(self.failures))
 
     def show(self, screen: Screen) -> None:
-        """The table, and each failure with its reason."""
+        """Shows the table, and each failure with its reason."""
         pace = f", {self.done / self.seconds:.1f} photos/s" if self.seconds and self.done else ""
         rows = {
             "photos done": f"{self.done}",

@@ -1,4 +1,4 @@
-"""One photo on its way through the engine: read, restored, encoded, written, recorded."""
+"""One photo of a batch as a task of the executor: read, upscaled, written, recorded."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from ..errors import Exit, LaaError, SetupError, out_of_memory
-from ..photo import Photo, check_output, encode_photo, peek, read_bytes, read_photo, without_metadata
-from ..single.report import as_record
-from ..upscale import Prepared, StageTimer, Upscaled, Upscaler, check_size, finish
+from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_memory, out_of_memory_error
+from ..photo import Photo, peek, read_bytes
+from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
+from ..records import rounded_seconds
+from ..upscale import StageTimer, Upscaler
 from ..utils.atomic import already_exists, write_atomically
-from .executor import estimate_bytes
 from .gallery import Thumbnails, make_thumbnails, write_thumbnails
-from .manifest import Manifest, Recipe, Record
+from .manifest import Manifest, Recipe, RecipeRecord, Record, ResultRecord, SourceRecord
 from .microbatch import MicroBatcher
 from .scan import PhotoFile
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what concerns every photo to come
+# Measured peaks over what the models take: bytes for each pixel of the photo (detection) and of the enlargement, 8 bits, RGB
+DETECTION_BYTES = 60
+ENLARGEMENT_BYTES = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchContext:
-    """What all errands of a run share."""
+    """What all tasks of a run share."""
 
     out: Path
     recipe: Recipe
@@ -34,58 +37,79 @@ class BatchContext:
     upscaler: Upscaler
     micro_batcher: MicroBatcher
     overwrite: bool = False
-    report: bool = False  # whether views for the gallery are made
+    report: bool = False  # whether thumbnails for the gallery are made
+
+    def photo_request(self, photo: PhotoFile) -> PhotoRequest:
+        """What is to be made of one photo."""
+        output = self.out / photo.output
+        return PhotoRequest(
+            source=str(photo.path),
+            output=str(output),
+            suffix=output.suffix,
+            options=self.recipe.options,
+            strip_metadata=self.recipe.strip_metadata,
+            require_face=self.recipe.require_face,
+        )
 
 
 class PhotoTask:
-    """A task of the engine. `record` is what the manifest says of the photo once it is written."""
+    """A task of the executor. `record` is what the manifest says of the photo, once it is written or has failed."""
 
-    def __init__(self, source: PhotoFile, shop: BatchContext) -> None:
-        self.source, self.context = source, shop
-        self.target = shop.out / source.output
+    record: Record
+
+    def __init__(self, source: PhotoFile, context: BatchContext) -> None:
+        self.source = source
+        self.context = context
+        self.request = context.photo_request(source)
+        self.target = context.out / source.output
         self.error: Exception | None = None
         self.failure_is_final = False  # whether a failure would be the photo's own
         self.clock = StageTimer()
-        self.record: Record = {"input": source.name, "output": source.output, "size": None, "mtime_ns": None, "sha256": None}
+        self.file: SourceRecord = {
+            "input": source.name, "output": source.output, "size": None, "mtime_ns": None, "sha256": None,
+        }  # fmt: skip
         self.photo: Photo | None = None
+        self.result: ResultRecord | None = None
         self.content = b""
-        self.views: Thumbnails = {}
+        self.thumbnails: Thumbnails = {}
 
     def size(self) -> int:
-        """Bytes of memory it will take, from its header."""
+        """Estimates the bytes of memory it will take, from the photo's header."""
         try:
             file_bytes = self.source.path.stat().st_size
         except OSError:  # reading will say so
             return 0
-        options = self.context.recipe.options
+        options = self.request.options
         width, height = peek(self.source.path, options.max_pixels)
         return estimate_bytes(width * height, options.scale, file_bytes)
 
     def read(self) -> None:
-        """Decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""
-        self.clock, options = StageTimer(), self.context.recipe.options
-        content = self.read_bytes()
-        self.check_target()
-        self.failure_is_final = True
-        photo = read_photo(content, max_pixels=options.max_pixels, name=str(self.source.path))
-        check_size(photo.width, photo.height, options)
-        check_output(self.target.suffix, photo.width * options.scale, photo.height * options.scale, str(self.target))
-        self.photo = without_metadata(photo) if self.context.recipe.strip_metadata else photo
+        """Reads and decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""
+        self.clock = StageTimer()
+        self.photo = decode_photo(self.read_file(), self.request)
         self.clock.lap("read")
 
-    def read_bytes(self) -> bytes:
-        """The file's content. What is recorded of the file was true before it was read, so that no later change is missed."""
+    def read_file(self) -> bytes:
+        """Reads the file, and checks that its result may be written."""
+        content = self.read_content()
+        self.check_target()
+        self.failure_is_final = True
+        return content
+
+    def read_content(self) -> bytes:
+        """Reads the file. What is recorded of it was true before it was read, so that no later change is missed."""
         try:
             status = self.source.path.stat()
-            self.record |= {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+            self.file["size"] = status.st_size
+            self.file["mtime_ns"] = status.st_mtime_ns
         except OSError:  # the next line says so
             pass
         try:
-            content = read_bytes(self.source.path, str(self.source.path), self.context.recipe.options.max_pixels)
+            content = read_bytes(self.source.path, self.request.source, self.request.options.max_pixels)
         except LaaError as error:
-            self.failure_is_final = error.__cause__ is None  # an empty or endless file, not one that could not be opened
+            self.failure_is_final = not isinstance(error, FileError)  # an empty or endless file, not one that cannot be opened
             raise
-        self.record["sha256"] = hashlib.sha256(content).hexdigest()
+        self.file["sha256"] = hashlib.sha256(content).hexdigest()
         return content
 
     def check_target(self) -> None:
@@ -96,93 +120,106 @@ class PhotoTask:
             raise already_exists(self.target)
 
     def may_replace(self) -> bool:
-        """Whether a file with the result's name is ours."""
+        """Whether a file with the result's name may be replaced."""
         return self.context.overwrite or self.source.output in self.context.manifest.outputs
 
     def work(self) -> Iterator[None]:
-        """The photo's way from pixels to the content of its file."""
-        photo = self.photo
+        """Upscales and encodes the photo. Raises LaaError."""
+        photo, micro_batcher = self.photo, self.context.micro_batcher
         assert photo is not None  # it was read
-        prepared = self.context.upscaler.prepare(photo.pixels, self.context.recipe.options)
-        if self.context.recipe.require_face and not prepared.faces:
-            raise LaaError(f"no face found in {self.source.path}: lower --confidence or --min-face", Exit.NO_FACE)
+        steps = process_steps(photo, self.request, self.context.upscaler, micro_batcher, micro_batcher.size)
+        next(steps)  # finds the faces
         self.failure_is_final = False
         yield
-        self.clock.add(prepared.seconds)
-        restored: list[Any] = []
-        for crops in crop_groups(prepared, self.context.micro_batcher.size):
-            restored += self.context.micro_batcher(crops)
-            yield
-        self.clock.lap("network")
-        result = finish(replace(prepared, seconds={}), restored)
-        yield
-        self.clock.add(result.seconds)
-        self.content = encode_photo(photo.with_pixels(result.pixels), self.target.suffix, name=str(self.target))
-        if self.context.report:
-            squares = [report.square for report in result.restored]
-            self.views = make_thumbnails(photo.pixels, result.pixels, squares, self.context.recipe.options.scale)
-        self.clock.lap("encode")
-        self.describe(result)
+        self.accept((yield from steps))
         self.photo = None
 
-    def describe(self, result: Upscaled) -> None:
-        """Fills in the record, but for what only writing can tell."""
-        said = as_record(Path(self.source.name), Path(self.source.output), result, self.context.recipe.options.scale)
-        self.record |= {key: said[key] for key in ("width", "height", "faces")}
-        digest = hashlib.sha256(self.content).hexdigest()
-        self.record |= {"output_sha256": digest, "output_size": len(self.content)}
+    def accept(self, processed: ProcessedPhoto) -> None:
+        """Takes over the result, ready to be written."""
+        self.content = processed.content
+        self.clock.add(processed.result.seconds)
+        if self.context.report:
+            squares = [report.square for report in processed.result.restored]
+            pixels = processed.photo.pixels, processed.result.pixels
+            self.thumbnails = make_thumbnails(*pixels, squares, self.request.options.scale)
+            self.clock.lap("thumbnails")
+            self.clock.seconds["encode"] += self.clock.seconds.pop("thumbnails")
+        record = processed.record
+        self.result = {
+            "width": record["width"],
+            "height": record["height"],
+            "faces": record["faces"],
+            "output_sha256": hashlib.sha256(self.content).hexdigest(),
+            "output_size": len(self.content),
+        }
 
     def write(self) -> None:
         """Writes the result, or records why there is none. SetupError where nothing more can be written at all."""
         self.clock.add({})
         if self.error is None:
             try:
-                write_thumbnails(self.views, self.context.out, self.record["output_sha256"])
-                write_atomically(self.target, self.content, overwrite=self.may_replace(), ready=self.record_success)
+                self.write_result()
             except SetupError:
                 raise
             except LaaError as error:
-                if is_disk_error(error):
+                if isinstance(error, FileError) and error.errno in DISK_ERRORS:
                     raise SetupError(f"{error}; then run the same command again", error.code) from error
                 self.error = error
         if self.error is not None:
             self.record_failure(self.error)
-        self.photo, self.content, self.views = None, b"", {}
+        self.photo = None
+        self.content = b""
+        self.thumbnails = {}
 
-    def record_success(self, status: os.stat_result) -> None:
-        """Records the photo; its file, of which `status` speaks, gets its name right after."""
+    def write_result(self) -> None:
+        """Writes the thumbnails, then the result, whose record comes right before its file gets its name. Raises LaaError."""
+        result = self.result
+        assert result is not None  # it was worked on
+
+        def record_success(status: os.stat_result) -> None:
+            self.record_success(result, status.st_mtime_ns)
+
+        write_thumbnails(self.thumbnails, self.context.out, result["output_sha256"])
+        write_atomically(self.target, self.content, overwrite=self.may_replace(), ready=record_success)
+
+    def record_success(self, result: ResultRecord, output_mtime_ns: int) -> None:
+        """Records the result."""
         self.clock.lap("write")
-        seconds = {stage: round(value, 4) for stage, value in self.clock.seconds.items()}
-        made = {"recipe": self.context.recipe.digest(failed=False), "output_mtime_ns": status.st_mtime_ns, "error": None}
-        self.record |= made | self.context.recipe.to_dict() | {"seconds": seconds}
+        self.record = {
+            **self.file,
+            **result,
+            "recipe": self.context.recipe.digest(failed=False),
+            "output_mtime_ns": output_mtime_ns,
+            "error": None,
+            **self.recipe_record(),
+            "seconds": rounded_seconds(self.clock.seconds),
+        }
         self.context.manifest.append(self.record)
 
     def record_failure(self, error: Exception) -> None:
         """Records why the photo has no result. Only failures of its own are final: others have no recipe, so that none fits."""
-        final = self.failure_is_final and isinstance(error, LaaError) and not isinstance(error.__cause__, MemoryError)
-        said = {
+        final = self.failure_is_final and isinstance(error, LaaError) and not isinstance(error, OutOfMemoryError)
+        outcome = {
             "recipe": self.context.recipe.digest(failed=True) if final else None,
             "error": failure_reason(error, self.source.path),
         }
-        self.record = {key: self.record[key] for key in ("input", "output", "size", "mtime_ns", "sha256")} | said
-        self.context.manifest.append(self.record | self.context.recipe.to_dict())
+        self.record = cast(Record, {**self.file, **outcome})
+        self.context.manifest.append(cast(Record, {**self.record, **self.recipe_record()}))
+
+    def recipe_record(self) -> RecipeRecord:
+        """What a record says of the recipe."""
+        return cast(RecipeRecord, self.context.recipe.to_dict())
 
 
-def crop_groups(prepared: Prepared, size: int) -> Iterator[list[Any]]:
-    """The photo's crops in groups that the network may get at once."""
-    for first in range(0, len(prepared.crops), size):
-        yield prepared.crops[first : first + size]
-
-
-def is_disk_error(error: LaaError) -> bool:
-    """Whether a file could not be written for a reason that the next one will have too."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS
+def estimate_bytes(pixels: int, scale: int, file_bytes: int) -> int:
+    """Estimates the most bytes that a photo of so many pixels takes on its way."""
+    return file_bytes + pixels * (DETECTION_BYTES + ENLARGEMENT_BYTES * scale**2)
 
 
 def failure_reason(error: Exception, path: Path) -> str:
-    """What a person should know of a failure."""
+    """Says what a person should know of a failure."""
     if isinstance(error, LaaError):
-        return str(error)
+        return error.for_command_line()
     if out_of_memory(error):
-        return f"not enough memory for {path}: use a smaller photo or --scale, a smaller --memory, or --device cpu"
+        return str(out_of_memory_error(path, "a smaller --memory, or --device cpu"))
     return f"laa failed unexpectedly on {path} ({type(error).__name__}: {error}): please report it with `laa upscale --debug`"

@@ -1,4 +1,4 @@
-"""`laa batch --watch`: photos are done as they arrive, by looking into the folder now and then."""
+"""`laa batch --watch`: photos are done as they arrive, by polling the folder."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import time
 from collections.abc import Callable
 
 from .run import Batch
-from .scan import PhotoFile, ScanResult, State, state_of
+from .scan import FileState, PhotoFile, ScanResult, file_state
 
 POLL_S = 2.0
 
 
 class Arrivals:
-    """Which photos are new or changed, and whole: those whose size and time two looks in a row found the same."""
+    """Which photos are new or changed, and whole: those whose size and time two polls in a row found the same."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, State] = {}
-        self.handed: dict[str, State] = {}
+        self.polled: dict[str, FileState] = {}
+        self.returned: dict[str, FileState] = {}
 
-    def whole(self, photos: list[PhotoFile]) -> list[PhotoFile]:
-        """The photos to look at now; each only once unless it changes."""
-        before, self.seen = self.seen, {photo.name: state for photo in photos if (state := state_of(photo.path))}
-        arrived = [photo for photo in photos if photo.name in self.seen and before.get(photo.name) == self.seen[photo.name]]
-        arrived = [photo for photo in arrived if self.handed.get(photo.name) != self.seen[photo.name]]
-        self.handed |= {photo.name: self.seen[photo.name] for photo in arrived}
+    def poll(self, photos: list[PhotoFile]) -> list[PhotoFile]:
+        """Returns the photos that have arrived; each only once unless it changes."""
+        before = self.polled
+        self.polled = {photo.name: state for photo in photos if (state := file_state(photo.path))}
+        whole = [photo for photo in photos if photo.name in self.polled and before.get(photo.name) == self.polled[photo.name]]
+        arrived = [photo for photo in whole if self.returned.get(photo.name) != self.polled[photo.name]]
+        self.returned |= {photo.name: self.polled[photo.name] for photo in arrived}
         return arrived
 
 
@@ -34,12 +35,12 @@ def watch(batch: Batch, sleep: Callable[[float], None] = time.sleep) -> None:
     while True:
         try:
             found = batch.scan()
-            arrived = arrivals.whole(found.photos)
+            arrived = arrivals.poll(found.photos)
         except KeyboardInterrupt:
             return
         if arrived:
             batch.process(ScanResult(arrived, 0))
-            batch.gallery(found)
+            batch.write_gallery(found)
         batch.counts.ignored = found.ignored
         try:
             sleep(POLL_S)

@@ -46,9 +46,10 @@ def by_batch(task: BatchSpeedTask) -> float:
     from ..upscale import Options, Upscaler
 
     upscaler = Upscaler.load(task.device)
-    job = BatchRequest(task.source, task.out, Recipe(Options(), "measured", {}), task.memory_bytes)
+    recipe = Recipe(Options(), "measured", {})
+    request = BatchRequest(source=task.source, out=task.out, recipe=recipe, memory_bytes=task.memory_bytes)
     started = time.perf_counter()
-    run(job, lambda: upscaler, Screen(quiet=True))
+    run(request, lambda: upscaler, Screen(quiet=True))
     return time.perf_counter() - started
 
 

@@ -74,7 +74,17 @@ def batch(
     loading = {"min_face": min_face, "confidence": confidence, "fidelity": fidelity}
     recipe = Recipe(options, hash_weights(weights or DEFAULT_WEIGHTS), loading, strip_metadata, require_face)
     selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
-    job = BatchRequest(source, out, recipe, parse_size(memory), selection, overwrite, retry_failed, report, json)
+    job = BatchRequest(
+        source=source,
+        out=out,
+        recipe=recipe,
+        memory_bytes=parse_size(memory),
+        selection=selection,
+        overwrite=overwrite,
+        retry_failed=retry_failed,
+        report=report,
+        json=json,
+    )
     load = lambda: Upscaler.load(device, weights, min_face, confidence, fidelity)  # noqa: E731
     screen = Screen(quiet=quiet, data_on_stdout=json)
     raise typer.Exit(run(job, load, screen, watch if watched else Batch.run_once))

@@ -67,7 +67,16 @@ def upscale(
     from ..upscale import Options, Upscaler
 
     options = Options(int(scale.value), max_face, margin, feather, max_pixels)
-    job = UpscaleRequest(options, output, faces_dir, compare, json, overwrite, strip_metadata, require_face)
+    job = UpscaleRequest(
+        options=options,
+        output=output,
+        faces_dir=faces_dir,
+        compare=compare,
+        json=json,
+        overwrite=overwrite,
+        strip_metadata=strip_metadata,
+        require_face=require_face,
+    )
     streamed = output == STREAM or (output is None and STREAM in photos)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
         raise usage("stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it")

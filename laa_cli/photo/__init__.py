@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LaaError
+from ..errors import FileError, LaaError
 from ..utils.atomic import write_atomically
 from .decode import decode, peek
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
@@ -20,6 +20,7 @@ from .pixels import Pixels, to_rgb8
 
 __all__ = [
     "READABLE_SUFFIXES",
+    "STDIN_NAME",
     "SUFFIXES",
     "Metadata",
     "Photo",
@@ -34,6 +35,7 @@ __all__ = [
     "write_photo",
 ]
 
+STDIN_NAME = "the photo on standard input"
 SUFFIXES = frozenset(FORMAT_OF_SUFFIX)  # of the formats that laa writes
 READABLE_SUFFIXES = SUFFIXES | {".gif", ".jfif", ".jpe", ".mpo"}  # usual ones; what a file holds is told by its content
 BYTES_PER_PIXEL = 16  # no sound photo takes more in its file: 16-bit RGBA is 8
@@ -76,7 +78,7 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | 
     before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16 bits. Damaged metadata
     is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too large or no photo.
     """
-    name = name or (str(source) if isinstance(source, Path) else "the photo on standard input")
+    name = name or (str(source) if isinstance(source, Path) else STDIN_NAME)
     content = read_bytes(source, name, max_pixels)
     pixels, metadata = decode(content, name, max_pixels)
     return Photo(pixels, metadata)
@@ -91,7 +93,7 @@ def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> b
         content = source if isinstance(source, bytes) else read_at_most(source, most_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a path with a NUL in it
         hint = "check that the file exists and that you may read it"
-        raise LaaError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}: {hint}") from error
+        raise FileError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}: {hint}", error) from error
     if not content:
         raise LaaError(f"cannot read {name}: it is empty (0 bytes): use an intact copy")
     if len(content) > most_bytes:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
-from ..errors import LaaError
+from ..errors import LaaError, OutOfMemoryError
 from . import exif
 from . import metadata as meta
 from .muting import mute_pillow, mute_stderr
@@ -41,7 +41,8 @@ def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Met
             check(image, name, max_pixels)
             return read_pixels(image, content, name)
         except MemoryError as error:
-            raise LaaError(f"not enough memory to read {name} ({image.width}x{image.height}): use a smaller photo") from error
+            size = f"{image.width}x{image.height}"
+            raise OutOfMemoryError(f"not enough memory to read {name} ({size}): use a smaller photo") from error
         except PILLOW_ERRORS as error:
             raise damaged_error(name, error) from error
 
@@ -63,7 +64,7 @@ def open_image(content: bytes, name: str, max_pixels: int) -> ImageFile:
         pixels = re.search(r"\d+", str(error))
         raise too_large_error(name, f"{pixels[0] if pixels else 'too many'} pixels", max_pixels) from error
     except MemoryError as error:
-        raise LaaError(f"not enough memory to read {name}: use a smaller photo") from error
+        raise OutOfMemoryError(f"not enough memory to read {name}: use a smaller photo") from error
     except PILLOW_ERRORS as error:
         raise LaaError(f"cannot read {name}: {unrecognized_reason(content)}") from error
 

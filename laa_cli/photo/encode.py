@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..errors import Exit, LaaError
+from ..errors import Exit, LaaError, OutOfMemoryError
 from . import containers, exif
 from .metadata import Metadata, fitting_profile
 from .pixels import Pixels, blend_on_white, gray_to_color, to_8bit
@@ -83,7 +83,7 @@ def encode(pixels: Pixels, metadata: Metadata, suffix: str, name: str) -> bytes:
             return containers.png16(pixels.astype(np.uint16, copy=False), metadata)
         return encode_with_pillow(kind, *with_fitting_profile(convert_for_format(kind, pixels), metadata))
     except MemoryError as error:
-        raise LaaError(f"not enough memory to write {name}: choose a smaller scale") from error
+        raise OutOfMemoryError(f"not enough memory to write {name}: choose a smaller scale") from error
     except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
         raise LaaError(f"cannot write {name}: {error}: choose another format") from error
 

@@ -10,10 +10,12 @@ from ..console import Screen
 from ..detect.mtcnn import Face, MTCNNDetector
 from ..errors import Exit
 from ..photo import Photo, check_output, read_photo, write_photo
+from ..process import load_once
+from ..records import DetectedPhotoRecord, detection_record
 from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs
 from .pictures import draw_faces
-from .report import DETECTION_COLUMNS, detection_record, detection_row
-from .run import Loaded, Stdin, process_each
+from .report import DETECTION_COLUMNS, detection_row
+from .run import Stdin, process_each
 
 
 def run(
@@ -30,7 +32,8 @@ def run(
     """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
     drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
     check_unique(filter(None, drawings))
-    photos, loaded = file_identities(inputs), Loaded(load)
+    photos = file_identities(inputs)
+    load = load_once(load)
 
     def work(item: tuple[Path, Path | None]) -> None:
         source, drawing = item
@@ -38,19 +41,19 @@ def run(
             check_target(drawing, photos, overwrite)
             check_output(drawing.suffix, 1, 1, str(drawing))
         photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
-        faces = loaded()(photo.rgb8())
+        faces = load()(photo.rgb8())
         if drawing is not None:
             write_photo(replace(photo, pixels=draw_faces(photo.rgb8(), faces)), drawing, overwrite=overwrite)
-        show(source, photo, faces, screen, as_json)
+        report_faces(source, photo, faces, screen, as_json=as_json)
 
     return process_each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
 
 
-def show(source: Path, photo: Photo, faces: list[Face], screen: Screen, as_json: bool) -> None:
-    """One photo's faces."""
+def report_faces(source: Path, photo: Photo, faces: list[Face], screen: Screen, *, as_json: bool) -> None:
+    """Reports the faces of one photo."""
     if as_json:
         records = [detection_record(number, face) for number, face in enumerate(faces, 1)]
-        screen.record({"input": str(source), "width": photo.width, "height": photo.height, "faces": records})
+        screen.record(DetectedPhotoRecord(input=str(source), width=photo.width, height=photo.height, faces=records))
     if not faces:
         screen.notice(f"no face found in {source}")
         return

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from ..console import Screen
-from ..errors import Exit, LaaError, SetupError, out_of_memory
-from ..photo import Photo, check_output, encode_photo, read_photo, without_metadata, write_photo
+from ..errors import Exit, LaaError, SetupError, exit_code, out_of_memory, out_of_memory_error
+from ..photo import STDIN_NAME, check_output, read_bytes, without_metadata, write_photo
+from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
-from ..upscale import Options, StageTimer, Upscaled, Upscaler, check_size
+from ..process import PhotoRequest, ProcessedPhoto, load_once, process
+from ..records import FailureRecord
+from ..upscale import Options, StageTimer, Upscaler
+from ..utils.atomic import write_atomically
 from .output_paths import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
 from .pictures import face_pair, side_by_side
-from .report import as_record, columns, rows
+from .report import RESULT_COLUMNS, result_rows
 
 Item = TypeVar("Item")
 Stdin = Callable[[], BinaryIO]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UpscaleRequest:
     """What to do with every photo of a call, beside the pipeline's own options."""
 
@@ -34,39 +38,49 @@ class UpscaleRequest:
     require_face: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhotoPaths:
     """One photo and where its results go."""
 
     source: Path
     output: Path
-    sheet: Path | None  # the comparison
+    comparison: Path | None
     faces: Path | None  # what the names of its faces' pictures begin with
 
+    @property
+    def suffix(self) -> str:
+        """The result's format; on stdout it is the photo's own, or PNG for one that came from stdin."""
+        return Path(default_name(self.source, "")).suffix if self.output == STREAM else self.output.suffix
 
-def run(inputs: list[Path], job: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
-    """Processes all photos and returns the exit code. `load` is called when the first readable photo needs it."""
-    errands, photos = plan_paths(inputs, job), file_identities(inputs)
-    loaded = Loaded(load)
 
-    def work(errand: PhotoPaths) -> None:
-        clock = StageTimer()
-        photo = read_checked(errand, photos, job, stdin)
-        clock.lap("read")
-        result: Upscaled = loaded()(photo.pixels, job.options)
-        clock.add(result.seconds)
-        write_result(errand, photo, result, photos, job, screen)
-        clock.lap("write")
-        report_result(errand, replace(result, seconds=clock.seconds), job, screen)
+def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
+    """Upscales all photos and returns the exit code. `load` is called when the first readable photo needs it."""
+    planned = plan_paths(inputs, request)
+    upscaling = Upscaling(request, file_identities(inputs), load_once(load), screen, stdin)
+    return process_each(planned, lambda paths: paths.source, upscaling.upscale, screen, as_json=request.json)
 
-    return process_each(errands, lambda errand: errand.source, work, screen, as_json=job.json)
+
+def plan_paths(inputs: list[Path], request: UpscaleRequest) -> list[PhotoPaths]:
+    """Plans where everything goes. UsageError where two results would have one name."""
+    label = f"_x{request.options.scale}"
+    outputs = plan_outputs(inputs, request.output, label, stream=True)
+    comparisons = plan_outputs(inputs, request.compare, f"{label}_compare", "compare") if request.compare else []
+    faces = [request.faces_dir / stem(source) for source in inputs] if request.faces_dir else []
+    check_unique([*outputs, *comparisons])
+    check_unique(faces)
+    missing = [None] * len(inputs)
+    places = zip(inputs, outputs, comparisons or missing, faces or missing, strict=True)
+    return [
+        PhotoPaths(source=source, output=output, comparison=comparison, faces=faces)
+        for source, output, comparison, faces in places
+    ]
 
 
 def process_each(
     items: list[Item], source: Callable[[Item], Path], work: Callable[[Item], None], screen: Screen, *, as_json: bool
 ) -> Exit:
     """Works on every item whatever becomes of the others, reports those that fail, and returns the exit code."""
-    failures: list[LaaError] = []
+    failures: list[Exit] = []
     for item in screen.track(items, "photos"):
         try:
             work(item)
@@ -78,108 +92,105 @@ def process_each(
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            failure = LaaError(f"not enough memory for {source(item)}: use a smaller photo or --scale, or --device cpu")
-        failures.append(failure)
-        screen.error(str(failure))
+            failure = out_of_memory_error(source(item), "or --device cpu")
+        failures.append(failure.code)
+        message = failure.for_command_line()
+        screen.error(message)
         if as_json:
-            screen.record({"input": str(source(item)), "error": str(failure)})
-    return exit_code(len(items), failures)
+            screen.record(FailureRecord(input=str(source(item)), error=message))
+    return exit_code(len(items) - len(failures), failures)
 
 
-class Loaded:
-    """Calls `load` once, when first needed. What fails there concerns every photo."""
-
-    def __init__(self, load: Callable[[], Any]) -> None:
-        self.load, self.value = load, None
-
-    def __call__(self) -> Any:
-        if self.value is None:
-            try:
-                self.value = self.load()
-            except LaaError as error:
-                raise SetupError(str(error), error.code) from error
-        return self.value
+def read_source(source: Path, stdin: Stdin, max_pixels: int) -> bytes:
+    """Reads the file of a photo, or standard input. Raises LaaError."""
+    if source == STREAM:
+        return read_bytes(stdin(), STDIN_NAME, max_pixels)
+    return read_bytes(source, str(source), max_pixels)
 
 
-def exit_code(photos: int, failures: list[LaaError]) -> Exit:
-    """The exit code of a run."""
-    if not failures:
-        return Exit.OK
-    if len(failures) < photos:
-        return Exit.PARTLY
-    codes = {error.code for error in failures}
-    return codes.pop() if len(codes) == 1 else Exit.FAILED
+class Upscaling:
+    """Takes one photo after the other from file to file. `photos`: the identities of all of the run, never written to."""
+
+    def __init__(
+        self, request: UpscaleRequest, photos: Identities, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin
+    ) -> None:
+        self.request = request
+        self.photos = photos
+        self.load = load
+        self.screen = screen
+        self.stdin = stdin
+
+    def upscale(self, paths: PhotoPaths) -> None:
+        """Reads a photo, upscales it, writes everything asked for, the photo first, and reports it. Raises LaaError."""
+        clock = StageTimer()
+        self.check_targets(paths)
+        content = read_source(paths.source, self.stdin, self.request.options.max_pixels)
+        clock.lap("read")
+        processed = process(content, self.photo_request(paths), self.load)
+        seconds = dict(processed.result.seconds)
+        clock.add({})
+        self.write(paths, processed)
+        clock.lap("write")
+        seconds["read"] += clock.seconds["read"]
+        seconds["write"] = seconds.pop("encode") + clock.seconds["write"]
+        self.report(paths, processed.with_seconds(seconds))
+
+    def check_targets(self, paths: PhotoPaths) -> None:
+        """Checks of the output and the comparison what can be checked before the photo is read."""
+        for path in (paths.output, paths.comparison):
+            if path is not None:
+                check_target(path, self.photos, self.request.overwrite)
+        if paths.comparison is not None:
+            check_output(paths.comparison.suffix, 1, 1, str(paths.comparison))
+
+    def photo_request(self, paths: PhotoPaths) -> PhotoRequest:
+        """What is to be made of one photo."""
+        return PhotoRequest(
+            source=str(paths.source),
+            output=str(paths.output),
+            suffix=paths.suffix,
+            options=self.request.options,
+            strip_metadata=self.request.strip_metadata,
+            require_face=self.request.require_face,
+            source_title=STDIN_NAME if paths.source == STREAM else None,
+            output_title="stdout" if paths.output == STREAM else None,
+        )
+
+    def write(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
+        """Writes the result, then the pictures asked for."""
+        if paths.output == STREAM:
+            self.screen.bytes(processed.content)
+        else:
+            write_atomically(paths.output, processed.content, overwrite=self.request.overwrite)
+        for path, pixels in make_pictures(paths, processed).items():
+            check_target(path, self.photos, self.request.overwrite)
+            picture = without_metadata(replace(processed.photo, pixels=pixels))
+            write_photo(picture, path, overwrite=self.request.overwrite)
+
+    def report(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
+        """Reports a photo that is done."""
+        result = processed.result
+        if self.request.json:
+            self.screen.record(processed.record)
+        if result.faces:
+            self.screen.table(str(paths.source), RESULT_COLUMNS, result_rows(result))
+        else:
+            self.screen.notice(f"no face found in {paths.source}: the photo was enlarged without one")
+        height, width = result.pixels.shape[:2]
+        done = f"{len(result.restored)} of {len(result.faces)} faces restored"
+        self.screen.say(f"{paths.output}: {width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
 
 
-def plan_paths(inputs: list[Path], job: UpscaleRequest) -> list[PhotoPaths]:
-    """Where everything goes. LaaError (usage) where two results would have one name."""
-    label = f"_x{job.options.scale}"
-    outputs = plan_outputs(inputs, job.output, label, stream=True)
-    sheets = plan_outputs(inputs, job.compare, f"{label}_compare", "--compare") if job.compare else []
-    faces = [job.faces_dir / stem(source) for source in inputs] if job.faces_dir else []
-    check_unique([*outputs, *sheets])
-    check_unique(faces)
-    missing = [None] * len(inputs)
-    return [PhotoPaths(*places) for places in zip(inputs, outputs, sheets or missing, faces or missing, strict=True)]
-
-
-def read_checked(errand: PhotoPaths, photos: Identities, job: UpscaleRequest, stdin: Stdin) -> Photo:
-    """Reads a photo after checking everything about its outputs that can be checked before any work is done."""
-    for path in (errand.output, errand.sheet):
-        if path is not None:
-            check_target(path, photos, job.overwrite)
-    if errand.sheet is not None:
-        check_output(errand.sheet.suffix, 1, 1, str(errand.sheet))
-    photo = read_photo(stdin() if errand.source == STREAM else errand.source, max_pixels=job.options.max_pixels)
-    check_size(photo.width, photo.height, job.options)
-    scale = job.options.scale
-    check_output(suffix_of(errand), photo.width * scale, photo.height * scale, str(errand.output))
-    return without_metadata(photo) if job.strip_metadata else photo
-
-
-def write_result(
-    errand: PhotoPaths, photo: Photo, result: Upscaled, photos: Identities, job: UpscaleRequest, screen: Screen
-) -> None:
-    """Writes everything asked for, the photo first."""
-    if job.require_face and not result.faces:
-        raise LaaError(f"no face found in {errand.source}: lower --confidence or --min-face", Exit.NO_FACE)
-    enlarged = photo.with_pixels(result.pixels)
-    if errand.output == STREAM:
-        screen.bytes(encode_photo(enlarged, suffix_of(errand), name="stdout"))
-    else:
-        write_photo(enlarged, errand.output, overwrite=job.overwrite)
-    write_pictures(errand, photo, result, photos, job)
-
-
-def report_result(errand: PhotoPaths, result: Upscaled, job: UpscaleRequest, screen: Screen) -> None:
-    """Reports a photo that is done."""
-    if job.json:
-        screen.record(as_record(errand.source, errand.output, result, job.options.scale))
-    if result.faces:
-        screen.table(str(errand.source), columns(), rows(result))
-    else:
-        screen.notice(f"no face found in {errand.source}: the photo was enlarged without one")
-    height, width = result.pixels.shape[:2]
-    done = f"{len(result.restored)} of {len(result.faces)} faces restored"
-    screen.say(f"{errand.output}: {width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
-
-
-def write_pictures(errand: PhotoPaths, photo: Photo, result: Upscaled, photos: Identities, job: UpscaleRequest) -> None:
-    """The comparison and the crops before and after, where they were asked for."""
-    if errand.sheet is None and errand.faces is None:
-        return
-    plain = enlarge(photo.pixels, job.options.scale)
-    pictures = {errand.sheet: side_by_side(plain, result.pixels)} if errand.sheet else {}
-    for number, face in enumerate(result.faces if errand.faces else [], 1):
-        if errand.faces and face.restored:
-            pair = face_pair(plain, result.pixels, face.square, job.options.scale)
+def make_pictures(paths: PhotoPaths, processed: ProcessedPhoto) -> dict[Path, Pixels]:
+    """Makes the comparison and the crops before and after, where they were asked for, by the paths of their files."""
+    if paths.comparison is None and paths.faces is None:
+        return {}
+    scale, result = processed.request.options.scale, processed.result
+    plain = enlarge(processed.photo.pixels, scale)
+    pictures: dict[Path, Pixels] = {paths.comparison: side_by_side(plain, result.pixels)} if paths.comparison else {}
+    for number, face in enumerate(result.faces if paths.faces else [], 1):
+        if paths.faces and face.restored:
+            pair = face_pair(plain, result.pixels, face.square, scale)
             for kind, pixels in zip(("before", "after"), pair, strict=True):
-                pictures[errand.faces.with_name(f"{errand.faces.name}_face{number:02}_{kind}.png")] = pixels
-    for path, pixels in pictures.items():
-        check_target(path, photos, job.overwrite)
-        write_photo(without_metadata(replace(photo, pixels=pixels)), path, overwrite=job.overwrite)
-
-
-def suffix_of(errand: PhotoPaths) -> str:
-    """The format of an output; on stdout it is the photo's own, or PNG for one that came from stdin."""
-    return Path(default_name(errand.source, "")).suffix if errand.output == STREAM else errand.output.suffix
+                pictures[paths.faces.with_name(f"{paths.faces.name}_face{number:02}_{kind}.png")] = pixels
+    return pictures

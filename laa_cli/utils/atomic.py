@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import LaaError
+from ..errors import FileError, LaaError
 
 PREFIX, SUFFIX = ".laa-", ".part"  # of the names of unfinished files
 
@@ -47,7 +47,7 @@ def write_atomically(
         else:
             publish(temporary, path)
     except OSError as error:
-        raise LaaError(f"cannot write {path}: {error.strerror or error}: make room or choose another place") from error
+        raise FileError(f"cannot write {path}: {error.strerror or error}: make room or choose another place", error) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

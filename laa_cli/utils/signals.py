@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 from ..console import Screen
+from ..errors import Exit
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,3 +46,33 @@ class DeferredSignals:
         self.mid_step = True
         yield
         self.mid_step = False
+
+
+@contextmanager
+def restored_signals() -> Iterator[None]:
+    """Puts the signal handlers back as they were when `graceful_interrupt` has changed them."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    except KeyboardInterrupt:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+
+
+@contextmanager
+def graceful_interrupt(notify: Callable[[str], None]) -> Iterator[None]:
+    """Says at the first Ctrl-C what it waits for. Before it is said, the next one has become the end of the process."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for number in SIGNALS:
+            signal.signal(number, exit_now)
+        notify("stopping when the steps under way are done; Ctrl-C again stops at once")
+        raise
+
+
+def exit_now(number: int, frame: FrameType | None) -> None:
+    """Ends the process: its threads cannot be ended singly. The next run clears up after it."""
+    os.write(2, b"error: interrupted at once: run the same command again to go on\n")
+    os._exit(Exit.INTERRUPTED)

@@ -219,14 +219,14 @@ def test_a_file_is_whole_when_two_looks_find_it_the_same(tmp_path: Path) -> None
     photo = PhotoFile(tmp_path / "a.png", "a.png", "a.png")
     gone = PhotoFile(tmp_path / "b.png", "b.png", "b.png")
     photo.path.write_bytes(b"1")
-    assert arrivals.whole([photo, gone]) == []
+    assert arrivals.poll([photo, gone]) == []
     photo.path.write_bytes(b"12")
-    assert arrivals.whole([photo, gone]) == []
-    assert arrivals.whole([photo, gone]) == [photo]
-    assert arrivals.whole([photo, gone]) == []
+    assert arrivals.poll([photo, gone]) == []
+    assert arrivals.poll([photo, gone]) == [photo]
+    assert arrivals.poll([photo, gone]) == []
     photo.path.write_bytes(b"123")
-    assert arrivals.whole([photo, gone]) == []
-    assert arrivals.whole([photo, gone]) == [photo]
+    assert arrivals.poll([photo, gone]) == []
+    assert arrivals.poll([photo, gone]) == [photo]
 
 
 def test_the_watch_does_photos_as_they_arrive_and_ends_with_ctrl_c(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from browser import needs_chromium, opened
 from fakes import records, refuse_to_load, run_batch, write_photo_of_noise
 from PIL import Image
 
-from laa_cli.batch.gallery import FACE_PX, LONGEST_PX, gallery, make_thumbnails, thumbnail_path
+from laa_cli.batch.gallery import FACE_PX, LONGEST_PX, build_page, make_thumbnails, thumbnail_path
 from laa_cli.errors import Exit
 from laa_cli.restore.alignment import Square
 
@@ -101,7 +101,7 @@ def test_a_thousand_photos_open_at_once_and_load_when_they_are_seen(folder: Path
             target.parent.mkdir(exist_ok=True)
             os.link(folder / "out" / thumbnail_path(record["output_sha256"], kind), target)
     path = folder / "out" / "many.html"
-    path.write_text(gallery([record | {"output_sha256": digest} for digest in digests], []))
+    path.write_text(build_page([record | {"output_sha256": digest} for digest in digests], []))
     with opened(path, 1000) as tab:
         assert tab.locator(".photo").count() == 1000
         loaded = "[...document.images].filter(image => image.complete && image.naturalWidth > 0).length"

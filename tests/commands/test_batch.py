@@ -17,7 +17,7 @@ from fakes import ROOT, in_a_terminal, laa, one_line, records, result_files, run
 from PIL import Image
 from skimage.data import astronaut
 
-from laa_cli.batch.executor import estimate_bytes
+from laa_cli.batch.task import estimate_bytes
 from laa_cli.bench import batch_speed as measure
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from laa_cli.console import Screen
 from laa_cli.detect.mtcnn import Face
-from laa_cli.errors import Exit, LaaError
+from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.restore.restorer import RestoredFace
 from laa_cli.single.output_paths import STREAM, check_unique, plan_outputs
 from laa_cli.single.run import UpscaleRequest, run
@@ -46,7 +46,7 @@ def no_stdin() -> BinaryIO:
 def upscale(inputs: list[Path], upscaler: Upscaler | None = None, stdin: Any = no_stdin, **job: Any) -> Exit:
     options = job.pop("options", Options())
     loaded = upscaler or fake(face(20, 20, 16))
-    return run(inputs, UpscaleRequest(options, **job), lambda: loaded, Screen(data_on_stdout=job.get("json", False)), stdin)
+    return run(inputs, UpscaleRequest(options=options, **job), lambda: loaded, Screen(data_on_stdout=job.get("json", False)), stdin)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_no_face_is_an_error_if_asked(photo: Path) -> None:
 
 def test_quiet_says_nothing(photo: Path, capsys: Any) -> None:
     loaded = fake()
-    assert run([photo], UpscaleRequest(Options()), lambda: loaded, Screen(quiet=True), no_stdin) == Exit.OK
+    assert run([photo], UpscaleRequest(options=Options()), lambda: loaded, Screen(quiet=True), no_stdin) == Exit.OK
     assert capsys.readouterr() == ("", "")
 
 
@@ -150,8 +150,9 @@ def test_a_photo_that_cannot_be_read_leaves_no_folder(photo: Path, tmp_path: Pat
 
 def test_an_impossible_comparison_is_refused_before_any_work(photo: Path, tmp_path: Path) -> None:
     assert upscale([photo], compare=tmp_path / "sheet.xyz") == Exit.USAGE
-    with pytest.raises(LaaError, match="--compare - is not possible"):
+    with pytest.raises(UsageError, match="compare - is not possible") as error:
         upscale([photo], compare=STREAM)
+    assert error.value.for_command_line().startswith("--compare - is not possible")
     assert os.listdir(tmp_path) == ["photo.png"]
 
 
@@ -184,7 +185,7 @@ def test_models_are_not_loaded_for_nothing(photo: Path) -> None:
     def load() -> Upscaler:
         raise AssertionError("loaded")
 
-    assert run([photo.with_name("gone.png")], UpscaleRequest(Options()), load, Screen(), no_stdin) == Exit.FAILED
+    assert run([photo.with_name("gone.png")], UpscaleRequest(options=Options()), load, Screen(), no_stdin) == Exit.FAILED
 
 
 def test_unusable_weights_end_the_run(photo: Path) -> None:
@@ -192,7 +193,7 @@ def test_unusable_weights_end_the_run(photo: Path) -> None:
         raise LaaError("cannot use the weights")  # once, not for every photo
 
     with pytest.raises(LaaError, match="weights"):
-        run([photo, photo.with_name("gone.png")], UpscaleRequest(Options()), load, Screen(), no_stdin)
+        run([photo, photo.with_name("gone.png")], UpscaleRequest(options=Options()), load, Screen(), no_stdin)
 
 
 def test_faces_and_comparison_are_written(photo: Path, tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_from_stdin_to_stdout(photo: Path, capfdbinary: Any) -> None:
     assert (
         run(
             [STREAM],
-            UpscaleRequest(Options()),
+            UpscaleRequest(options=Options()),
             lambda: loaded,
             Screen(data_on_stdout=True),
             lambda: BytesIO(photo.read_bytes()),

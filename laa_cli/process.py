@@ -1,0 +1,138 @@
+"""A photo's way from the content of its file to the content of the result's, which every command and executor takes.
+
+No file is read or written here and nothing is printed. `process` does it all; its stages, `decode_photo` and `process_steps`,
+are for callers that decode ahead, give up in between, or restore the faces of several photos together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeVar
+
+from torch import Tensor
+
+from .errors import Exit, LaaError, SetupError
+from .options import Options
+from .photo import Photo, check_output, encode_photo, read_photo, without_metadata
+from .records import PhotoRecord, photo_record
+from .restore.restorer import RestoredFace
+from .upscale import StageTimer, Upscaled, Upscaler, check_size, finish
+
+T = TypeVar("T")
+Restore = Callable[[list[Tensor]], list[RestoredFace]]  # crops, each (3, e, e) RGB in [0, 1] -> a face for each
+Steps = Generator[None, None, "ProcessedPhoto"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoRequest:
+    """What to make of one photo. `source_title` and `output_title`: what messages call a stream, which has no file name."""
+
+    source: str  # the photo's name, in messages and in the record
+    output: str  # the result's name, likewise
+    suffix: str  # the result's format: ".jpg"
+    options: Options
+    strip_metadata: bool = False
+    require_face: bool = False  # whether a photo without faces is an error
+    source_title: str | None = None
+    output_title: str | None = None
+
+
+@dataclass(frozen=True)
+class ProcessedPhoto:
+    """The content of the result's file; for pictures also the decoded photo and the enlarged one."""
+
+    request: PhotoRequest
+    content: bytes
+    photo: Photo
+    result: Upscaled  # with the seconds of all stages
+
+    @property
+    def record(self) -> PhotoRecord:
+        """The machine-readable record."""
+        return photo_record(self.request.source, self.request.output, self.request.options.scale, self.result)
+
+    def with_seconds(self, seconds: dict[str, float]) -> ProcessedPhoto:
+        """The same with other seconds by stage."""
+        return replace(self, result=replace(self.result, seconds=seconds))
+
+
+def process(content: bytes, request: PhotoRequest, load: Callable[[], Upscaler]) -> ProcessedPhoto:
+    """Upscales a photo, from the content of its file. `load` is called once the photo has passed every check.
+
+    Raises LaaError where the photo cannot be read, is too large, or has no face though one is required.
+    """
+    clock = StageTimer()
+    photo = decode_photo(content, request)
+    clock.lap("read")
+    upscaler = load()
+    processed = run_to_end(process_steps(photo, request, upscaler, upscaler.restore))
+    return processed.with_seconds(clock.seconds | processed.result.seconds)
+
+
+def decode_photo(content: bytes, request: PhotoRequest) -> Photo:
+    """Decodes a photo and checks everything that can be checked before any work is done. Raises LaaError."""
+    options = request.options
+    photo = read_photo(content, max_pixels=options.max_pixels, name=request.source_title or request.source)
+    check_size(photo.width, photo.height, options)
+    check_output(request.suffix, photo.width * options.scale, photo.height * options.scale, request.output)
+    return without_metadata(photo) if request.strip_metadata else photo
+
+
+def process_steps(
+    photo: Photo, request: PhotoRequest, upscaler: Upscaler, restore: Restore, crops_per_call: int | None = None
+) -> Steps:
+    """Upscales and encodes a decoded photo. Yields where it may be given up, first of all when its faces are found.
+
+    `restore` gets `crops_per_call` crops at once, by default all. Raises LaaError where a required face is not found.
+    """
+    prepared = upscaler.prepare(photo.pixels, request.options)
+    if request.require_face and not prepared.faces:
+        raise LaaError(f"no face found in {request.source}: lower --confidence or --min-face", Exit.NO_FACE)
+    yield
+    clock = StageTimer()
+    restored: list[RestoredFace] = []
+    for crops in split_crops(prepared.crops, crops_per_call):
+        restored += restore(crops)
+        yield
+    clock.lap("network")
+    result = finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
+    yield
+    clock = StageTimer()
+    content = encode_photo(photo.with_pixels(result.pixels), request.suffix, name=request.output_title or request.output)
+    clock.lap("encode")
+    return ProcessedPhoto(request, content, photo, replace(result, seconds=result.seconds | clock.seconds))
+
+
+def split_crops(crops: list[Tensor], size: int | None) -> Iterator[list[Tensor]]:
+    """Splits crops into groups of `size`, the last one smaller; None: all in one."""
+    step = size or max(len(crops), 1)
+    for first in range(0, len(crops), step):
+        yield crops[first : first + step]
+
+
+def run_to_end(steps: Steps) -> ProcessedPhoto:
+    """Runs all steps and returns what the last one returns."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        processed: ProcessedPhoto = end.value
+        return processed
+
+
+def load_once(load: Callable[[], T]) -> Callable[[], T]:
+    """Wraps a loader of models, to be called at most once, when they are first needed (lazy loading).
+
+    What it raises concerns every photo of a run: a LaaError becomes a SetupError.
+    """
+
+    @cache
+    def loaded() -> T:
+        try:
+            return load()
+        except LaaError as error:
+            raise SetupError(error.for_command_line(), error.code) from error
+
+    return loaded

@@ -1,0 +1,116 @@
+"""Machine-readable records of photos and their faces, as JSON: for `--json`, the manifest of `laa batch`, and its gallery."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from .detect.mtcnn import Face
+from .restore.selection import FaceReport
+from .upscale import Upscaled
+
+RESTORED, LEFT = "restored", "left"  # values of `action`
+
+
+class SquareRecord(TypedDict):
+    """A face's crop: its upper left corner and its side, in pixels of the photo."""
+
+    x: int
+    y: int
+    side: int
+
+
+class DetectionRecord(TypedDict):
+    """A detected face, in pixels of the photo; `number` counts from 1."""
+
+    number: int
+    box_xyxy: list[float]
+    size_px: float
+    confidence: float
+    landmarks_xy: list[list[float]]
+
+
+class FaceRecord(DetectionRecord):
+    """A detected face and what was done to it. `consistency`: RMSE to the photo at its own resolution, 0..1."""
+
+    crop: SquareRecord
+    action: str  # RESTORED or LEFT
+    reason: str
+    roll_deg: float
+    fidelity: float | None
+    consistency: float | None
+
+
+class DetectedPhotoRecord(TypedDict):
+    """A photo and the faces in it: a line of `laa detect --json`."""
+
+    input: str
+    width: int
+    height: int
+    faces: list[DetectionRecord]
+
+
+class PhotoRecord(TypedDict):
+    """An upscaled photo: a line of `laa upscale --json`. `width`, `height`: of the result; `seconds`: by stage."""
+
+    input: str
+    output: str
+    width: int
+    height: int
+    scale: int
+    faces: list[FaceRecord]
+    seconds: dict[str, float]
+
+
+class FailureRecord(TypedDict):
+    """A photo that could not be processed: a line of `--json`."""
+
+    input: str
+    error: str
+
+
+def detection_record(number: int, face: Face) -> DetectionRecord:
+    """Describes a detected face, rounded."""
+    return {
+        "number": number,
+        "box_xyxy": [round(value, 2) for value in face.box_xyxy],
+        "size_px": round(face.size_px, 2),
+        "confidence": round(face.confidence, 4),
+        "landmarks_xy": [[round(value, 2) for value in point] for point in face.landmarks_xy],
+    }
+
+
+def face_record(number: int, report: FaceReport) -> FaceRecord:
+    """Describes a face of an upscaled photo, rounded."""
+    return {
+        **detection_record(number, report.face),
+        "crop": {"x": report.square.x, "y": report.square.y, "side": report.square.side},
+        "action": RESTORED if report.restored else LEFT,
+        "reason": report.reason,
+        "roll_deg": round(report.roll_deg, 1),
+        "fidelity": None if report.fidelity is None else round(report.fidelity, 3),
+        "consistency": None if report.consistency is None else round(report.consistency, 5),
+    }
+
+
+def photo_record(source: str, output: str, scale: int, result: Upscaled) -> PhotoRecord:
+    """Describes an upscaled photo."""
+    height, width = result.pixels.shape[:2]
+    return {
+        "input": source,
+        "output": output,
+        "width": width,
+        "height": height,
+        "scale": scale,
+        "faces": [face_record(number, report) for number, report in enumerate(result.faces, 1)],
+        "seconds": rounded_seconds(result.seconds),
+    }
+
+
+def rounded_seconds(seconds: dict[str, float]) -> dict[str, float]:
+    """Seconds by stage, as records hold them."""
+    return {stage: round(value, 4) for stage, value in seconds.items()}
+
+
+def restored_faces(faces: list[FaceRecord]) -> list[FaceRecord]:
+    """The faces that were super-resolved."""
+    return [face for face in faces if face["action"] == RESTORED]
