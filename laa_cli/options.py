@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.protocol import CROP_MARGIN
+from models.sizes import CROP_MARGIN
 
 from .errors import Exit, LaaError
 

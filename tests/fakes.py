@@ -27,7 +27,7 @@ from laa_cli.restore.restorer import RestoredFace
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import Options, Upscaler
 from models.laa.config import LAAConfig
-from models.protocol import HR_SIZE, resize
+from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +42,13 @@ def pictures(count: int, size: int) -> torch.Tensor:
     """Smooth made-up faces, (count, 3, size, size) uint8."""
     values = resize(torch.rand(count, 3, 9, 9, generator=torch.Generator().manual_seed(count)), size)
     return values.clamp(0, 1).mul(255).byte()
+
+
+def textured_faces(count: int) -> torch.Tensor:
+    """Pictures with structure at all scales, (count, 3, 128, 128) RGB in [0, 1], on 8-bit levels."""
+    random = torch.Generator().manual_seed(0)
+    layers = [resize(torch.rand(count, 3, size, size, generator=random), HR_SIZE) for size in (4, 16, 64, 128)]
+    return to_8_bits(sum(layers) / len(layers))  # type: ignore[arg-type]
 
 
 def folder_of(faces: torch.Tensor, folder: Path) -> Path:
