@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
@@ -27,6 +28,7 @@ from laa_cli.restore.restorer import RestoredFace
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import Options, Upscaler
 from models.laa.config import LAAConfig
+from models.laa.integration import FIM
 from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +58,30 @@ def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     for number, face in enumerate(faces):
         Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
     return folder
+
+
+# Networks
+
+
+def randomize_parameters(module: nn.Module) -> nn.Module:
+    """All weights random, so that nothing is hidden by a zero."""
+    torch.manual_seed(1)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
+    """Fig. 3 drawn out: x + CA(DW(x)) + DW(CA(x)) on a map (n, c, h, w)."""
+    out = x
+    if fim.first is not None:
+        branch = fim.first(x)
+        if fim.first_attention is not None:
+            branch = branch * fim.first_attention(branch.mean((2, 3)))[..., None, None]
+        out = out + branch
+    if fim.second is not None and fim.second_attention is not None:
+        out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
+    return out
 
 
 # Photos
