@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
@@ -27,7 +28,8 @@ from laa_cli.interfaces import FaceCrop, RestoredFace
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
 from models.laa.config import LAAConfig
-from models.protocol import HR_SIZE, resize
+from models.laa.integration import FIM
+from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,11 +46,42 @@ def pictures(count: int, size: int) -> torch.Tensor:
     return values.clamp(0, 1).mul(255).byte()
 
 
+def textured_faces(count: int) -> torch.Tensor:
+    """Pictures with structure at all scales, (count, 3, 128, 128) RGB in [0, 1], on 8-bit levels."""
+    random = torch.Generator().manual_seed(0)
+    layers = [resize(torch.rand(count, 3, size, size, generator=random), HR_SIZE) for size in (4, 16, 64, 128)]
+    return to_8_bits(sum(layers) / len(layers))  # type: ignore[arg-type]
+
+
 def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     folder.mkdir()
     for number, face in enumerate(faces):
         Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
     return folder
+
+
+# Networks
+
+
+def randomize_parameters(module: nn.Module) -> nn.Module:
+    """All weights random, so that nothing is hidden by a zero."""
+    torch.manual_seed(1)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
+    """Fig. 3 drawn out: x + CA(DW(x)) + DW(CA(x)) on a map (n, c, h, w)."""
+    out = x
+    if fim.first is not None:
+        branch = fim.first(x)
+        if fim.first_attention is not None:
+            branch = branch * fim.first_attention(branch.mean((2, 3)))[..., None, None]
+        out = out + branch
+    if fim.second is not None and fim.second_attention is not None:
+        out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
+    return out
 
 
 # Photos
