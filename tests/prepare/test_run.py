@@ -21,14 +21,15 @@ from PIL import Image
 
 from laa_cli.console import Screen
 from laa_cli.detect.mtcnn import Face
-from laa_cli.errors import Exit, LaaError
+from laa_cli.errors import Exit, LaaError, UsageError
+from laa_cli.faceset.format import TRAIN, VALIDATION
 from laa_cli.faceset.hashing import find_duplicates, perceptual_hashes
 from laa_cli.faceset.reading import read_faces
 from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
 from laa_cli.prepare.sources import find_photos
-from laa_cli.prepare.split import TRAIN, VALIDATION, Identities, split_of
+from laa_cli.prepare.split import Identities, split_of
 from laa_cli.restore.alignment import Square, crop_square
 from laa_cli.train.data import read
 
@@ -155,7 +156,7 @@ def test_photos_are_found_in_files_folders_and_tar_files(tmp_path: Path) -> None
     found = find_photos([tmp_path / "in", deep / "z.JPG"], out)
     names = [source.name.removeprefix(f"{(tmp_path / 'in').as_posix()}/") for source in found]
     assert names == ["a.tar:two.png", "a.tar:folder/one.jpg", "b/a.webp", "b/z.JPG"]
-    assert [source.content(100) for source in found] == [b"22", b"1", b"x", b"x"]
+    assert [source.read(100) for source in found] == [b"22", b"1", b"x", b"x"]
     (tmp_path / "in" / "c.tar").write_bytes(b"no tar file")
     with pytest.raises(LaaError, match=r"cannot read .*c\.tar"):
         find_photos([tmp_path / "in"], out)
@@ -266,7 +267,7 @@ def test_a_run_killed_while_it_writes_shards_goes_on(tmp_path: Path, monkeypatch
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("laa_cli.prepare.run.contact_sheet", killed)
+        patch.setattr("laa_cli.prepare.writer.draw_contact_sheet", killed)
         with pytest.raises(Killed):
             prepare(folder, out)
     assert prepare(folder, out) == Exit.OK
@@ -313,7 +314,8 @@ def test_no_person_is_on_both_sides(tmp_path: Path) -> None:
 def test_identities_are_read_as_people_write_them(tmp_path: Path, text: str) -> None:
     (tmp_path / "people").write_text(text)
     who = Identities(tmp_path / "people")
-    assert (who("/data/a/1.jpg"), who("b/1.jpg"), who("photos.tar:2.jpg"), who("x/2.jpg")) == ("Ann", None, "Bob Li", "Bob Li")
+    photos = ("/data/a/1.jpg", "b/1.jpg", "photos.tar:2.jpg", "x/2.jpg")
+    assert [who.find_person(photo) for photo in photos] == ["Ann", None, "Bob Li", "Bob Li"]
 
 
 @pytest.mark.parametrize("text", ["", "1.jpg,Ann\n2.jpg\n"])
@@ -325,10 +327,21 @@ def test_unusable_identities_are_named(tmp_path: Path, text: str) -> None:
         Identities(tmp_path / "missing")
 
 
-@pytest.mark.parametrize("values", [{"format": "gif"}, {"min_crop": 0}, {"validation_share": 1}, {"shard_size": 0}])
-def test_senseless_settings_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(LaaError, match=r"--(format|min-crop|validation-share|shard-size) must"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": "gif"}, "--format must be one of webp, png, not 'gif'"),
+        ({"min_crop": 0}, "--min-crop must lie between 16 and 4096"),
+        ({"min_sharpness": -1}, "--min-sharpness must lie between 0 and 1e+09"),
+        ({"validation_share": 1}, "--validation-share must lie between 0 and 0.9"),
+        ({"shard_size": 0}, "--shard-size must lie between 1 and 1e+06"),
+        ({"max_pixels": 0}, "--max-pixels must lie between 1 and 1.09951e+12"),
+    ],
+)
+def test_senseless_settings_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
         PrepareRequest(**values)
+    assert error.value.for_command_line() == message
 
 
 def test_copies_are_alike_and_others_are_not() -> None:
