@@ -1,4 +1,4 @@
-"""`laa prepare` on archives: each kind gives what the plain folder gives, and none does harm. The detector is a fake."""
+"""Photos in folders and archives: an archive gives what the plain folder gives, and does no harm. The detector is a fake."""
 
 from __future__ import annotations
 
@@ -69,6 +69,28 @@ def archive(path: Path, members: Members) -> Path:
 def prepare(inputs: list[Path], out: Path, detect: Callable[..., list[Face]] = lambda rgb: [MIDDLE], **values: Any) -> Exit:
     settings = PrepareRequest(**{"validation_share": 0.4, "min_sharpness": 0, "shard_size": 2} | values)
     return run(inputs, out, settings, None, lambda: detect, Screen())  # type: ignore[arg-type, return-value]
+
+
+def test_photos_are_found_in_files_folders_and_tar_files(tmp_path: Path) -> None:
+    deep = tmp_path / "in" / "b"
+    deep.mkdir(parents=True)
+    for name in ("z.JPG", "a.webp", ".hidden.png", "notes.txt"):
+        (deep / name).write_bytes(b"x")
+    with tarfile.open(tmp_path / "in" / "a.tar", "w") as tar:
+        for name, content in (("two.png", b"22"), ("folder/one.jpg", b"1"), ("readme.md", b"no")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    out = tmp_path / "in" / "out"
+    out.mkdir()
+    (out / "contact-sheet.png").write_bytes(b"x")
+    found = find_photos([tmp_path / "in", deep / "z.JPG"], out)
+    names = [source.name.removeprefix(f"{(tmp_path / 'in').as_posix()}/") for source in found]
+    assert names == ["a.tar:two.png", "a.tar:folder/one.jpg", "b/a.webp", "b/z.JPG"]
+    assert [source.read(100) for source in found] == [b"22", b"1", b"x", b"x"]
+    (tmp_path / "in" / "c.tar").write_bytes(b"no tar file")
+    with pytest.raises(LaaError, match=r"cannot read .*c\.tar"):
+        find_photos([tmp_path / "in"], out)
 
 
 @pytest.mark.parametrize("kind", SORTS)
