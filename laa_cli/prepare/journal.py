@@ -144,7 +144,8 @@ class Journal:
     def close(self) -> None:
         """Closes the files, which ends the lock. May be called twice."""
         self.lines.close()
-        self.pictures.close()
+        with suppress(OSError):  # of a full disk, which `add` has reported
+            self.pictures.close()
 
 
 def make_record(faces: PhotoFaces, start: int) -> JournalRecord:
