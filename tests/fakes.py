@@ -90,6 +90,14 @@ POINTS = ((70.0, 70.0), (110.0, 70.0), (90.0, 90.0), (75.0, 110.0), (105.0, 110.
 MIDDLE = Face((20.0, 20.0, 160.0, 160.0), 0.99, POINTS)  # the protocol's crop: 175 px
 
 
+def photo_of_noise(seed: int, side: int = 180) -> Image.Image:
+    """A photo of structure at all scales, and no two alike."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (18, 18, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    fine = random.integers(0, 60, (side, side, 3))
+    return Image.fromarray(np.clip(np.asarray(coarse).astype(int) + fine - 30, 0, 255).astype(np.uint8))
+
+
 class Killed(BaseException):
     """What a test throws to stop a run."""
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +20,7 @@ from models.checkpoint import DEFAULT_WEIGHTS
 from .. import __version__
 from ..errors import LaaError, SetupError
 from ..options import ModelOptions, Options
+from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
 
 NAME = "manifest.jsonl"
@@ -36,25 +35,20 @@ class Manifest:
     def __init__(self, out: Path) -> None:
         self.path = out / NAME
         try:
-            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            content = self.path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.ftruncate(self.handle, whole)
+            self.file = JsonLinesFile(self.path, fsync=True)
+            lines = self.file.recover()
         except OSError as error:
             raise self.unusable(error) from error
         self.records: dict[str, Record] = {}
         self.outputs: set[str] = set()  # every name that a result was ever given
-        for record in parsed(content[:whole]):
-            self.remember(record)
+        for record, _ in lines:
+            if isinstance(record, dict) and record.keys() >= FIELDS:  # other lines, from whatever hand, are passed over
+                self.remember(record)
 
     def append(self, record: Record) -> None:
         """Adds a record; it is on disk when this returns."""
-        line = json.dumps(record).encode() + b"\n"
         try:
-            if os.write(self.handle, line) < len(line):
-                raise OSError("the disk took only a part of a record")
-            os.fsync(self.handle)
+            self.file.append(record)
         except OSError as error:
             raise self.unusable(error) from error
         self.remember(record)
@@ -76,18 +70,7 @@ class Manifest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        os.close(self.handle)
-
-
-def parsed(content: bytes) -> Iterator[Record]:
-    """The lines that are records; others, from whatever hand, are passed over."""
-    for line in content.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and record.keys() >= FIELDS:
-            yield record
+        self.file.close()
 
 
 # What a result was made with: one that was made otherwise is made again.

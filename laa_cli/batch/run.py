@@ -148,7 +148,8 @@ def run(
 
     `through`: how the photos come, all at once or as they arrive (`watch.watch`).
     """
-    with locked(job.out), Manifest(job.out) as manifest:
+    busy = f"another `laa batch` is writing to {job.out}: wait until it ends, or choose another folder"
+    with locked(job.out, busy), Manifest(job.out) as manifest:
         remove_partial_files(job.out)
         batch = Batch(job, manifest, load, screen)
         try:
