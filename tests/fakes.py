@@ -21,7 +21,7 @@ from laa_cli.batch.manifest import Recipe
 from laa_cli.batch.run import BatchRequest
 from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
 from laa_cli.restore.restorer import RestoredFace
 from laa_cli.train.parallel import Distributed

@@ -16,7 +16,7 @@ from PIL import Image
 
 from models.protocol import CROP_MARGIN, HR_SIZE
 
-from ..detect.mtcnn import Face
+from ..detect.face import Face
 from ..errors import LaaError, out_of_memory
 from ..faceset.hashing import perceptual_hashes
 from ..photo import Photo, encode_photo, read_photo

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..console import Screen
-from ..detect.mtcnn import Face, MTCNNDetector
+from ..detect.face import Face
+from ..detect.mtcnn import MTCNNDetector
 from ..errors import Exit
 from ..photo import Photo, check_output, read_photo, write_photo
 from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs

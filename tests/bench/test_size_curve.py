@@ -49,7 +49,9 @@ def test_the_rows_are_what_they_say() -> None:
 
 
 def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "methods_at_any_size", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")})
+    monkeypatch.setattr(
+        bench, "methods_at_any_size", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")}
+    )
     table = [Column("psnr_db", "PSNR", 2, psnr_db), Column("consistency", "RMSE", 4, psnr_db)]
     request = bench.FacesRequest(Path("faces"), device="cpu", faults=True, limit=2)
     curve = bench.curves(request, CPU, pictures(3, 128), table, Screen())

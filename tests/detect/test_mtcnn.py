@@ -14,6 +14,7 @@ from PIL import Image
 from skimage import data
 
 from laa_cli.detect import mtcnn as detect
+from laa_cli.detect.face import Face, estimate_roll_deg
 from laa_cli.detect.filtering import (
     has_valid_aspect,
     is_nested,
@@ -23,9 +24,8 @@ from laa_cli.detect.filtering import (
     non_max_suppression,
     overlap_ratios,
 )
-from laa_cli.detect.mtcnn import Face, MTCNNDetector
+from laa_cli.detect.mtcnn import MTCNNDetector
 from laa_cli.errors import Exit, LaaError
-from laa_cli.restore.selection import estimate_roll_deg
 
 # The astronaut's face by MTCNN at native size: 115 px, and 1/3, 1/5, 1/7 of that are 38, 23 and 16 px.
 FACE = (181.0, 59.0, 268.0, 174.0)

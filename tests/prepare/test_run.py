@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.faceset.hashing import find_duplicates, perceptual_hashes
 from laa_cli.faceset.reading import read_faces

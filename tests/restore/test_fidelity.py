@@ -16,10 +16,10 @@ from laa_cli.restore.fidelity import (
     estimate_fidelity,
     estimate_noise,
     fidelity_features,
-    rgb_to_grayscale,
 )
 from laa_cli.train.calibration import CalibrationCase, add_rare_corruptions, calibrate, fit_coefficients, make_case
 from laa_cli.train.tasks import Samples
+from laa_cli.utils.tensor_ops import rgb_to_grayscale
 from models.protocol import reduce, resize, to_8_bits
 
 CPU = torch.device("cpu")

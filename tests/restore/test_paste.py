@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.options import Options
 from laa_cli.photo.pixels import to_floats
 from laa_cli.photo.resample import enlarge

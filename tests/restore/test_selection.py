@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face, estimate_roll_deg, yaw_ratio
 from laa_cli.errors import LaaError
 from laa_cli.options import Options
 from laa_cli.restore.back_projection import back_project, back_project_partially, rmse_at_crop_resolution
 from laa_cli.restore.fidelity import FEATURES
 from laa_cli.restore.fidelity import estimate_fidelity as believed
 from laa_cli.restore.restorer import NetworkRestorer, RestoredFace
-from laa_cli.restore.selection import MAX_LEFT_ROLL_DEG, MAX_YAW_RATIO, assess, estimate_roll_deg, yaw_ratio
+from laa_cli.restore.selection import MAX_UNALIGNED_ROLL_DEG, MAX_YAW_RATIO, assess
 from laa_cli.upscale import Upscaler
 from models.protocol import network_input, reduce, resize, to_8_bits
 
@@ -40,8 +40,8 @@ def test_heads_are_turned_upright_from_a_roll_that_shows(roll_deg: float) -> Non
     assert estimate_roll_deg(face) == pytest.approx(roll_deg)
     report = assess(face, Options())
     assert report.restored
-    assert report.roll_deg == pytest.approx(roll_deg if abs(roll_deg) > MAX_LEFT_ROLL_DEG else 0)
-    assert ("upright" in report.reason) == (abs(roll_deg) > MAX_LEFT_ROLL_DEG)
+    assert report.roll_deg == pytest.approx(roll_deg if abs(roll_deg) > MAX_UNALIGNED_ROLL_DEG else 0)
+    assert ("upright" in report.reason) == (abs(roll_deg) > MAX_UNALIGNED_ROLL_DEG)
     assert report.square.side == 50
     assert (report.square.x + report.square.side / 2, report.square.y + report.square.side / 2) == pytest.approx(
         (100, 100), abs=0.5
