@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LR_SIZE = 16
-HR_SIZE = 128
-CROP_MARGIN = 1.25  # crop side = 1.25 x the longer side of the detector's box
+from .sizes import CROP_MARGIN, HR_SIZE, LR_SIZE
+
+__all__ = ["CROP_MARGIN", "HR_SIZE", "LR_SIZE", "luma", "network_input", "psnr_db", "reduce", "resize", "ssim", "to_8_bits"]
 
 
 def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
-from laa_cli.restore.restorer import RestoredFace
+from laa_cli.interfaces import FaceCrop, RestoredFace
 from laa_cli.train.parallel import Distributed
-from laa_cli.upscale import Options, Upscaler
+from laa_cli.upscale import ModelOptions, Options, Upscaler
 from models.laa.config import LAAConfig
 from models.protocol import HR_SIZE, resize
 
@@ -89,7 +89,20 @@ def one_face(rgb: Any) -> list[Face]:
     return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in RELATIVE_POINTS))]
 
 
-def brighter(crops: list[Any]) -> list[RestoredFace]:
+class FakeRestorer:
+    """A FaceRestorer by a function on the crops' images, (3, e, e) each; also a decorator."""
+
+    batch_size = 1
+
+    def __init__(self, restore: Callable[[list[torch.Tensor]], list[RestoredFace]]) -> None:
+        self.restore = restore
+
+    def __call__(self, crops: Sequence[FaceCrop]) -> list[RestoredFace]:
+        return self.restore([crop.image for crop in crops])
+
+
+@FakeRestorer
+def brighter(crops: list[torch.Tensor]) -> list[RestoredFace]:
     return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
@@ -102,7 +115,7 @@ def refuse_to_load() -> Upscaler:
 
 
 def batch_request(folder: Path, **changes: Any) -> BatchRequest:
-    recipe = Recipe(Options(scale=2), "weights", {"min_face": 12, "confidence": None})
+    recipe = Recipe(options=Options(scale=2), models=ModelOptions(), weights="weights")
     return BatchRequest(
         **({"source": folder / "in", "out": folder / "out", "recipe": recipe, "memory_bytes": 1 << 30, "workers": 2} | changes)
     )

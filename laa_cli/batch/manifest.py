@@ -17,9 +17,11 @@ from typing import Any
 
 import torch
 
+from models.checkpoint import DEFAULT_WEIGHTS
+
 from .. import __version__
 from ..errors import LaaError, SetupError
-from ..upscale import Options
+from ..options import ModelOptions, Options
 from .scan import PhotoFile
 
 NAME = "manifest.jsonl"
@@ -91,29 +93,44 @@ def parsed(content: bytes) -> Iterator[Record]:
 # What a result was made with: one that was made otherwise is made again.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides on the bytes of a result. `weights`: their SHA-256; `loading`: what the networks are set to."""
+    """All that decides on the bytes of a result: a result that was made otherwise is made again. `weights`: their SHA-256."""
 
     options: Options
+    models: ModelOptions
     weights: str
-    loading: dict[str, float | None]  # a face's least size and confidence, fidelity
     strip_metadata: bool = False
     require_face: bool = False
+
+    @classmethod
+    def of(cls, options: Options, models: ModelOptions, *, strip_metadata: bool, require_face: bool) -> Recipe:
+        """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
+        digest = hash_weights(models.weights or DEFAULT_WEIGHTS)
+        return cls(options=options, models=models, weights=digest, strip_metadata=strip_metadata, require_face=require_face)
 
     def to_dict(self) -> dict[str, Any]:
         """What a record says of it."""
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
-        return {"versions": versions, "weights": self.weights, "options": asdict(self.options) | self.loading | limits}
+        options = asdict(self.options) | model_settings(self.models) | limits
+        return {"versions": versions, "weights": self.weights, "options": options}
 
     def digest(self, *, failed: bool) -> str:
-        """Its fingerprint. Limits that only decide whether a photo fails count for those that `failed`."""
+        """Its SHA-256. Limits that only decide whether a photo fails count for those that `failed`."""
         values = self.to_dict() | {"versions": __version__}  # another torch is no reason to do all again
         if not failed:
             for limit in ("max_pixels", "require_face"):
                 del values["options"][limit]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def model_settings(models: ModelOptions) -> dict[str, Any]:
+    """The model options that decide on bytes: all but the device, those to come, too. The weights count by their hash."""
+    values = asdict(models)
+    for name in ("device", "weights"):
+        del values[name]
+    return {"min_face": values.pop("min_face_px"), **values}  # as manifests have always called it
 
 
 def hash_file(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..options import ModelOptions
 from .parameters import Confidence, Debug, DeviceName, Quiet
 
 
@@ -34,10 +35,10 @@ def prepare(
     from ..console import Screen
     from ..prepare.run import run
     from ..prepare.settings import PrepareRequest
-    from ..upscale import load_detector
-    from ..utils.hardware import choose_device
+    from ..upscale import build_detector
 
     settings = PrepareRequest(min_crop, min_sharpness, validation_share, format_, shard_size, max_pixels)
     # faces down to half the least size are looked for, so that those refused are counted
-    load = lambda: load_detector(choose_device(device), max(12, min_crop / 2), confidence)  # noqa: E731
+    models = ModelOptions(device=device, min_face_px=max(ModelOptions.min_face_px, min_crop / 2), confidence=confidence)
+    load = lambda: build_detector(models)  # noqa: E731
     raise typer.Exit(run(photos, out, settings, identities, load, Screen(quiet=quiet)))

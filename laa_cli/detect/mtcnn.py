@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..options import CONFIDENCE, ModelOptions
 from .face import Face
 from .filtering import is_plausible, non_max_suppression
 from .sampling import build_pyramid, sample_patch
@@ -30,9 +30,6 @@ PYRAMID_STEP = 0.709  # MTCNN's own; 0.794 found as many faces for half as much 
 PNET_THRESHOLD = 0.6
 RNET_THRESHOLD = 0.7
 ONET_FIRST_THRESHOLD = 0.25  # least ONet confidence for its second, upright pass, which decides
-# Least confidence of a face. Measured at 0.94: found of faces pasted into photos, 12 px across the crop, 95.7 %; 16 px, 99.2 %;
-# 20 to 48 px, 99.2 % or more; 96 px, 98.3 %; and 7 false faces in 160 face-free pictures. At 0.9: 95.9, 99.4, 99.6 % and 12.
-CONFIDENCE = 0.94
 MAX_UPRIGHT_ROLL_DEG = 12.0  # heads that are rolled less count as upright
 CONFIDENCE_CLAMP = 1e-4  # a pass's confidence counts at most as this near to 0 or 1
 
@@ -52,15 +49,14 @@ STRIP_PX = 1 << 19  # pixels of a level in one pass of PNet: about 100 MB of act
 class MTCNNDetector:
     """MTCNN, loaded once. Call with a photo (h, w, 3) uint8 RGB -> its faces, in photo pixels.
 
-    `min_face_px`: the smallest face to look for, 8 or more; a box may be up to a third smaller, see MIN_BOX_RATIO.
-    `confidence`: the least confidence of a face, in 0..1. Raises UsageError where one of them is out of range.
+    `min_face_px`: the smallest face to look for; a box may be up to a third smaller, see MIN_BOX_RATIO. `confidence`: the least
+    confidence of a face. Raises UsageError where one of them is out of range, see ModelOptions.
     """
 
-    def __init__(self, device: torch.device, *, min_face_px: float = 12, confidence: float = CONFIDENCE) -> None:
-        if not 8 <= min_face_px < math.inf:
-            raise UsageError(f"min_face_px must be 8 px or more, not {min_face_px:g}", "min_face_px")
-        if not 0 <= confidence <= 1:
-            raise UsageError(f"confidence must be from 0 to 1, not {confidence:g}", "confidence")
+    def __init__(
+        self, device: torch.device, *, min_face_px: float = ModelOptions.min_face_px, confidence: float = CONFIDENCE
+    ) -> None:
+        ModelOptions(min_face_px=min_face_px, confidence=confidence)  # checks the ranges
         from facenet_pytorch import MTCNN  # here, because it is slow
         from torchvision.ops import nms
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..console import Screen, duration
-from ..detect.mtcnn import MTCNNDetector
 from ..errors import Exit, LaaError
+from ..interfaces import FaceDetector
 from ..utils.atomic import remove_partial_files, write_atomically
 from .crops import PhotoFaces, detect_faces, read, select
 from .journal import Journal, StoredFace
@@ -41,7 +41,7 @@ def run(
     out: Path,
     settings: PrepareRequest,
     people: Path | None,
-    load: Callable[[], MTCNNDetector],
+    load: Callable[[], FaceDetector],
     screen: Screen,
 ) -> Exit:
     """Makes a folder of training and validation faces, or goes on with one. Returns the exit code."""
@@ -83,7 +83,7 @@ def purpose_of(inputs: list[Path], settings: PrepareRequest, people: Path | None
 
 def detect_all(
     photos: list[PhotoSource], journal: Journal, settings: PrepareRequest, identities: Identities | None,
-    load: Callable[[], MTCNNDetector], screen: Screen,
+    load: Callable[[], FaceDetector], screen: Screen,
 ) -> None:  # fmt: skip
     """Finds the faces of all photos that are not in the journal; those that cannot be read are reported."""
     known = {record["photo"] for record in journal.records}
@@ -105,7 +105,7 @@ def detect_all(
 
 
 def find_faces(
-    photos: list[PhotoSource], settings: PrepareRequest, identities: Identities | None, load: Callable[[], MTCNNDetector]
+    photos: list[PhotoSource], settings: PrepareRequest, identities: Identities | None, load: Callable[[], FaceDetector]
 ) -> Iterator[PhotoFaces]:
     """Findings in the photos' order. Threads read and encode while the detector works."""
     if not photos:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from ..detect.face import Face, estimate_roll_deg, yaw_ratio
+from ..interfaces import RestoredFace
 from ..options import Options
 from ..photo.pixels import Pixels
 from . import alignment, paste
 from .alignment import Square, square_around
-from .restorer import RestoredFace
 
 MAX_UNALIGNED_ROLL_DEG = 12.0  # heads that are rolled further are rotated upright; the weights were trained up to there
 MAX_YAW_RATIO = 0.5  # from which a head is turned too far aside; 0.38 at most in 490 known faces
