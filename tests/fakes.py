@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
+from torch import nn
 
 from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
@@ -29,6 +30,7 @@ from laa_cli.photo import Photo, read_photo
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
 from models.laa.config import LAAConfig
+from models.laa.integration import FIM
 from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +48,13 @@ def pictures(count: int, size: int) -> torch.Tensor:
     return values.clamp(0, 1).mul(255).byte()
 
 
+def textured_faces(count: int) -> torch.Tensor:
+    """Pictures with structure at all scales, (count, 3, 128, 128) RGB in [0, 1], on 8-bit levels."""
+    random = torch.Generator().manual_seed(0)
+    layers = [resize(torch.rand(count, 3, size, size, generator=random), HR_SIZE) for size in (4, 16, 64, 128)]
+    return to_8_bits(sum(layers) / len(layers))  # type: ignore[arg-type]
+
+
 def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     folder.mkdir()
     for number, face in enumerate(faces):
@@ -58,6 +67,30 @@ def portrait(seed: int = 0) -> torch.Tensor:
     random = torch.Generator().manual_seed(seed)
     layers = [resize(torch.rand(1, 3, side, side, generator=random), 128) / side**0.5 for side in (3, 8, 24, 64)]
     return to_8_bits(torch.stack(layers).sum(0))
+
+
+# Networks
+
+
+def randomize_parameters(module: nn.Module) -> nn.Module:
+    """All weights random, so that nothing is hidden by a zero."""
+    torch.manual_seed(1)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
+    """Fig. 3 drawn out: x + CA(DW(x)) + DW(CA(x)) on a map (n, c, h, w)."""
+    out = x
+    if fim.first is not None:
+        branch = fim.first(x)
+        if fim.first_attention is not None:
+            branch = branch * fim.first_attention(branch.mean((2, 3)))[..., None, None]
+        out = out + branch
+    if fim.second is not None and fim.second_attention is not None:
+        out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
+    return out
 
 
 # Photos

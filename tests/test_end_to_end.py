@@ -19,7 +19,8 @@ from laa_cli.photo import read_photo
 from laa_cli.restore.back_projection import back_project
 from laa_cli.restore.restorer import NetworkRestorer, run_in_batches
 from laa_cli.upscale import Options, Upscaled, Upscaler
-from models.protocol import HR_SIZE, network_input, psnr_db, reduce, resize
+from models.metrics import psnr_db
+from models.protocol import HR_SIZE, network_input, reduce, resize
 
 SAMPLE = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.protocol import HR_SIZE, luma, resize
+from models.metrics import luma
+from models.protocol import HR_SIZE, resize
 
 GRID = 16  # brighter or darker than its right neighbour, for each cell of 16 x 16
 # Bits in which copies may differ. Of 200 faces, copies at half size and JPEG quality 40 differed in 18 at most, 99 % in 13; the

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import DEFAULT_WEIGHTS, CheckpointError, ModelCard, load
+from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
 from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce
 
@@ -109,7 +110,7 @@ def run_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, size: i
     return run_in_batches(function, inputs, size // 2)
 
 
-def read_weights(path: Path) -> tuple[LAATransformer, ModelCard]:
+def read_weights(path: Path) -> tuple[LAATransformer, ModelCard[LAAConfig]]:
     """A weights file's network, in evaluation mode on the CPU, and its card. LaaError where it cannot be used."""
     try:
         network, card = load(path)
@@ -117,6 +118,8 @@ def read_weights(path: Path) -> tuple[LAATransformer, ModelCard]:
         raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
     except CheckpointError as error:
         raise LaaError(f"cannot use the weights {path}: the file {error}") from error
+    if not isinstance(network, LAATransformer):
+        raise LaaError(f"cannot use the weights {path}: their architecture {card.architecture} does not restore faces")
     if card.fidelity_coefficients and len(card.fidelity_coefficients) != FEATURES:
         raise LaaError(f"cannot use the weights {path}: they are of another version of laa")
     if card.config.image_size != HR_SIZE:

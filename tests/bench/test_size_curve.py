@@ -18,7 +18,8 @@ from laa_cli.console import Screen
 from laa_cli.errors import LaaError
 from laa_cli.interfaces import FaceCrop
 from laa_cli.restore.restorer import NetworkRestorer
-from models.protocol import psnr_db, resize
+from models.metrics import psnr_db
+from models.protocol import resize
 
 CPU = torch.device("cpu")
 
