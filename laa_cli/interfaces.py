@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .detect.mtcnn import Face
+from .detect.face import Face
 from .photo.pixels import Pixels
 
 __all__ = ["BackgroundUpscaler", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
