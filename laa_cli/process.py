@@ -11,17 +11,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
-from torch import Tensor
-
 from .errors import Exit, LaaError, SetupError
+from .interfaces import FaceCrop, RestoredFace
 from .options import Options
 from .photo import Photo, check_output, encode_photo, read_photo, without_metadata
 from .records import PhotoRecord, photo_record
-from .restore.restorer import RestoredFace
-from .upscale import StageTimer, Upscaled, Upscaler, check_size, finish
+from .upscale import Upscaled, Upscaler, check_size
+from .utils.timing import StageTimer
 
 T = TypeVar("T")
-Restore = Callable[[list[Tensor]], list[RestoredFace]]  # crops, each (3, e, e) RGB in [0, 1] -> a face for each
+Restore = Callable[[list[FaceCrop]], list[RestoredFace]]
 Steps = Generator[None, None, "ProcessedPhoto"]
 
 
@@ -97,7 +96,7 @@ def process_steps(
         restored += restore(crops)
         yield
     clock.lap("network")
-    result = finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
+    result = upscaler.finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
     yield
     clock = StageTimer()
     content = encode_photo(photo.with_pixels(result.pixels), request.suffix, name=request.output_title or request.output)
@@ -105,7 +104,7 @@ def process_steps(
     return ProcessedPhoto(request, content, photo, replace(result, seconds=result.seconds | clock.seconds))
 
 
-def split_crops(crops: list[Tensor], size: int | None) -> Iterator[list[Tensor]]:
+def split_crops(crops: list[FaceCrop], size: int | None) -> Iterator[list[FaceCrop]]:
     """Splits crops into groups of `size`, the last one smaller; None: all in one."""
     step = size or max(len(crops), 1)
     for first in range(0, len(crops), step):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from .detect.mtcnn import Face
+from .detect.face import Face
 from .restore.selection import FaceReport
 from .upscale import Upscaled
 

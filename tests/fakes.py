@@ -1,12 +1,13 @@
-"""What tests share: made-up faces and photos, fakes of the detector, and ways to stop a run."""
+"""What tests share: made-up faces and photos, fakes of the detector and the restorer, and ways to stop a run."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
+from torch import nn
 
 from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
 from laa_cli.batch.run import BatchRequest
 from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
-from laa_cli.restore.restorer import RestoredFace
+from laa_cli.interfaces import FaceCrop, RestoredFace
+from laa_cli.photo import Photo, read_photo
 from laa_cli.train.parallel import Distributed
-from laa_cli.upscale import Options, Upscaler
+from laa_cli.upscale import ModelOptions, Options, Upscaler
 from models.laa.config import LAAConfig
-from models.protocol import HR_SIZE, resize
+from models.laa.integration import FIM
+from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,6 +48,13 @@ def pictures(count: int, size: int) -> torch.Tensor:
     return values.clamp(0, 1).mul(255).byte()
 
 
+def textured_faces(count: int) -> torch.Tensor:
+    """Pictures with structure at all scales, (count, 3, 128, 128) RGB in [0, 1], on 8-bit levels."""
+    random = torch.Generator().manual_seed(0)
+    layers = [resize(torch.rand(count, 3, size, size, generator=random), HR_SIZE) for size in (4, 16, 64, 128)]
+    return to_8_bits(sum(layers) / len(layers))  # type: ignore[arg-type]
+
+
 def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     folder.mkdir()
     for number, face in enumerate(faces):
@@ -51,10 +62,49 @@ def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     return folder
 
 
+def portrait(seed: int = 0) -> torch.Tensor:
+    """Structure at all scales, (1, 3, 128, 128)."""
+    random = torch.Generator().manual_seed(seed)
+    layers = [resize(torch.rand(1, 3, side, side, generator=random), 128) / side**0.5 for side in (3, 8, 24, 64)]
+    return to_8_bits(torch.stack(layers).sum(0))
+
+
+# Networks
+
+
+def randomize_parameters(module: nn.Module) -> nn.Module:
+    """All weights random, so that nothing is hidden by a zero."""
+    torch.manual_seed(1)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
+    """Fig. 3 drawn out: x + CA(DW(x)) + DW(CA(x)) on a map (n, c, h, w)."""
+    out = x
+    if fim.first is not None:
+        branch = fim.first(x)
+        if fim.first_attention is not None:
+            branch = branch * fim.first_attention(branch.mean((2, 3)))[..., None, None]
+        out = out + branch
+    if fim.second is not None and fim.second_attention is not None:
+        out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
+    return out
+
+
 # Photos
 
 POINTS = ((70.0, 70.0), (110.0, 70.0), (90.0, 90.0), (75.0, 110.0), (105.0, 110.0))
 MIDDLE = Face((20.0, 20.0, 160.0, 160.0), 0.99, POINTS)  # the protocol's crop: 175 px
+
+
+def photo_of_noise(seed: int, side: int = 180) -> Image.Image:
+    """A photo of structure at all scales, and no two alike."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (18, 18, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    fine = random.integers(0, 60, (side, side, 3))
+    return Image.fromarray(np.clip(np.asarray(coarse).astype(int) + fine - 30, 0, 255).astype(np.uint8))
 
 
 class Killed(BaseException):
@@ -79,6 +129,50 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+# Photo files
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PHOTO_SUFFIXES = [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"]
+MAX_PIXELS = 1_000_000
+
+
+def noise_pixels(channels: int = 3, dtype: type = np.uint8, height: int = 9, width: int = 13) -> np.ndarray:
+    """Noise over the full range, (height, width, channels)."""
+    return np.random.default_rng(7).integers(0, np.iinfo(dtype).max + 1, (height, width, channels)).astype(dtype)
+
+
+def ramp_pixels(channels: int = 3) -> np.ndarray:
+    """A smooth ramp, (32, 48, channels) uint8."""
+    ramp = np.linspace(30, 220, 48 * 32).reshape(32, 48, 1)
+    return np.round(ramp + 5 * np.arange(channels)).astype(np.uint8)
+
+
+def wave_pixels(height: int, width: int) -> np.ndarray:
+    """A photo of slow waves, steep enough for half a pixel of shift to show: up to 6 levels per pixel."""
+    y, x = np.mgrid[:height, :width]
+    return np.rint(127 + 110 * np.sin(x[..., None] / 20 + [0, 1, 2]) * np.cos(y[..., None] / 23)).astype(np.uint8)
+
+
+def encode_image(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The content of a file that Pillow writes."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decode_photo(content: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
+    return read_photo(content, max_pixels=max_pixels)
+
+
+def exif_block(orientation: int = 1, note: bytes = b"private" * 4) -> bytes:
+    """An EXIF block with a main, an EXIF and a GPS directory."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112], exif[0x013B] = "Maker", orientation, "Ada"
+    exif[0x8769] = {0xA002: 13, 0xA003: 9, 0x9003: "2020:01:02 03:04:05", 0x927C: note, 0x829A: 0.004}
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.5)}
+    return exif.tobytes()
+
+
 # Batches
 
 RELATIVE_POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
@@ -89,7 +183,20 @@ def one_face(rgb: Any) -> list[Face]:
     return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in RELATIVE_POINTS))]
 
 
-def brighter(crops: list[Any]) -> list[RestoredFace]:
+class FakeRestorer:
+    """A FaceRestorer by a function on the crops' images, (3, e, e) each; also a decorator."""
+
+    batch_size = 1
+
+    def __init__(self, restore: Callable[[list[torch.Tensor]], list[RestoredFace]]) -> None:
+        self.restore = restore
+
+    def __call__(self, crops: Sequence[FaceCrop]) -> list[RestoredFace]:
+        return self.restore([crop.image for crop in crops])
+
+
+@FakeRestorer
+def brighter(crops: list[torch.Tensor]) -> list[RestoredFace]:
     return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
@@ -102,7 +209,7 @@ def refuse_to_load() -> Upscaler:
 
 
 def batch_request(folder: Path, **changes: Any) -> BatchRequest:
-    recipe = Recipe(Options(scale=2), "weights", {"min_face": 12, "confidence": None})
+    recipe = Recipe(options=Options(scale=2), models=ModelOptions(), weights="weights")
     return BatchRequest(
         **({"source": folder / "in", "out": folder / "out", "recipe": recipe, "memory_bytes": 1 << 30, "workers": 2} | changes)
     )

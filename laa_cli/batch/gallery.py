@@ -6,7 +6,6 @@ The page is the same however the results came about: it says nothing of times.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -22,7 +21,7 @@ from ..records import FaceRecord, restored_faces
 from ..restore.alignment import Square, crop_square
 from ..utils.atomic import write_atomically
 from ..utils.html import page, slider
-from .manifest import Manifest, Record
+from .manifest import Manifest, ManifestRecord
 from .scan import PhotoFile
 
 NAME = "index.html"
@@ -52,7 +51,7 @@ def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Pat
     return out / NAME
 
 
-def backfill(record: Record, path: Path, out: Path) -> None:
+def backfill(record: ManifestRecord, path: Path, out: Path) -> None:
     """Makes the thumbnails of an earlier result from its files. One that cannot be opened any more has none."""
     limit = record["options"]["max_pixels"]
     try:
@@ -72,7 +71,7 @@ def remove_stale_thumbnails(out: Path, current: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def build_page(done: list[Record], failed: list[Record]) -> str:
+def build_page(done: list[ManifestRecord], failed: list[ManifestRecord]) -> str:
     """Builds the page."""
     faces = sum(len(restored_faces(record["faces"])) for record in done)
     summary = f"<p>{len(done)} photos, {faces} faces restored{f', failed: {len(failed)}' if failed else ''}.</p>"
@@ -81,7 +80,7 @@ def build_page(done: list[Record], failed: list[Record]) -> str:
     return page("Photos before and after", f"{grid}\n{build_failure_table(failed)}")
 
 
-def build_figure(record: Record) -> str:
+def build_figure(record: ManifestRecord) -> str:
     """Builds one photo's figure: before/after slider, name, faces."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
     name, restored = to_printable(record["input"]), restored_faces(record["faces"])
@@ -94,7 +93,7 @@ def build_figure(record: Record) -> str:
     return f'<figure class="photo">{picture}<figcaption>{caption}</figcaption>{strip}</figure>'
 
 
-def build_face_images(record: Record, faces: list[FaceRecord]) -> str:
+def build_face_images(record: ManifestRecord, faces: list[FaceRecord]) -> str:
     """Builds an image for each face: a row of the thumbnail that holds all faces of the photo."""
     source = to_url(thumbnail_path(record["output_sha256"], "faces"))
     images = []
@@ -105,7 +104,7 @@ def build_face_images(record: Record, faces: list[FaceRecord]) -> str:
     return "".join(images)
 
 
-def build_failure_table(failed: list[Record]) -> str:
+def build_failure_table(failed: list[ManifestRecord]) -> str:
     """Builds the table of the photos that have no result."""
     if not failed:
         return ""
@@ -149,7 +148,7 @@ def shrink_to_fit(pixels: Pixels) -> NDArray[np.uint8]:
 
 def face_row(before: Pixels, after: Pixels, square: Square, scale: int) -> NDArray[np.uint8]:
     """Makes the row of one face: (96, 192, 3) RGB uint8."""
-    enlarged = replace(square, x=square.x * scale, y=square.y * scale, side=square.side * scale)
+    enlarged = square.scaled(scale)
     return np.hstack([resize_face(crop_square(before, square)), resize_face(crop_square(after, enlarged))])
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +15,13 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 
+from models.checkpoint import DEFAULT_WEIGHTS
+
 from .. import __version__
 from ..errors import LaaError, SetupError
+from ..options import ModelOptions, Options
 from ..records import FaceRecord
-from ..upscale import Options
+from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
 
 NAME = "manifest.jsonl"
@@ -55,7 +56,7 @@ class RecipeRecord(TypedDict):
     options: dict[str, Any]
 
 
-class Record(SourceRecord):
+class ManifestRecord(SourceRecord):
     """A line of the manifest. A photo that failed has an `error`, and none of the fields of a result.
 
     `recipe`: the digest of the recipe that the outcome holds for; None of a failure that another run may not have.
@@ -81,37 +82,32 @@ class Manifest:
     def __init__(self, out: Path) -> None:
         self.path = out / NAME
         try:
-            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            content = self.path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.ftruncate(self.handle, whole)
+            self.file = JsonLinesFile(self.path, fsync=True)
+            lines = self.file.recover()
         except OSError as error:
             raise self.unusable(error) from error
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, ManifestRecord] = {}
         self.outputs: set[str] = set()  # every name that a result was ever given
-        for record in parsed(content[:whole]):
-            self.remember(record)
+        for record, _ in lines:
+            if isinstance(record, dict) and record.keys() >= FIELDS:  # other lines, from whatever hand, are passed over
+                self.remember(cast(ManifestRecord, record))
 
-    def append(self, record: Record) -> None:
+    def append(self, record: ManifestRecord) -> None:
         """Adds a record; it is on disk when this returns."""
-        line = json.dumps(record).encode() + b"\n"
         try:
-            if os.write(self.handle, line) < len(line):
-                raise OSError("the disk took only a part of a record")
-            os.fsync(self.handle)
+            self.file.append(record)
         except OSError as error:
             raise self.unusable(error) from error
         self.remember(record)
 
-    def remember(self, record: Record) -> None:
+    def remember(self, record: ManifestRecord) -> None:
         """Puts a record in the place of the photo's earlier one."""
         self.records[record["input"]] = record
         if record["error"] is None:
             self.outputs.add(record["output"])
 
     def unusable(self, error: OSError) -> SetupError:
-        """The error for a manifest that cannot be read or written."""
+        """Builds the error for a manifest that cannot be read or written."""
         reason = error.strerror or error
         return SetupError(
             f"cannot use {self.path}: {reason}: make room or check its permissions, then run the same command again"
@@ -121,56 +117,60 @@ class Manifest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        os.close(self.handle)
+        self.file.close()
 
 
-def parsed(content: bytes) -> Iterator[Record]:
-    """The lines that are records; others, from whatever hand, are passed over."""
-    for line in content.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and record.keys() >= FIELDS:
-            yield cast(Record, record)
+# What a result was made with
 
 
-# What a result was made with: one that was made otherwise is made again.
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides on the bytes of a result. `weights`: their SHA-256; `loading`: what the networks are set to."""
+    """All that decides on the bytes of a result: a result that was made otherwise is made again. `weights`: their SHA-256."""
 
     options: Options
+    models: ModelOptions
     weights: str
-    loading: dict[str, float | None]  # a face's least size and confidence, fidelity
     strip_metadata: bool = False
     require_face: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a record says of it."""
+    @classmethod
+    def of(cls, options: Options, models: ModelOptions, *, strip_metadata: bool, require_face: bool) -> Recipe:
+        """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
+        digest = hash_weights(models.weights or DEFAULT_WEIGHTS)
+        return cls(options=options, models=models, weights=digest, strip_metadata=strip_metadata, require_face=require_face)
+
+    def to_dict(self) -> RecipeRecord:
+        """Describes it for a record."""
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
-        return {"versions": versions, "weights": self.weights, "options": asdict(self.options) | self.loading | limits}
+        options = asdict(self.options) | model_settings(self.models) | limits
+        return {"versions": versions, "weights": self.weights, "options": options}
 
     def digest(self, *, failed: bool) -> str:
-        """Its fingerprint. Limits that only decide whether a photo fails count for those that `failed`."""
-        values = self.to_dict() | {"versions": __version__}  # another torch is no reason to do all again
+        """Computes its SHA-256. Limits that only decide whether a photo fails count for those that `failed`."""
+        values: dict[str, Any] = {**self.to_dict(), "versions": __version__}  # another torch is no reason to do all again
         if not failed:
             for limit in ("max_pixels", "require_face"):
                 del values["options"][limit]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
+def model_settings(models: ModelOptions) -> dict[str, Any]:
+    """The model options that decide on bytes: all but the device, those to come, too. The weights count by their hash."""
+    values = asdict(models)
+    for name in ("device", "weights"):
+        del values[name]
+    return {"min_face": values.pop("min_face_px"), **values}  # as manifests have always called it
+
+
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file. Raises OSError."""
+    """Computes the SHA-256 of a file. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_weights(path: Path) -> str:
-    """SHA-256 of the weights. LaaError where they cannot be read."""
+    """Computes the SHA-256 of the weights. LaaError where they cannot be read."""
     try:
         return hash_file(path)
     except OSError as error:
@@ -205,14 +205,14 @@ def status_of(photos: list[PhotoFile], out: Path, recipe: Recipe, manifest: Mani
     return status
 
 
-def is_current(photo: PhotoFile, record: Record, digests: dict[bool, str], manifest: Manifest) -> bool:
+def is_current(photo: PhotoFile, record: ManifestRecord, digests: dict[bool, str], manifest: Manifest) -> bool:
     """Whether a record speaks of the photo as it is, and of this recipe. `digests`: the recipe's, by whether a photo failed."""
     if record["output"] != photo.output or record["recipe"] != digests[record["error"] is not None]:
         return False
     return is_unchanged(photo.path, record, "", manifest)
 
 
-def is_unchanged(path: Path, record: Record, prefix: str, manifest: Manifest) -> bool:
+def is_unchanged(path: Path, record: ManifestRecord, prefix: str, manifest: Manifest) -> bool:
     """Whether a file is the recorded one; its fields begin with `prefix`. A new time of the same content is recorded."""
     fields: dict[str, Any] = {**record}
     try:
@@ -223,7 +223,7 @@ def is_unchanged(path: Path, record: Record, prefix: str, manifest: Manifest) ->
             if hash_file(path) != fields[f"{prefix}sha256"]:
                 return False
             latest = {**manifest.records[record["input"]], f"{prefix}mtime_ns": status.st_mtime_ns}
-            manifest.append(cast(Record, latest))
+            manifest.append(cast(ManifestRecord, latest))
     except (OSError, KeyError):  # KeyError: a record that somebody else wrote
         return False
     return True

@@ -16,8 +16,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from ..restore.restorer import GPU_BATCH, RestoredFace
-from ..upscale import FaceRestorer
+from ..interfaces import FaceCrop, FaceRestorer, RestoredFace
 
 TRIAL_CROP_PX = 24
 
@@ -28,10 +27,10 @@ class MicroBatcher:
     def __init__(self, restore: FaceRestorer, size: int) -> None:
         self.restore = restore
         self.size = size
-        self.waiting: SimpleQueue[tuple[Tensor, Future[RestoredFace]] | None] = SimpleQueue()
+        self.waiting: SimpleQueue[tuple[FaceCrop, Future[RestoredFace]] | None] = SimpleQueue()
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
-    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]:
+    def __call__(self, crops: list[FaceCrop]) -> list[RestoredFace]:
         """Restores the crops of one photo. Raises what the network raised."""
         if self.size == 1:
             return [self.restore([crop])[0] for crop in crops]
@@ -54,9 +53,9 @@ class MicroBatcher:
             for (_, result), face in zip(batch, restored, strict=False):
                 result.set_result(face)
 
-    def drain(self) -> list[tuple[Tensor, Future[RestoredFace]]]:
+    def drain(self) -> list[tuple[FaceCrop, Future[RestoredFace]]]:
         """Takes further crops that wait already, without waiting for more."""
-        items: list[tuple[Tensor, Future[RestoredFace]]] = []
+        items: list[tuple[FaceCrop, Future[RestoredFace]]] = []
         while len(items) < self.size - 1:
             try:
                 item = self.waiting.get_nowait()
@@ -77,20 +76,22 @@ class MicroBatcher:
         self.waiting.put(None)
 
 
-def batch_size(restore: FaceRestorer, device: torch.device) -> int:
-    """Chooses the micro-batch size, in faces, for a device."""
-    return GPU_BATCH if device.type != "cpu" and is_batch_invariant(restore, GPU_BATCH) else 1
+def micro_batch_size(restore: FaceRestorer) -> int:
+    """Chooses the faces in a call: the restorer's own batch size, or 1 where a face's result depends on its company."""
+    size = restore.batch_size
+    return size if size > 1 and is_batch_invariant(restore, size) else 1
 
 
 def is_batch_invariant(restore: FaceRestorer, size: int) -> bool:
     """Whether faces come out the same, to the bit, at another place in the batch and among other faces."""
-    crops = [*torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))]
+    images = torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))
+    crops = [FaceCrop(image) for image in images]
     in_order = restore_faces(restore, crops)
     reversed_order = restore_faces(restore, crops[::-1])[::-1]
     repeated = [restore_faces(restore, [crop] * size)[0] for crop in crops[:2]]
     return all(map(torch.equal, in_order, reversed_order)) and all(map(torch.equal, in_order, repeated))
 
 
-def restore_faces(restore: FaceRestorer, crops: list[Tensor]) -> list[Tensor]:
-    """Restores crops; the faces alone."""
+def restore_faces(restore: FaceRestorer, crops: list[FaceCrop]) -> list[Tensor]:
+    """Restores crops; the faces alone, each (3, 128, 128)."""
     return [restored.face for restored in restore(crops)]

@@ -16,14 +16,14 @@ from ..console import Screen
 from ..errors import Exit, LaaError, SetupError
 from ..photo import unmuted
 from ..process import load_once
-from ..upscale import FaceRestorer, Upscaler
+from ..upscale import Upscaler
 from ..utils.atomic import remove_partial_files
 from ..utils.locks import locked
 from ..utils.signals import graceful_interrupt, restored_signals
 from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
-from .microbatch import MicroBatcher, batch_size
+from .microbatch import MicroBatcher, micro_batch_size
 from .scan import NameFilter, PhotoFile, ScanResult, check_folders, file_state, scan
 from .summary import Counts
 from .task import BatchContext, PhotoTask
@@ -57,7 +57,8 @@ def run(
 
     `through`: how the photos come, by default all at once (`Batch.run_once`), or as they arrive (`watch.watch`).
     """
-    with locked(request.out), Manifest(request.out) as manifest:
+    busy = f"another `laa batch` is writing to {request.out}: wait until it ends, or choose another folder"
+    with locked(request.out, busy), Manifest(request.out) as manifest:
         remove_partial_files(request.out)
         batch = Batch(request, manifest, load, screen)
         try:
@@ -132,7 +133,7 @@ class Batch:
         upscaler = self.load()
         with (
             single_threaded_libraries(),
-            MicroBatcher(upscaler.restore, batch_size(upscaler.restore, device_of(upscaler.restore))) as micro_batcher,
+            MicroBatcher(upscaler.restore, micro_batch_size(upscaler.restore)) as micro_batcher,
             self.screen.progress(len(photos)) as progress,
         ):
             context = self.make_context(upscaler, micro_batcher)
@@ -167,11 +168,6 @@ class Batch:
         """Shows a notice while other threads may have muted standard error."""
         with unmuted():
             self.screen.notice(text)
-
-
-def device_of(restore: FaceRestorer) -> torch.device:
-    """The device that faces are restored on."""
-    return getattr(restore, "device", torch.device("cpu"))
 
 
 def largest_first(photos: list[PhotoFile]) -> list[PhotoFile]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..console import Screen
 from ..errors import Exit, exit_code
 from ..records import restored_faces
-from .manifest import Record
+from .manifest import ManifestRecord
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Counts:
     failures: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ManifestRecord) -> None:
         """Adds a photo of this run."""
         if record["error"] is not None:
             self.failures[record["input"]] = record["error"]
@@ -32,7 +32,7 @@ class Counts:
         self.faces += len(record["faces"])
         self.restored += len(restored_faces(record["faces"]))
 
-    def add_earlier(self, done: int, failed: list[Record]) -> None:
+    def add_earlier(self, done: int, failed: list[ManifestRecord]) -> None:
         """Adds the photos that an earlier run has done, and those that failed there."""
         self.skipped += done
         self.failures |= {record["input"]: record["error"] or "" for record in failed}

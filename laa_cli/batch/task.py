@@ -14,10 +14,11 @@ from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_m
 from ..photo import Photo, peek, read_bytes
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
 from ..records import rounded_seconds
-from ..upscale import StageTimer, Upscaler
+from ..upscale import Upscaler
 from ..utils.atomic import already_exists, write_atomically
+from ..utils.timing import StageTimer
 from .gallery import Thumbnails, make_thumbnails, write_thumbnails
-from .manifest import Manifest, Recipe, RecipeRecord, Record, ResultRecord, SourceRecord
+from .manifest import Manifest, ManifestRecord, Recipe, ResultRecord, SourceRecord
 from .microbatch import MicroBatcher
 from .scan import PhotoFile
 
@@ -55,7 +56,7 @@ class BatchContext:
 class PhotoTask:
     """A task of the executor. `record` is what the manifest says of the photo, once it is written or has failed."""
 
-    record: Record
+    record: ManifestRecord
 
     def __init__(self, source: PhotoFile, context: BatchContext) -> None:
         self.source = source
@@ -191,7 +192,7 @@ class PhotoTask:
             "recipe": self.context.recipe.digest(failed=False),
             "output_mtime_ns": output_mtime_ns,
             "error": None,
-            **self.recipe_record(),
+            **self.context.recipe.to_dict(),
             "seconds": rounded_seconds(self.clock.seconds),
         }
         self.context.manifest.append(self.record)
@@ -203,12 +204,8 @@ class PhotoTask:
             "recipe": self.context.recipe.digest(failed=True) if final else None,
             "error": failure_reason(error, self.source.path),
         }
-        self.record = cast(Record, {**self.file, **outcome})
-        self.context.manifest.append(cast(Record, {**self.record, **self.recipe_record()}))
-
-    def recipe_record(self) -> RecipeRecord:
-        """What a record says of the recipe."""
-        return cast(RecipeRecord, self.context.recipe.to_dict())
+        self.record = cast(ManifestRecord, {**self.file, **outcome})
+        self.context.manifest.append(cast(ManifestRecord, {**self.record, **self.context.recipe.to_dict()}))
 
 
 def estimate_bytes(pixels: int, scale: int, file_bytes: int) -> int:

@@ -43,10 +43,10 @@ def by_batch(task: BatchSpeedTask) -> float:
     """`laa batch`."""
     from ..batch.manifest import Recipe
     from ..batch.run import BatchRequest, run
-    from ..upscale import Options, Upscaler
+    from ..upscale import ModelOptions, Options, Upscaler
 
     upscaler = Upscaler.load(task.device)
-    recipe = Recipe(Options(), "measured", {})
+    recipe = Recipe(options=Options(), models=ModelOptions(), weights="measured")
     request = BatchRequest(source=task.source, out=task.out, recipe=recipe, memory_bytes=task.memory_bytes)
     started = time.perf_counter()
     run(request, lambda: upscaler, Screen(quiet=True))

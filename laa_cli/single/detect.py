@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..console import Screen
-from ..detect.mtcnn import Face, MTCNNDetector
 from ..errors import Exit
+from ..interfaces import Face, FaceDetector
 from ..photo import Photo, check_output, read_photo, write_photo
 from ..process import load_once
 from ..records import DetectedPhotoRecord, detection_record
@@ -21,7 +21,7 @@ from .run import Stdin, process_each
 def run(
     inputs: list[Path],
     output: Path | None,
-    load: Callable[[], MTCNNDetector],
+    load: Callable[[], FaceDetector],
     screen: Screen,
     stdin: Stdin,
     *,
@@ -41,7 +41,7 @@ def run(
             check_target(drawing, photos, overwrite)
             check_output(drawing.suffix, 1, 1, str(drawing))
         photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
-        faces = load()(photo.rgb8())
+        faces = list(load()(photo.rgb8()))
         if drawing is not None:
             write_photo(replace(photo, pixels=draw_faces(photo.rgb8(), faces)), drawing, overwrite=overwrite)
         report_faces(source, photo, faces, screen, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..detect.mtcnn import Face
+from ..detect.face import Face
 from ..records import LEFT, RESTORED
 from ..upscale import Upscaled
 

@@ -14,8 +14,9 @@ from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
 from ..process import PhotoRequest, ProcessedPhoto, load_once, process
 from ..records import FailureRecord
-from ..upscale import Options, StageTimer, Upscaler
+from ..upscale import Options, Upscaler
 from ..utils.atomic import write_atomically
+from ..utils.timing import StageTimer
 from .output_paths import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
 from .pictures import face_pair, side_by_side
 from .report import RESULT_COLUMNS, result_rows

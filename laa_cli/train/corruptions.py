@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from models.protocol import to_8_bits
 
-from ..restore.fidelity import dct_matrix
+from ..utils.tensor_ops import dct_matrix
 
 
 def uniform(random: torch.Generator, low: float, high: float) -> float:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from models.protocol import HR_SIZE, LR_SIZE, reduce
 
-from ..restore.fidelity import rgb_to_grayscale
+from ..utils.tensor_ops import rgb_to_grayscale
 from .corruptions import corrupt, uniform
 
 MAX_SHIFT_PX = 4  # at 128 px; a detector's box is rarely further off than this

@@ -31,7 +31,7 @@ from PIL import Image
 from laa_cli.batch.manifest import Manifest
 from laa_cli.batch.scan import NameFilter
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, SetupError
 from laa_cli.photo.muting import mute_stderr
 from laa_cli.upscale import Options, Upscaler
@@ -252,7 +252,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_second_run_at_once_is_refused(folder: Path) -> None:
-    with locked(folder / "out"), pytest.raises(LaaError, match="another `laa batch`"):
+    with locked(folder / "out", ""), pytest.raises(LaaError, match="another `laa batch`"):
         run_batch(folder, refuse_to_load)
     assert run_batch(folder) == Exit.OK
 

@@ -33,12 +33,13 @@ from laa_cli.bench.report import chosen
 from laa_cli.bench.result import PUBLISHED
 from laa_cli.bench.table import Table
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
 from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, ModelCard, load, save_bytes
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
-from models.protocol import network_input, psnr_db, reduce, ssim
+from models.metrics import psnr_db, ssim
+from models.protocol import network_input, reduce
 
 CPU = torch.device("cpu")
 QUIET = Screen(quiet=True)

@@ -1,4 +1,4 @@
-"""What tells a clean crop from a noisy, coded or blurred one, and how training learns to weigh it."""
+"""The fidelity estimator: features of clean, noisy, coded and blurred crops, and how training fits its coefficients."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from laa_cli.restore.fidelity import (
     estimate_fidelity,
     estimate_noise,
     fidelity_features,
-    rgb_to_grayscale,
 )
 from laa_cli.train.calibration import CalibrationCase, add_rare_corruptions, calibrate, fit_coefficients, make_case
 from laa_cli.train.tasks import Samples
+from laa_cli.utils.tensor_ops import rgb_to_grayscale
 from models.protocol import reduce, resize, to_8_bits
 
 CPU = torch.device("cpu")
@@ -70,12 +70,12 @@ def test_noise_shows_where_a_face_is_smooth(sigma: float, side: int) -> None:
 
 
 @pytest.mark.parametrize("side", [8, 9, 16, 17, 96])
-def test_evidence_is_finite_even_of_nothing(side: int) -> None:
-    for drawn in (torch.zeros(1, 3, 128, 128), portrait()):
-        told = fidelity_features(drawn, torch.zeros(1, 3, side, side))
-        assert told.shape == (FEATURES,)
-        assert told.isfinite().all()
-        assert 0 <= estimate_fidelity(tuple([0.1] * FEATURES), drawn, torch.zeros(1, 3, side, side)) <= 1
+def test_features_are_finite_even_of_nothing(side: int) -> None:
+    for output in (torch.zeros(1, 3, 128, 128), portrait()):
+        features = fidelity_features(output, torch.zeros(1, 3, side, side))
+        assert features.shape == (FEATURES,)
+        assert features.isfinite().all()
+        assert 0 <= estimate_fidelity(tuple([0.1] * FEATURES), output, torch.zeros(1, 3, side, side)) <= 1
 
 
 def test_a_case_is_the_error_over_the_fidelity() -> None:
