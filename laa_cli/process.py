@@ -1,4 +1,4 @@
-"""A photo's way from the content of its file to the content of the result's, which every command and executor takes.
+"""A photo's way from the content of its file to the content of the result's: for `laa upscale`, `laa batch`, any executor.
 
 No file is read or written here and nothing is printed. `process` does it all; its stages, `decode_photo` and `process_steps`,
 are for callers that decode ahead, give up in between, or restore the faces of several photos together.
@@ -20,7 +20,7 @@ from .upscale import Upscaled, Upscaler, check_size
 from .utils.timing import StageTimer
 
 T = TypeVar("T")
-Restore = Callable[[list[FaceCrop]], list[RestoredFace]]
+Restore = Callable[[list[FaceCrop]], list[RestoredFace]]  # a FaceRestorer, or several threads' way to one
 Steps = Generator[None, None, "ProcessedPhoto"]
 
 

@@ -1,1 +1,1 @@
-"""`laa batch`: folders of photos, resumable, nothing lost. Walk -> standing by the manifest -> engine -> summary."""
+"""`laa batch`: folders of photos, resumable, nothing lost. Scan, status by the manifest, executor, summary."""

@@ -28,23 +28,12 @@ from fakes import (
 )
 from PIL import Image
 
-from laa_cli.batch.manifest import Manifest
-from laa_cli.batch.scan import NameFilter
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, SetupError
 from laa_cli.photo.muting import mute_stderr
 from laa_cli.upscale import Options, Upscaler
 from laa_cli.utils.locks import locked
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Four photos in a tree and one file that is none."""
-    for seed, name in enumerate(("a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp")):
-        write_photo_of_noise(tmp_path / "in" / name, seed)
-    (tmp_path / "in" / "b" / "notes.txt").write_text("not a photo")
-    return tmp_path
 
 
 def test_the_tree_is_mirrored_and_every_photo_recorded(folder: Path, capsys: Any) -> None:
@@ -92,39 +81,6 @@ def test_neither_workers_nor_memory_change_a_byte(folder: Path, workers: int, me
     run_batch(folder)
     run_batch(folder, out=folder / "other", workers=workers, memory_bytes=memory_bytes)
     assert result_files(folder / "other") == result_files(folder / "out")
-
-
-def test_what_changed_is_done_again_and_nothing_else(folder: Path) -> None:
-    run_batch(folder)
-    write_photo_of_noise(folder / "in" / "a.png", 9)
-    (folder / "out" / "d.bmp").write_bytes(b"spoilt")
-    (folder / "out" / "b" / "a.jpg").unlink()
-    assert run_batch(folder) == Exit.OK
-    assert sorted(record["input"] for record in records(folder)[4:]) == ["a.png", "b/a.jpg", "d.bmp"]
-    run_batch(folder, out=folder / "afresh")
-    assert result_files(folder / "out") == result_files(folder / "afresh")
-
-
-def test_other_options_do_all_again(folder: Path) -> None:
-    run_batch(folder)
-    recipe = replace(batch_request(folder).recipe, options=Options(scale=1))
-    assert run_batch(folder, recipe=recipe) == Exit.OK
-    with Image.open(folder / "out" / "a.png") as result:
-        assert result.size == (40, 34)
-    assert run_batch(folder, refuse_to_load, recipe=replace(recipe, options=Options(scale=1, max_pixels=10**6))) == Exit.OK
-
-
-def test_a_new_time_of_the_same_content_is_no_change(folder: Path) -> None:
-    run_batch(folder)
-    for path in (folder / "in" / "a.png", folder / "out" / "d.bmp"):
-        os.utime(path, ns=(1, 1))
-    assert run_batch(folder, refuse_to_load) == Exit.OK
-    assert [record["mtime_ns"] for record in records(folder) if record["input"] == "a.png"][
-        -1
-    ] == 1  # so that it is quick again
-    size = (folder / "out" / "manifest.jsonl").stat().st_size
-    run_batch(folder, refuse_to_load)
-    assert (folder / "out" / "manifest.jsonl").stat().st_size == size
 
 
 def test_one_bad_photo_is_a_line_and_is_not_tried_again_unless_asked(folder: Path, capsys: Any) -> None:
@@ -202,55 +158,6 @@ def test_photos_that_must_have_a_face(folder: Path) -> None:
     assert run_batch(folder, lambda: Upscaler(lambda rgb: [], brighter)) == Exit.OK
 
 
-def test_names(folder: Path) -> None:
-    source = folder / "in"
-    with Image.open(source / "a.png") as photo:
-        photo.convert("P").save(source / "a.gif")
-        photo.save(source / "A.PNG")
-    write_photo_of_noise(source / "b" / "x.gif.png")
-    (source / "b" / "x.gif").write_bytes((source / "a.gif").read_bytes())
-    assert run_batch(folder) == Exit.OK
-    expected = {"a.png", "A.PNG", "a.gif.png", "b/x.gif.png", "b/x.gif.png.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp"}
-    assert result_files(folder / "out").keys() == expected
-
-
-def test_what_is_passed_over(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    source, elsewhere = folder / "in", tmp_path_factory.mktemp("elsewhere")
-    write_photo_of_noise(elsewhere / "secret.png")
-    (source / "out.png").symlink_to(elsewhere / "secret.png")
-    (source / "outside").symlink_to(elsewhere)
-    (source / "loop").symlink_to(source)
-    (source / "inside.png").symlink_to(source / "a.png")
-    write_photo_of_noise(source / ".hidden.png")
-    write_photo_of_noise(source / ".trash" / "x.png")
-    os.mkfifo(source / "pipe.png")
-    (source / "broken.png").symlink_to(source / "gone.png")
-    results = source / "results"  # inside of the folder itself
-    assert run_batch(folder, out=results) == Exit.OK
-    assert run_batch(folder, refuse_to_load, out=results) == Exit.OK
-    assert result_files(results).keys() == {"a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp", "inside.png"}
-
-
-def test_include_and_exclude(folder: Path) -> None:
-    run_batch(folder, selection=NameFilter(("*.png", "b/*"), ("b/c/*",)))
-    assert result_files(folder / "out").keys() == {"a.png", "b/a.jpg"}
-
-
-@pytest.mark.parametrize(
-    "places", [("in", "in"), ("in/b", "in"), ("in", "."), ("in/a.png", "out"), ("in", "in/a.png"), ("gone", "out")]
-)
-def test_folders_that_do_not_fit(folder: Path, places: tuple[str, str]) -> None:
-    with pytest.raises(LaaError) as error:
-        batch_request(folder, source=folder / places[0], out=folder / places[1])
-    assert error.value.code == Exit.USAGE
-
-
-def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    with pytest.raises(LaaError, match="no photo"):
-        run_batch(tmp_path)
-
-
 def test_a_second_run_at_once_is_refused(folder: Path) -> None:
     with locked(folder / "out", ""), pytest.raises(LaaError, match="another `laa batch`"):
         run_batch(folder, refuse_to_load)
@@ -276,17 +183,6 @@ def test_records_on_stdout(folder: Path, capfd: Any) -> None:
     run_batch(folder, json=True)
     said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert sorted(record["input"] for record in said) == ["a.png", "b/a.jpg", "b/c/ä ö.png", "bad.jpg", "d.bmp"]
-
-
-def test_a_torn_line_is_cut_off_and_foreign_lines_are_passed_over(folder: Path) -> None:
-    run_batch(folder)
-    path = folder / "out" / "manifest.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(b'[1]\n{"input": 3}\nnonsense\n' + whole + whole.splitlines()[0][:50])
-    with Manifest(folder / "out") as manifest:
-        assert len(manifest.records) == 4
-    assert path.read_bytes().endswith(whole)
-    assert run_batch(folder, refuse_to_load) == Exit.OK
 
 
 def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(folder: Path, monkeypatch: Any) -> None:

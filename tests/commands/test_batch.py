@@ -17,7 +17,6 @@ from fakes import ROOT, in_a_terminal, laa, one_line, records, result_files, run
 from PIL import Image
 from skimage.data import astronaut
 
-from laa_cli.batch.task import estimate_bytes
 from laa_cli.bench import batch_speed as measure
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
@@ -154,11 +153,6 @@ def test_a_pipe_has_no_progress_bar(capfd: Any) -> None:
     with Screen().progress(3) as bar:
         bar.advance(1)
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_larger_photo_needs_more_memory() -> None:
-    assert estimate_bytes(40_000_000, 4, 0) > 16 * 3 * 40_000_000  # the enlarged pixels alone
-    assert estimate_bytes(0, 4, 123) == 123
 
 
 def test_the_measurement_copies_only_sound_photos(tmp_path: Path) -> None:

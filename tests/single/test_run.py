@@ -20,7 +20,7 @@ from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.interfaces import RestoredFace
-from laa_cli.single.output_paths import STREAM, check_unique, plan_outputs
+from laa_cli.single.output_paths import STREAM
 from laa_cli.single.run import UpscaleRequest, run
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE
@@ -280,26 +280,6 @@ def test_a_failed_write_leaves_nothing_behind(photo: Path, monkeypatch: Any, err
         with pytest.raises(KeyboardInterrupt):
             upscale([photo])
     assert os.listdir(photo.parent) == ["photo.png"]
-
-
-def test_plan_names_outputs(tmp_path: Path) -> None:
-    photos = [Path("a/b.jpg"), Path("c.GIF")]
-    assert plan_outputs(photos, None, "_x4") == [Path("a/b_x4.jpg"), Path("c_x4.png")]
-    assert plan_outputs(photos, tmp_path, "_x2") == [tmp_path / "b_x2.jpg", tmp_path / "c_x2.png"]
-    assert plan_outputs([STREAM], None, "_x4") == plan_outputs([Path("a.jpg")], STREAM, "_x4", stream=True) == [STREAM]
-    assert plan_outputs(photos[:1], Path("out.webp"), "_x4") == [Path("out.webp")]
-    assert plan_outputs(photos[:1], Path("new_folder"), "_x4") == [Path("new_folder/b_x4.jpg")]
-
-
-def test_colliding_outputs_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(LaaError, match="written twice"):
-        check_unique(plan_outputs([Path("a/b.jpg"), Path("c/b.jpg")], tmp_path, "_x4"))
-    (tmp_path / "file.jpg").touch()
-    for output in (tmp_path / "file.jpg", tmp_path / "new.jpg", STREAM):
-        with pytest.raises(LaaError, match="folder"):
-            plan_outputs([Path("a.jpg"), Path("b.jpg")], output, "_x4")
-    with pytest.raises(LaaError, match="folder"):
-        plan_outputs([Path()], None, "_x4")
 
 
 @pytest.mark.parametrize("values", [{"scale": 3}, {"feather": 0.6}, {"margin": 0.5}, {"max_face_px": -1}, {"max_pixels": 0}])

@@ -1,0 +1,53 @@
+"""A photo as a task: the memory it takes, and what another executor needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+from fakes import fake_upscaler, records, result_files, run_batch
+
+from laa_cli.batch.executor import Executor
+from laa_cli.batch.run import BatchRequest
+from laa_cli.batch.task import PhotoTask, estimate_bytes
+from laa_cli.errors import Exit, LaaError
+from laa_cli.process import process
+
+
+class ElsewhereExecutor:
+    """An executor that sends a photo's bytes and request away, and takes the result back."""
+
+    def run(self, tasks: Iterable[PhotoTask]) -> Iterator[PhotoTask]:
+        for task in tasks:
+            try:
+                task.accept(process(task.read_file(), task.request, fake_upscaler))
+            except LaaError as error:
+                task.error = error
+            task.write()
+            yield task
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+def test_another_executor_gives_the_same_results_and_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_executor(request: BatchRequest) -> Executor[PhotoTask]:
+        return ElsewhereExecutor()
+
+    (folder / "in" / "bad.jpg").write_bytes(b"no photo")
+    assert run_batch(folder, report=True) == Exit.PARTLY
+    expected = result_files(folder / "out"), {record["input"]: list(record) for record in records(folder)}
+    monkeypatch.setattr("laa_cli.batch.run.make_executor", make_executor)
+    (folder / "out").rename(folder / "before")
+    assert run_batch(folder, report=True) == Exit.PARTLY
+    assert (result_files(folder / "out"), {record["input"]: list(record) for record in records(folder)}) == expected
+
+
+def test_a_larger_photo_needs_more_memory() -> None:
+    assert estimate_bytes(40_000_000, 4, 0) > 16 * 3 * 40_000_000  # the enlarged pixels alone
+    assert estimate_bytes(0, 4, 123) == 123

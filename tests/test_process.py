@@ -1,0 +1,117 @@
+"""A photo from the content of its file to the content of the result's, with a fake detector and restorer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import MAX_PIXELS, FakeRestorer, brighter, fake_upscaler, one_face, refuse_to_load, write_photo_of_noise
+
+from laa_cli.errors import Exit, LaaError, SetupError, UsageError
+from laa_cli.interfaces import RestoredFace
+from laa_cli.photo import Metadata, encode_photo, read_photo
+from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps, run_to_end
+from laa_cli.upscale import Options, Upscaler
+
+REQUEST = PhotoRequest(source="a.png", output="b.png", suffix=".png", options=Options(scale=2))
+DPI = Metadata(dpi=(300.0, 300.0))
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> bytes:
+    return write_photo_of_noise(tmp_path / "a.png").read_bytes()
+
+
+def test_the_result_is_that_of_the_python_api(content: bytes) -> None:
+    photo = read_photo(content, max_pixels=MAX_PIXELS)
+    enlarged = fake_upscaler()(photo.pixels, REQUEST.options).pixels
+    assert process(content, REQUEST, fake_upscaler).content == encode_photo(photo.with_pixels(enlarged), ".png")
+
+
+def test_the_record_names_the_photo_its_faces_and_every_stage(content: bytes) -> None:
+    record = process(content, REQUEST, fake_upscaler).record
+    assert list(record) == ["input", "output", "width", "height", "scale", "faces", "seconds"]
+    assert (record["input"], record["output"], record["width"], record["height"]) == ("a.png", "b.png", 80, 68)
+    assert [face["action"] for face in record["faces"]] == ["restored"]
+    assert list(record["seconds"]) == ["read", "detect", "crop", "network", "enlarge", "paste", "encode"]
+
+
+def test_nothing_is_written_or_printed(content: bytes, tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    process(content, REQUEST, fake_upscaler)
+    assert os.listdir() == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"options": Options(scale=8, max_pixels=10_000)}, "use --scale 2"),
+        ({"options": Options(max_pixels=1)}, "a.png is too large"),
+        ({"suffix": ".xyz"}, "cannot write b.png"),
+    ],
+)
+def test_models_are_loaded_only_for_a_photo_that_passes_every_check(content: bytes, changes: Any, error: str) -> None:
+    with pytest.raises(LaaError, match=error):
+        process(content, replace(REQUEST, **changes), refuse_to_load)
+    with pytest.raises(LaaError, match=r"cannot read a\.png"):
+        process(b"no photo", REQUEST, refuse_to_load)
+
+
+def test_errors_call_streams_by_their_titles() -> None:
+    request = replace(REQUEST, source="-", source_title="the photo on standard input")
+    with pytest.raises(LaaError, match="cannot read the photo on standard input"):
+        process(b"no photo", request, refuse_to_load)
+
+
+def test_a_photo_without_a_required_face_is_an_error_before_the_network_runs(content: bytes) -> None:
+    def load() -> Upscaler:
+        return Upscaler(lambda rgb: [], brighter)
+
+    with pytest.raises(LaaError, match=r"no face found in a\.png: lower --confidence or --min-face") as error:
+        process(content, replace(REQUEST, require_face=True), load)
+    assert error.value.code == Exit.NO_FACE
+    assert process(content, REQUEST, load).record["faces"] == []
+
+
+def test_metadata_can_be_stripped(content: bytes) -> None:
+    assert decode_photo(content, REQUEST).metadata == decode_photo(content, replace(REQUEST, strip_metadata=True)).metadata
+    with_dpi = encode_photo(replace(decode_photo(content, REQUEST), metadata=DPI), ".png")
+    assert decode_photo(with_dpi, REQUEST).metadata.dpi == DPI.dpi
+    assert decode_photo(with_dpi, replace(REQUEST, strip_metadata=True)).metadata.dpi is None
+
+
+@pytest.mark.parametrize(("crops_per_call", "calls"), [(None, [3]), (1, [1, 1, 1]), (2, [2, 1]), (16, [3])])
+def test_crops_are_restored_in_groups_with_a_step_after_each(content: bytes, crops_per_call: Any, calls: list[int]) -> None:
+    sizes: list[int] = []
+
+    @FakeRestorer
+    def restore(crops: list[Any]) -> list[RestoredFace]:
+        sizes.append(len(crops))
+        return brighter.restore(crops)
+
+    upscaler = Upscaler(lambda rgb: one_face(rgb) * 3, restore)
+    steps = process_steps(decode_photo(content, REQUEST), REQUEST, upscaler, restore, crops_per_call)
+    next(steps)
+    assert sizes == []  # the faces are found, and none is restored
+    processed = run_to_end(steps)
+    assert sizes == calls
+    assert processed.content == process(content, REQUEST, lambda: upscaler).content
+
+
+def test_models_are_loaded_once_and_what_fails_there_ends_the_run() -> None:
+    calls: list[int] = []
+    load = load_once(lambda: calls.append(1) or fake_upscaler())  # type: ignore[func-returns-value]
+    assert load() is load()
+    assert calls == [1]
+
+    def fail() -> Upscaler:
+        raise UsageError("fidelity must be from 0 to 1", "fidelity")
+
+    with pytest.raises(SetupError, match=r"^--fidelity must be") as error:
+        load_once(fail)()
+    assert error.value.code == Exit.USAGE
