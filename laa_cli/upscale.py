@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from .restore.paste import paste
 from .restore.restorer import NetworkRestorer, RestoredFace
 from .restore.selection import FaceReport, assess, extract_crop, make_patch, with_result
 from .utils.hardware import choose_device
+from .utils.timing import StageTimer
 
 __all__ = ["FaceReport", "Options", "Prepared", "Upscaled", "Upscaler", "finish"]
 
@@ -149,22 +149,3 @@ def check_size(width: int, height: int, options: Options) -> None:
         f"{width}x{height} enlarged {options.scale}x is {pixels / 1e6:.0f} megapixels, the limit is "
         f"{options.max_pixels / 1e6:.0f}: {advice} --max-pixels {pixels}"
     )
-
-
-class StageTimer:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Ends a stage."""
-        now = time.perf_counter()
-        self.seconds[stage] = now - self.last
-        self.last = now
-
-    def add(self, seconds: dict[str, float]) -> None:
-        """Adds stages that were timed elsewhere, and goes on from now."""
-        self.seconds |= seconds
-        self.last = time.perf_counter()

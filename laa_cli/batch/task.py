@@ -13,8 +13,9 @@ from typing import Any
 from ..errors import Exit, LaaError, SetupError, out_of_memory
 from ..photo import Photo, check_output, encode_photo, peek, read_bytes, read_photo, without_metadata
 from ..single.report import as_record
-from ..upscale import Prepared, StageTimer, Upscaled, Upscaler, check_size, finish
+from ..upscale import Prepared, Upscaled, Upscaler, check_size, finish
 from ..utils.atomic import already_exists, write_atomically
+from ..utils.timing import StageTimer
 from .executor import estimate_bytes
 from .gallery import Thumbnails, make_thumbnails, write_thumbnails
 from .manifest import Manifest, Recipe, Record

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from laa_cli.bench.size_curve import DEGRADATIONS, FACE_SIZES_PX, Degradation, degrade, degrade_face
-from laa_cli.errors import LaaError
+from laa_cli.errors import UsageError
 from models.protocol import reduce, resize
 
 
@@ -90,5 +90,5 @@ def test_mixed_is_all_of_them() -> None:
 
 
 def test_an_unknown_fault_is_named() -> None:
-    with pytest.raises(LaaError, match="unknown fault 'rain': use one of clean, jpeg75"):
+    with pytest.raises(UsageError, match="unknown fault 'rain': use one of clean, jpeg75"):
         degrade(truths(1), 16, "rain")

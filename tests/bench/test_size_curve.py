@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,13 @@ import torch
 from fakes import pictures
 
 from laa_cli.bench import faces as bench
-from laa_cli.bench.perceptual import Column
+from laa_cli.bench.perceptual import MetricColumn
+from laa_cli.bench.requests import FacesRequest
 from laa_cli.bench.result import curve_table
-from laa_cli.bench.size_curve import DEGRADATIONS, FACE_SIZES_PX, THROUGH_16, degrade, measure_curve, methods_at_any_size
+from laa_cli.bench.size_curve import DEGRADATIONS, FACE_SIZES_PX, degrade, measure_curve, methods_at_any_size
 from laa_cli.console import Screen
-from laa_cli.errors import LaaError
 from laa_cli.restore.restorer import NetworkRestorer
+from models.checkpoint import PROTOCOL_WEIGHTS
 from models.protocol import psnr_db, resize
 
 CPU = torch.device("cpu")
@@ -38,7 +38,7 @@ def test_a_point_is_the_mean_over_all_faces() -> None:
 
 
 def test_the_rows_are_what_they_say() -> None:
-    restorer = NetworkRestorer.load(THROUGH_16, CPU)
+    restorer = NetworkRestorer.load(PROTOCOL_WEIGHTS, CPU)
     crops = degrade(pictures(2, 128) / 255, 20, "clean")
     found = {name: function(crops) for name, function in methods_at_any_size({"laa": restorer}, restorer).items()}
     assert list(found) == ["bicubic", "back-projection", "through 16x16", "laa"]
@@ -49,10 +49,11 @@ def test_the_rows_are_what_they_say() -> None:
 
 
 def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "methods_at_any_size", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")})
-    table = [Column("psnr_db", "PSNR", 2, psnr_db), Column("consistency", "RMSE", 4, psnr_db)]
-    request = bench.FacesRequest(Path("faces"), device="cpu", faults=True, limit=2)
-    curve = bench.curves(request, CPU, pictures(3, 128), table, Screen())
+    methods = {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")}
+    monkeypatch.setattr(bench, "methods_at_any_size", lambda *_: methods)
+    table = [MetricColumn("psnr_db", "PSNR", 2, psnr_db), MetricColumn("consistency", "RMSE", 4, psnr_db)]
+    request = FacesRequest(data=Path("faces"), device="cpu", faults=True, limit=2)
+    curve = bench.measure_curves(request, CPU, pictures(3, 128), table, Screen())
     assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in DEGRADATIONS for s in FACE_SIZES_PX]
     assert {point.faces for point in curve} == {2}
     assert set(curve[0].rows["laa"]) == {"psnr_db"}
@@ -60,11 +61,4 @@ def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -
     assert "mixed    96 px" in capsys.readouterr().out
     lines = curve_table(curve[:8], table).lines
     assert [line[0] for line in lines] == [str(size) for size in FACE_SIZES_PX]
-    assert bench.curves(bench.FacesRequest(Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
-
-
-def test_a_missing_matplotlib_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    request = bench.FacesRequest(tmp_path / "missing", device="cpu", curve=tmp_path / "curve.png")
-    with pytest.raises(LaaError, match=r"matplotlib .*pip install 'laa\[bench\]'"):
-        bench.run(request, Screen(), "table")
+    assert bench.measure_curves(FacesRequest(data=Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
