@@ -106,7 +106,7 @@ class SpeedResult:
         notes = [
             "ms: median of one call; IQR: between its quartiles; limit: its share of the fastest large matrix product",
             "time only: built without weights; SwinIR from 16 to 128 px, GFPGAN and RestoreFormer at 512 px",
-            *(f"limit on {t.device} in {t.precision}: {t.best_gflops_per_s:.0f} GFLOP/s" for t in limits.values()),
+            *(f"limit on {t.device} in {t.precision}: {t.best_flops_per_s / 1e9:.0f} GFLOP/s" for t in limits.values()),
             machine_line(self.machine),
         ]
         return Table("The network alone, from faces in memory to faces in memory", head, lines, notes)

@@ -145,8 +145,7 @@ def matrix_rate(device: torch.device, size: int | None = None, clock: Clock = ti
 
     It is the denominator of a training run's model FLOPs utilisation (MFU).
     """
-    timing = time_matrix_product(device, "bfloat16", RATE_SECONDS, size, clock)
-    return 1e9 * timing.best_gflops_per_s
+    return time_matrix_product(device, "bfloat16", RATE_SECONDS, size, clock).best_flops_per_s
 
 
 def full_rate_size(device: torch.device, precision: str) -> int:

@@ -40,9 +40,9 @@ class Timing:
         return 1000 * self.batch / self.median_ms
 
     @property
-    def best_gflops_per_s(self) -> float:
-        """GFLOP/s of the fastest round; 0 where the operations are not known."""
-        return 1000 * (self.gflops or 0) / self.best_ms
+    def best_flops_per_s(self) -> float:
+        """FLOP/s of the fastest round; 0 where the operations are not known."""
+        return 1e9 * (self.gflops or 0) / (self.best_ms / 1000)
 
     def share_of(self, limit: Timing) -> float | None:
         """Computes the utilisation: FLOP/s by the median over those of the limit's fastest round."""
