@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
@@ -49,6 +51,25 @@ def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     for number, face in enumerate(faces):
         Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
     return folder
+
+
+# Peers
+
+
+def save_network(network: torch.nn.Module, path: Path) -> Path:
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path
+
+
+def small_swinir(upscale: int) -> torch.nn.Module:
+    from spandrel.architectures.SwinIR import SwinIR  # not at the top: most tests need no spandrel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SwinIR(
+            img_size=16, embed_dim=8, depths=[2], num_heads=[2], window_size=8, mlp_ratio=2, upscale=upscale,
+            upsampler="pixelshuffle",
+        )  # fmt: skip
 
 
 # Photos

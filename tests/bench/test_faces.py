@@ -1,13 +1,11 @@
-"""`laa bench faces`: its data, its rows, its peers, and what leaves it."""
+"""`laa bench faces`: its data, its rows, and what leaves it."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import sys
 import tarfile
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,13 @@ import numpy as np
 import pytest
 import torch
 from browser import needs_chromium, opened
-from fakes import folder_of, pictures
+from fakes import folder_of, pictures, save_network, small_swinir
 from PIL import Image
-from safetensors.torch import save_file
-from spandrel.architectures.RCAN import RCAN
-from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from laa_cli.bench import faces as bench
 from laa_cli.bench.data import crop_detected_faces, crop_to_face, read_set
 from laa_cli.bench.evaluate import Method, back_project_bicubic, evaluate, our_methods, our_restorers
-from laa_cli.bench.peers import load_peer
 from laa_cli.bench.perceptual import MetricColumn
 from laa_cli.bench.report import rank_places
 from laa_cli.bench.requests import FacesRequest
@@ -170,77 +164,13 @@ def test_examples_are_best_median_and_worst() -> None:
     assert [len(rank_places(torch.arange(float(count)))) for count in (1, 2, 3, 4, 9)] == [1, 2, 3, 3, 9]
 
 
-# peers
-
-
-def saved(network: nn.Module, path: Path) -> Path:
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
-    return path
-
-
-def small_swinir(upscale: int) -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return SwinIR(
-            img_size=16, embed_dim=8, depths=[2], num_heads=[2], window_size=8, mlp_ratio=2, upscale=upscale,
-            upsampler="pixelshuffle",
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("network", "fed_px"),
-    [
-        (small_swinir(8), 16),
-        (small_swinir(2), 64),
-        (RCAN(scale=4, n_resgroups=1, n_resblocks=1, n_feats=8, reduction=4), 32),
-    ],
-    ids=["8x", "2x", "4x"],
-)
-def test_a_peer_is_fed_by_its_scale(network: nn.Module, fed_px: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes: list[tuple[int, ...]] = []
-    forward = type(network).forward
-    monkeypatch.setattr(type(network), "forward", lambda self, x: (shapes.append(tuple(x.shape)), forward(self, x))[1])
-    method = load_peer(saved(network, tmp_path / "peer.safetensors"), CPU)
-    output = method.restore(reduce(pictures(2, 128) / 255))
-    assert output.shape == (2, 3, 128, 128)
-    assert shapes == [(1, 3, fed_px, fed_px)] * 3  # one to see that it works
-    assert method.parameters == sum(parameter.numel() for parameter in network.parameters())
-    assert f"fed {fed_px}x{fed_px}" in method.note
-    assert type(network).__name__ in method.name
-
-
-def test_a_peer_that_fails_is_named_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise RuntimeError("shapes differ\nin many lines")
-
-    path = saved(small_swinir(8), tmp_path / "peer.safetensors")
-    monkeypatch.setattr(SwinIR, "forward", broken)
-    with pytest.raises(LaaError, match=r"the peer .*peer.safetensors fails on a face of 16x16: shapes differ$"):
-        load_peer(path, CPU)
-
-
-def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, content in (("broken.pth", b"PK broken"), ("broken.safetensors", b"nothing"), ("notes.txt", b"text")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(LaaError, match=rf"cannot use the peer .*{name}: spandrel cannot load it \(\S"):
-            load_peer(tmp_path / name, CPU)
-    with pytest.raises(LaaError, match=r"cannot use the peer .*gone.pth: .*No such file"):
-        load_peer(tmp_path / "gone.pth", CPU)
-    save_file({"strange": torch.zeros(1)}, tmp_path / "strange.safetensors")
-    with pytest.raises(LaaError, match=r"cannot use the peer .*strange.safetensors"):
-        load_peer(tmp_path / "strange.safetensors", CPU)
-    monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(LaaError, match=r"pip install 'laa\[bench\]'"):
-        load_peer(tmp_path / "gone.pth", CPU)
-
-
 # the command
 
 
 @pytest.mark.usefixtures("measured")
 def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) -> None:
     weights = untrained(tmp_path / "untrained.safetensors")
-    other = saved(small_swinir(8), tmp_path / "peer.safetensors")
+    other = save_network(small_swinir(8), tmp_path / "peer.safetensors")
     request = FacesRequest(data=folder, weights=(weights,), peers=(other,), device="cpu", limit=4)
     assert bench.run(request, Screen(data_on_stdout=True), "json") == Exit.OK
     found = json.loads(capsys.readouterr().out)
