@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
+from safetensors.torch import save_file
 from torch import nn
 
 from laa_cli.__main__ import guarded
@@ -91,6 +93,25 @@ def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
     if fim.second is not None and fim.second_attention is not None:
         out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
     return out
+
+
+# Peers
+
+
+def save_network(network: torch.nn.Module, path: Path) -> Path:
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path
+
+
+def small_swinir(upscale: int) -> torch.nn.Module:
+    from spandrel.architectures.SwinIR import SwinIR  # not at the top: most tests need no spandrel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SwinIR(
+            img_size=16, embed_dim=8, depths=[2], num_heads=[2], window_size=8, mlp_ratio=2, upscale=upscale,
+            upsampler="pixelshuffle",
+        )  # fmt: skip
 
 
 # Photos

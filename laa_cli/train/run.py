@@ -17,7 +17,7 @@ from ..console import Screen
 from ..errors import Exit, LaaError, out_of_memory
 from ..restore.restorer import read_weights
 from ..utils.atomic import remove_partial_files
-from ..utils.hardware import choose_device, keep_freed_memory, matrix_rate, training_flops_per_face
+from ..utils.hardware import choose_device, count_flops, keep_freed_memory, matrix_rate
 from .calibration import calibrate
 from .data import read
 from .loader import EpochSampler, PrefetchLoader
@@ -107,6 +107,12 @@ def train(run: TrainRequest, model: LAAConfig, config: TrainConfig, world: Distr
 def min_seconds_per_face(trainer: Trainer, device: torch.device, world: Distributed) -> float:
     """Seconds that the matrix products of a face would take, if they were all, at the measured rate of all devices."""
     return training_flops_per_face(trainer.network.config) / (matrix_rate(device) * world.size)
+
+
+def training_flops_per_face(config: LAAConfig) -> int:
+    """Counts the FLOPs that one face takes in training, forward and backward; the backward pass takes twice the forward's."""
+    with torch.device("meta"):
+        return 3 * count_flops(LAATransformer(config), torch.empty(1, 3, config.image_size, config.image_size))
 
 
 def make_trainer(

@@ -20,10 +20,11 @@ from laa_cli.faceset.reading import read_faces
 from laa_cli.restore.back_projection import back_project
 from laa_cli.train.loader import EpochSampler
 from laa_cli.train.parallel import ThreadedDataParallel
+from laa_cli.train.run import training_flops_per_face
 from laa_cli.train.schedule import TrainConfig, learning_rate_factor, warmed_cosine
 from laa_cli.train.tasks import BlindTask, ProtocolTask, Samples, TrainingTask
 from laa_cli.train.trainer import Trainer, l1
-from laa_cli.utils.hardware import matrix_rate, training_flops_per_face
+from laa_cli.utils.hardware import matrix_rate
 from models.checkpoint import ModelCard, save_bytes
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
@@ -260,7 +261,7 @@ def test_the_work_of_a_face_is_counted() -> None:
 
 
 def test_the_matrix_rate_is_that_of_the_fastest_product() -> None:
-    ticks = iter([0.0, 9.0, 10.0, 14.0, 20.0, 22.0, 30.0, 34.0, 40.0, 44.0, 50.0, 54.0])  # the first is a warm-up
+    ticks = iter([10.0, 14.0, 20.0, 22.0, 30.0, 34.0])  # the warm-up is not timed
     assert matrix_rate(torch.device("cpu"), 8, lambda: next(ticks)) == 2 * 8**3 / 2.0
 
 
