@@ -27,7 +27,7 @@ from laa_cli.restore.restorer import RestoredFace
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import Options, Upscaler
 from models.laa.config import LAAConfig
-from models.protocol import HR_SIZE, resize
+from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +42,13 @@ def pictures(count: int, size: int) -> torch.Tensor:
     """Smooth made-up faces, (count, 3, size, size) uint8."""
     values = resize(torch.rand(count, 3, 9, 9, generator=torch.Generator().manual_seed(count)), size)
     return values.clamp(0, 1).mul(255).byte()
+
+
+def detailed_picture(size: int, seed: int = 0) -> torch.Tensor:
+    """Structure at all scales on 8-bit levels, (3, size, size)."""
+    random = torch.Generator().manual_seed(seed)
+    layers = [resize(torch.rand(1, 3, side, side, generator=random), size) for side in (3, 8, size)]
+    return to_8_bits((layers[0] * 3 + layers[1] * 2 + layers[2]) / 6)[0]
 
 
 def folder_of(faces: torch.Tensor, folder: Path) -> Path:

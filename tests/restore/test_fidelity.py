@@ -19,7 +19,8 @@ from laa_cli.restore.fidelity import (
     rgb_to_grayscale,
 )
 from laa_cli.train.calibration import CalibrationCase, add_rare_corruptions, calibrate, fit_coefficients, make_case
-from laa_cli.train.tasks import Samples
+from laa_cli.train.data import Samples
+from laa_cli.train.tasks import BlindTask
 from models.protocol import reduce, resize, to_8_bits
 
 CPU = torch.device("cpu")
@@ -95,7 +96,7 @@ def test_regression_finds_what_the_evidence_tells() -> None:
         told[0], told[3] = 1, 2.0 if believe else -2.0
         kinds.append(CalibrationCase(told, 1.0, 0.9 if believe else 0.0, 1.0))
     found = torch.tensor(fit_coefficients(kinds * 20), dtype=torch.float64)
-    high, low = (torch.sigmoid(kind.evidence @ found).item() for kind in kinds)
+    high, low = (torch.sigmoid(kind.features @ found).item() for kind in kinds)
     assert high > 0.8
     assert low < 0.1
 
@@ -107,7 +108,7 @@ def test_calibration_believes_clean_crops_and_doubts_noisy_ones() -> None:
         return resize(resize(inputs, 56), 128)
 
     faces = torch.cat([portrait(seed) for seed in range(200)]).mul(255).byte()
-    gauge = calibrate(network, faces, CPU)
+    gauge = calibrate(network, faces, CPU, BlindTask().make_samples)
     assert len(gauge) == FEATURES
     clean, noisy = [], []
     for seed in range(200, 212):
