@@ -26,20 +26,19 @@ def test_any_draw_gives_crops_on_8_bit_levels(seed: int, room: int) -> None:
     again = BlindTask().make_samples(faces, torch.Generator().manual_seed(seed))
     assert samples.truth.shape == (2, 3, 128, 128)
     assert torch.equal(samples.truth, again.truth)
-    for face, crop, same, projected in zip(samples.truth, samples.crops, again.crops, samples.back_projected, strict=True):
+    for face, crop, same, chosen in zip(samples.truth, samples.crops, again.crops, samples.back_projected, strict=True):
         assert torch.equal(crop, same)
         side = crop.shape[-1]
         assert crop.shape == (3, side, side)
         assert CROP_PX[0] <= side <= CROP_PX[1]
         assert torch.equal(crop, to_8_bits(crop))
-        if projected:
+        if chosen:
             assert torch.equal(crop, reduce(face[None], side)[0])
 
 
 def test_draws_keep_their_shares() -> None:
-    samples = BlindTask().make_samples(
-        torch.stack([detailed_picture(144).mul(255).byte()] * 400), torch.Generator().manual_seed(1)
-    )
+    faces = torch.stack([detailed_picture(144).mul(255).byte()] * 400)
+    samples = BlindTask().make_samples(faces, torch.Generator().manual_seed(1))
     sides = torch.tensor([crop.shape[-1] for crop in samples.crops])
     assert 0.25 < (sides == 16).float().mean() < 0.42
     assert 0.37 < np.mean(samples.back_projected) < 0.53
@@ -74,10 +73,10 @@ def test_turned_views_look_at_the_middle() -> None:
     assert 400 / 1.1**2 * 0.95 < mass.min() < 400 < mass.max() < 400 / 0.88**2 * 1.05
 
 
-def test_the_loss_of_projected_faces_is_half_before_and_half_after() -> None:
+def test_the_loss_of_back_projected_faces_is_half_before_and_half_after() -> None:
     truth = pictures(2, 128).float().div(255)
     crops = list(reduce(truth, 40))
-    answers = truth + 0.1  # wrong by a shift of brightness alone, which the projection mends
+    answers = truth + 0.1  # wrong by a shift of brightness alone, which back-projection mends
     plain, half, whole = (
         BlindTask().loss(answers, Samples(truth, crops, chosen)).item() for chosen in ([False] * 2, [True, False], [True] * 2)
     )
