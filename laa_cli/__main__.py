@@ -22,10 +22,11 @@ def main() -> None:
 def guarded() -> int:
     """Runs the command line; every failure ends in one line on stderr and its exit code."""
     from . import check_models
-    from .commands.app import app
 
     try:
-        check_models()
+        check_models()  # before the commands, whose defaults come from `models`
+        from .commands.app import app
+
         app(prog_name="laa")
     except UsageError as error:
         return report_failure(error.for_command_line(), error.code)

@@ -1,33 +1,29 @@
-"""The pipeline on pixels, and laa's Python API: enlarge, detect, crop, restore, paste."""
+"""The pipeline on arrays, and laa's Python API: detect, crop, restore, enlarge, paste."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from . import check_models
 
 check_models()  # so that a foreign `models` is named, rather than found to lack a module
 
-from .detect.mtcnn import Face, MTCNNDetector
 from .errors import LaaError
-from .options import SCALES, Options
+from .interfaces import BackgroundUpscaler, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
+from .options import CONFIDENCE, SCALES, ModelOptions, Options
 from .photo.pixels import Pixels, to_rgb8, without_alpha
-from .photo.resample import enlarge
+from .restore.background import PlainUpscaler
 from .restore.paste import paste
-from .restore.restorer import NetworkRestorer, RestoredFace
+from .restore.restorer import NetworkRestorer
 from .restore.selection import FaceReport, assess, extract_crop, make_patch, with_result
 from .utils.hardware import choose_device
+from .utils.timing import StageTimer
 
-__all__ = ["FaceReport", "Options", "Prepared", "Upscaled", "Upscaler", "finish"]
+__all__ = ["FaceReport", "ModelOptions", "Options", "Prepared", "Upscaled", "Upscaler"]
 
 
 @dataclass(frozen=True)
@@ -46,40 +42,43 @@ class Upscaled:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo, its faces, and the crops of those to restore, in their order: each (3, e, e) RGB in [0, 1]."""
+    """A photo, its faces, and the crops of those to restore, in their order."""
 
     pixels: Pixels
     options: Options
     faces: list[FaceReport]
-    crops: list[Tensor]
+    crops: list[FaceCrop]
     seconds: dict[str, float]
-
-
-class FaceRestorer(Protocol):
-    """What a restorer does: see `restore.Restorer`."""
-
-    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]: ...
 
 
 class Upscaler:
     """Enlarges photos and super-resolves their small faces. Load once, call on as many photos as you like."""
 
-    def __init__(self, detect: Callable[[NDArray[np.uint8]], Sequence[Face]], restore: FaceRestorer) -> None:
-        self.detect, self.restore = detect, restore
+    def __init__(self, detect: FaceDetector, restore: FaceRestorer, background: BackgroundUpscaler | None = None) -> None:
+        self.detect = detect
+        self.restore = restore
+        self.background = background or PlainUpscaler()
 
     @classmethod
     def load(
         cls,
-        device: str = "auto",
-        weights: str | Path | None = None,
-        min_face_px: float = 12,
-        confidence: float | None = None,
-        fidelity: float | None = None,
+        device: str = ModelOptions.device,
+        weights: str | Path | None = ModelOptions.weights,
+        min_face_px: float = ModelOptions.min_face_px,
+        confidence: float | None = ModelOptions.confidence,
+        fidelity: float | None = ModelOptions.fidelity,
     ) -> Upscaler:
-        """With MTCNN and a weights file, by default the shipped one. LaaError where either cannot be loaded."""
-        chosen = choose_device(device)
-        restorer = NetworkRestorer.load(Path(weights) if weights else None, chosen, fidelity)
-        return cls(load_detector(chosen, min_face_px, confidence), restorer)
+        """Loads the models: see ModelOptions. Raises LaaError where one cannot be loaded."""
+        path = Path(weights) if weights else None
+        options = ModelOptions(device=device, weights=path, min_face_px=min_face_px, confidence=confidence, fidelity=fidelity)
+        return cls.from_options(options)
+
+    @classmethod
+    def from_options(cls, options: ModelOptions) -> Upscaler:
+        """Builds the three replaceable parts. Raises LaaError where one cannot be loaded."""
+        device = choose_device(options.device)
+        restorer = build_restorer(options, device)
+        return cls(build_detector(options, device), restorer, build_background(options))
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
         """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged.
@@ -87,44 +86,55 @@ class Upscaler:
         Raises LaaError where `pixels` is no such array or the result would have more than `options.max_pixels`.
         """
         prepared = self.prepare(pixels, options or Options())
-        clock = StageTimer()
+        timer = StageTimer()
         restored = self.restore(prepared.crops)
-        clock.lap("network")
-        return finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
+        timer.lap("network")
+        return self.finish(replace(prepared, seconds=prepared.seconds | timer.seconds), restored)
 
     def prepare(self, pixels: Pixels, options: Options) -> Prepared:
-        """The stages before the network: finds the faces and cuts out those to restore. Input and errors as for a call."""
+        """Runs the stages before the network: detects faces and extracts the crops of those to restore. As for a call."""
         check_pixels(pixels)
         check_size(pixels.shape[1], pixels.shape[0], options)
-        clock = StageTimer()
+        timer = StageTimer()
         faces = self.detect(to_rgb8(pixels))
-        clock.lap("detect")
+        timer.lap("detect")
         reports = [assess(face, options) for face in faces]
-        crops = [extract_crop(pixels, report) for report in reports if report.restored]
-        clock.lap("crop")
-        return Prepared(pixels, options, reports, crops, clock.seconds)
+        crops = [FaceCrop(extract_crop(pixels, report)) for report in reports if report.restored]
+        timer.lap("crop")
+        return Prepared(pixels, options, reports, crops, timer.seconds)
+
+    def finish(self, prepared: Prepared, restored: list[RestoredFace]) -> Upscaled:
+        """Runs the stages after the network: enlarges the photo and pastes the faces. `restored`: one for each crop."""
+        timer, options = StageTimer(), prepared.options
+        canvas = self.background(prepared.pixels, options.scale)
+        timer.lap("enlarge")
+        results = iter(restored)
+        faces = [with_result(report, next(results)) if report.restored else report for report in prepared.faces]
+        colors = without_alpha(canvas)
+        worthwhile = [result for result in restored if result.worthwhile]
+        pairs = zip((report for report in faces if report.restored), worthwhile, strict=True)
+        paste(colors, [make_patch(result.face, report, options, colors.shape[2]) for report, result in pairs])
+        timer.lap("paste")
+        return Upscaled(canvas, faces, prepared.seconds | timer.seconds)
 
 
-def finish(prepared: Prepared, restored: list[RestoredFace]) -> Upscaled:
-    """The stages after the network: enlarges the photo and pastes the faces. `restored`: one for each crop."""
-    clock, options = StageTimer(), prepared.options
-    canvas = enlarge(prepared.pixels, options.scale)
-    clock.lap("enlarge")
-    answers = iter(restored)
-    faces = [with_result(report, next(answers)) if report.restored else report for report in prepared.faces]
-    colours = without_alpha(canvas)
-    kept = [answer for answer in restored if answer.worthwhile]
-    chosen = zip((report for report in faces if report.restored), kept, strict=True)
-    paste(colours, [make_patch(answer.face, report, options, colours.shape[2]) for report, answer in chosen])
-    clock.lap("paste")
-    return Upscaled(canvas, faces, prepared.seconds | clock.seconds)
+def build_detector(options: ModelOptions, device: torch.device | None = None) -> FaceDetector:
+    """Builds the face detector. Raises LaaError where the device is not there."""
+    from .detect.mtcnn import MTCNNDetector  # here, because its libraries are slow to import
+
+    confidence = CONFIDENCE if options.confidence is None else options.confidence
+    device = device or choose_device(options.device)
+    return MTCNNDetector(device, min_face_px=options.min_face_px, confidence=confidence)
 
 
-def load_detector(device: torch.device, min_face_px: float, confidence: float | None) -> MTCNNDetector:
-    """MTCNN with its own default confidence unless one is given."""
-    if confidence is None:
-        return MTCNNDetector(device, min_face_px=min_face_px)
-    return MTCNNDetector(device, min_face_px=min_face_px, confidence=confidence)
+def build_restorer(options: ModelOptions, device: torch.device) -> FaceRestorer:
+    """Builds the face restorer. Raises LaaError where the weights cannot be used."""
+    return NetworkRestorer.load(options.weights, device, options.fidelity)
+
+
+def build_background(options: ModelOptions) -> BackgroundUpscaler:
+    """Builds what enlarges the photo outside the faces; there is one implementation so far."""
+    return PlainUpscaler()
 
 
 def check_pixels(pixels: Pixels) -> None:
@@ -149,22 +159,3 @@ def check_size(width: int, height: int, options: Options) -> None:
         f"{width}x{height} enlarged {options.scale}x is {pixels / 1e6:.0f} megapixels, the limit is "
         f"{options.max_pixels / 1e6:.0f}: {advice} --max-pixels {pixels}"
     )
-
-
-class StageTimer:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Ends a stage."""
-        now = time.perf_counter()
-        self.seconds[stage] = now - self.last
-        self.last = now
-
-    def add(self, seconds: dict[str, float]) -> None:
-        """Adds stages that were timed elsewhere, and goes on from now."""
-        self.seconds |= seconds
-        self.last = time.perf_counter()

@@ -1,1 +1,1 @@
-"""The LAA-Transformer as PyTorch modules: configuration, network, protocol and checkpoints. Knows nothing of photos."""
+"""Networks as PyTorch modules, with their protocol, metrics and checkpoints. Knows nothing of photos; imports nothing here."""

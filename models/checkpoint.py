@@ -1,54 +1,105 @@
-"""Weights on disk: safetensors with everything needed to rebuild and judge the network in the file's own metadata."""
+"""Checkpoints: safetensors files whose metadata say how to build the network and what it was trained for.
+
+`ARCHITECTURES` is the table of networks that a checkpoint can hold: to add one, write its modules in a folder beside `laa/` and
+add an entry. A checkpoint names its architecture in its card, `load` builds that network and loads the tensors strictly.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from .laa.config import LAAConfig
 from .laa.network import LAATransformer
-from .protocol import CROP_MARGIN, HR_SIZE, LR_SIZE
+from .sizes import CROP_MARGIN, HR_SIZE, LR_SIZE
 
-FORMAT = 1
-KEY = "laa"  # the metadata entry that marks a file as ours
+FORMAT_VERSION = 1
+METADATA_KEY = "laa"  # the entry of safetensors' metadata that holds the card and marks a file as ours
 WEIGHTS = Path(__file__).parent / "weights"
 PROTOCOL_WEIGHTS = WEIGHTS / "laa-x8.safetensors"  # trained for the paper's task
 DEFAULT_WEIGHTS = WEIGHTS / "laa-photo.safetensors"  # what laa uses: trained for photos
-PROTOCOL = {"lr_size": LR_SIZE, "hr_size": HR_SIZE, "crop_margin": CROP_MARGIN, "kernel": "bicubic, a=-0.5, antialiased"}
 
 
 class CheckpointError(ValueError):
     """A weights file that cannot be used; the message says why and what to do, without the file's name."""
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """What a checkpoint says of itself beside its tensors."""
+class ModelConfig(Protocol):
+    """The hyperparameters of a network, as a card stores them."""
 
-    config: LAAConfig
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the JSON-ready form that the architecture's `parse_config` reads."""
+
+
+ConfigT = TypeVar("ConfigT", bound=ModelConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(Generic[ConfigT]):
+    """A kind of network that checkpoints can hold.
+
+    `parse_config`: reads the configuration from its JSON form, ValueError where it cannot be built. `build`: makes the network
+    with fresh parameters. `protocol`: the task and preprocessing that it is trained for; weights of another one are refused.
+    `crop_px_range`: smallest and largest side of the crops that a card may name.
+    """
+
+    name: str
+    parse_config: Callable[[dict[str, Any]], ConfigT]
+    build: Callable[[ConfigT], nn.Module]
+    protocol: dict[str, Any]
+    crop_px_range: tuple[int, int]
+
+    def check_crop_px(self, smallest: int, largest: int) -> None:
+        """Raises ValueError where the sides of a card's crops are out of range or in the wrong order."""
+        if not self.crop_px_range[0] <= smallest <= largest <= self.crop_px_range[1]:
+            raise ValueError(f"crops of {smallest} to {largest} px")
+
+
+LAA_TRANSFORMER = Architecture(
+    name="laa-transformer",
+    parse_config=LAAConfig.from_dict,
+    build=LAATransformer,
+    protocol={"lr_size": LR_SIZE, "hr_size": HR_SIZE, "crop_margin": CROP_MARGIN, "kernel": "bicubic, a=-0.5, antialiased"},
+    crop_px_range=(1, HR_SIZE),
+)
+ARCHITECTURES: dict[str, Architecture[Any]] = {entry.name: entry for entry in (LAA_TRANSFORMER,)}
+
+
+@dataclass(frozen=True)
+class ModelCard(Generic[ConfigT]):
+    """What a checkpoint says of its network beside the tensors."""
+
+    config: ConfigT
     name: str = "unnamed"
     training: dict[str, Any] = field(default_factory=dict)  # data, schedule, faces seen, hardware
-    validation: dict[str, Any] = field(default_factory=dict)  # psnr_db, ssim, gain_db, ... and of which faces
+    validation: dict[str, Any] = field(default_factory=dict)  # psnr_db, ssim, gain_db, ... and of how many faces
     crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)  # smallest and largest side of the crops that it was trained for
-    fidelity_coefficients: tuple[
-        float, ...
-    ] = ()  # how the noise of a crop shows in the network's answer; whoever uses it knows its form
+    fidelity_coefficients: tuple[float, ...] = ()  # of the fidelity estimator; whoever uses them knows their form
+    architecture: str = LAA_TRANSFORMER.name  # a key of ARCHITECTURES
 
     def to_json(self) -> str:
-        """The text under KEY."""
+        """Serializes the card for the metadata.
+
+        The key "architecture" is written only where it is not the LAA-Transformer: cards from before it have no such key, and
+        a file that is written again is to keep its bytes, and with them its SHA-256.
+        """
+        is_default = self.architecture == LAA_TRANSFORMER.name
         return json.dumps(
             {
-                "format": FORMAT,
+                "format": FORMAT_VERSION,
                 "name": self.name,
+                **({} if is_default else {"architecture": self.architecture}),
                 "config": self.config.to_dict(),
-                "protocol": PROTOCOL,
+                "protocol": ARCHITECTURES[self.architecture].protocol,
                 "crop_px": self.crop_px,
                 "gauge": self.fidelity_coefficients,
                 "training": self.training,
@@ -57,80 +108,93 @@ class ModelCard:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> ModelCard:
-        """Reads `to_json`'s text; CheckpointError where a newer laa or another protocol made it."""
+    def from_json(cls, text: str) -> ModelCard[Any]:
+        """Parses `to_json`'s text. CheckpointError where it is damaged or needs another laa or another protocol."""
         try:
-            values = json.loads(text)
-            if values["format"] > FORMAT:
-                raise CheckpointError(f"has format {values['format']}, this laa reads up to {FORMAT}: upgrade laa")
-            if values["protocol"] != PROTOCOL:
-                raise CheckpointError(f"was trained for another protocol: {values['protocol']}")
-            config = LAAConfig.from_dict(values["config"])
-            least, most = values.get("crop_px", (LR_SIZE, LR_SIZE))
-            if not 1 <= least <= most <= HR_SIZE:
-                raise ValueError(f"crops of {least} to {most} px")
-            gauge = tuple(map(float, values.get("gauge", ())))
-            return cls(config, values["name"], values["training"], values["validation"], (least, most), gauge)
+            return parse_card(json.loads(text))
         except CheckpointError:
             raise
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"has an unusable description ({error}): get the file again") from error
 
 
-def save_bytes(network: LAATransformer, card: ModelCard) -> bytes:
-    """The checkpoint's file content, tensors as float16."""
+def parse_card(values: dict[str, Any]) -> ModelCard[Any]:
+    """Builds a card from its JSON form; CheckpointError, ValueError, KeyError or TypeError where that cannot be."""
+    if values["format"] > FORMAT_VERSION:
+        raise CheckpointError(f"has format {values['format']}, this laa reads up to {FORMAT_VERSION}: upgrade laa")
+    name = values.get("architecture", LAA_TRANSFORMER.name)
+    if name not in ARCHITECTURES:
+        raise CheckpointError(f"needs the architecture {name}, which this laa does not have: upgrade laa")
+    architecture = ARCHITECTURES[name]
+    if values["protocol"] != architecture.protocol:
+        raise CheckpointError(f"was trained for another protocol: {values['protocol']}")
+    config = architecture.parse_config(values["config"])
+    smallest, largest = values.get("crop_px", (LR_SIZE, LR_SIZE))
+    architecture.check_crop_px(smallest, largest)
+    coefficients = tuple(map(float, values.get("gauge", ())))
+    return ModelCard(
+        config, values["name"], values["training"], values["validation"], (smallest, largest), coefficients, architecture.name
+    )
+
+
+def save_bytes(network: nn.Module, card: ModelCard[Any]) -> bytes:
+    """Serializes a network's state_dict, as float16, and its card to the content of a safetensors file."""
     tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
-    return save(tensors, metadata={KEY: card.to_json()})
+    return save(tensors, metadata={METADATA_KEY: card.to_json()})
 
 
-def load(path: Path, *, verify: bool | None = None) -> tuple[LAATransformer, ModelCard]:
-    """Rebuilds a network, in float32 and evaluation mode, with its card.
+def load(path: Path, *, verify: bool | None = None) -> tuple[nn.Module, ModelCard[Any]]:
+    """Builds the network that a checkpoint names, in float32 and evaluation mode on the CPU, and returns it with its card.
 
-    `verify`: compare the file with the hash shipped beside it; by default for the shipped weights only.
+    `verify`: compare the file with the SHA-256 shipped beside it; by default for the shipped weights only.
     Raises OSError where the file cannot be read and CheckpointError where it cannot be used. Pickles are never loaded.
     """
     with path.open("rb") as file:
-        start = file.read(8)
-    if verify if verify is not None else path.resolve().parent == WEIGHTS.resolve():
+        first_bytes = file.read(2)
+    if verify is None:
+        verify = path.resolve().parent == WEIGHTS.resolve()
+    if verify:
         check_hash(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if KEY not in metadata:
-                raise CheckpointError("is a safetensors file, but not a checkpoint of laa: choose another --weights")
-            card = ModelCard.from_json(metadata[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        card, tensors = read_safetensors(path)
     except SafetensorError as error:
-        kind = (
-            "is a pickle, which laa never loads"
-            if start[:2] in (b"PK", b"\x80\x02")
-            else f"is no whole safetensors file ({error})"
-        )
+        is_pickle = first_bytes in (b"PK", b"\x80\x02")  # torch.save's zip, or a bare pickle
+        kind = "is a pickle, which laa never loads" if is_pickle else f"is no whole safetensors file ({error})"
         raise CheckpointError(f"{kind}: get the file again, or choose another --weights") from error
-    with torch.device("meta"):
-        network = LAATransformer(card.config)
+    with torch.device("meta"):  # no memory and no random numbers for parameters that are replaced at once
+        network = ARCHITECTURES[card.architecture].build(card.config)
     check_tensors(network.state_dict(), tensors)
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return network.eval(), card
 
 
+def read_safetensors(path: Path) -> tuple[ModelCard[Any], dict[str, Tensor]]:
+    """Reads card and tensors of a file. Raises SafetensorError, or CheckpointError where the card is missing or unusable."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        if METADATA_KEY not in metadata:
+            raise CheckpointError("is a safetensors file, but not a checkpoint of laa: choose another --weights")
+        card = ModelCard.from_json(metadata[METADATA_KEY])
+        return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+
+
 def check_hash(path: Path) -> None:
-    """Compares a file with its line in the SHA256SUMS beside it."""
+    """Compares a file's SHA-256 with its line in the SHA256SUMS beside it; CheckpointError where they differ."""
     lines = (path.parent / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in map(str.split, lines)}
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sums.get(path.name):
-        raise CheckpointError(f"is damaged: its SHA-256 is {found}, not {sums.get(path.name)}: install laa again")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != sums.get(path.name):
+        raise CheckpointError(f"is damaged: its SHA-256 is {digest}, not {sums.get(path.name)}: install laa again")
 
 
-def check_tensors(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
-    """Names the first tensor that is missing, unknown, of another shape, or not finite."""
+def check_tensors(expected: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+    """Raises CheckpointError that names the first tensor that is missing, unknown, of another shape, or not finite."""
     for name, tensor in expected.items():
-        if name not in found:
+        if name not in tensors:
             raise CheckpointError(f"lacks the tensor {name}: it does not fit its own configuration")
-        if found[name].shape != tensor.shape:
-            raise CheckpointError(f"has {name} as {tuple(found[name].shape)}, the network needs {tuple(tensor.shape)}")
-        if not found[name].isfinite().all():
+        if tensors[name].shape != tensor.shape:
+            raise CheckpointError(f"has {name} as {tuple(tensors[name].shape)}, the network needs {tuple(tensor.shape)}")
+        if not tensors[name].isfinite().all():
             raise CheckpointError(f"has values in {name} that are not finite: get the file again")
-    if unknown := sorted(set(found) - set(expected)):
+    if unknown := sorted(set(tensors) - set(expected)):
         raise CheckpointError(f"has a tensor that its network does not: {unknown[0]}")

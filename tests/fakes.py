@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
@@ -23,10 +24,11 @@ from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
 from laa_cli.detect.mtcnn import Face
 from laa_cli.errors import Exit
-from laa_cli.restore.restorer import RestoredFace
+from laa_cli.interfaces import FaceCrop, RestoredFace
 from laa_cli.train.parallel import Distributed
-from laa_cli.upscale import Options, Upscaler
+from laa_cli.upscale import ModelOptions, Options, Upscaler
 from models.laa.config import LAAConfig
+from models.laa.integration import FIM
 from models.protocol import HR_SIZE, resize, to_8_bits
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +53,13 @@ def detailed_picture(size: int, seed: int = 0) -> torch.Tensor:
     return to_8_bits((layers[0] * 3 + layers[1] * 2 + layers[2]) / 6)[0]
 
 
+def textured_faces(count: int) -> torch.Tensor:
+    """Pictures with structure at all scales, (count, 3, 128, 128) RGB in [0, 1], on 8-bit levels."""
+    random = torch.Generator().manual_seed(0)
+    layers = [resize(torch.rand(count, 3, size, size, generator=random), HR_SIZE) for size in (4, 16, 64, 128)]
+    return to_8_bits(sum(layers) / len(layers))  # type: ignore[arg-type]
+
+
 def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     folder.mkdir()
     for number, face in enumerate(faces):
@@ -58,10 +67,42 @@ def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     return folder
 
 
+# Networks
+
+
+def randomize_parameters(module: nn.Module) -> nn.Module:
+    """All weights random, so that nothing is hidden by a zero."""
+    torch.manual_seed(1)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
+    """Fig. 3 drawn out: x + CA(DW(x)) + DW(CA(x)) on a map (n, c, h, w)."""
+    out = x
+    if fim.first is not None:
+        branch = fim.first(x)
+        if fim.first_attention is not None:
+            branch = branch * fim.first_attention(branch.mean((2, 3)))[..., None, None]
+        out = out + branch
+    if fim.second is not None and fim.second_attention is not None:
+        out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
+    return out
+
+
 # Photos
 
 POINTS = ((70.0, 70.0), (110.0, 70.0), (90.0, 90.0), (75.0, 110.0), (105.0, 110.0))
 MIDDLE = Face((20.0, 20.0, 160.0, 160.0), 0.99, POINTS)  # the protocol's crop: 175 px
+
+
+def photo_of_noise(seed: int, side: int = 180) -> Image.Image:
+    """A photo of structure at all scales, and no two alike."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (18, 18, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    fine = random.integers(0, 60, (side, side, 3))
+    return Image.fromarray(np.clip(np.asarray(coarse).astype(int) + fine - 30, 0, 255).astype(np.uint8))
 
 
 class Killed(BaseException):
@@ -96,7 +137,20 @@ def one_face(rgb: Any) -> list[Face]:
     return [Face((10.0, 8.0, 26.0, 24.0), 0.99, tuple((10 + 16 * x, 8 + 16 * y) for x, y in RELATIVE_POINTS))]
 
 
-def brighter(crops: list[Any]) -> list[RestoredFace]:
+class FakeRestorer:
+    """A FaceRestorer by a function on the crops' images, (3, e, e) each; also a decorator."""
+
+    batch_size = 1
+
+    def __init__(self, restore: Callable[[list[torch.Tensor]], list[RestoredFace]]) -> None:
+        self.restore = restore
+
+    def __call__(self, crops: Sequence[FaceCrop]) -> list[RestoredFace]:
+        return self.restore([crop.image for crop in crops])
+
+
+@FakeRestorer
+def brighter(crops: list[torch.Tensor]) -> list[RestoredFace]:
     return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
@@ -109,7 +163,7 @@ def refuse_to_load() -> Upscaler:
 
 
 def batch_request(folder: Path, **changes: Any) -> BatchRequest:
-    recipe = Recipe(Options(scale=2), "weights", {"min_face": 12, "confidence": None})
+    recipe = Recipe(options=Options(scale=2), models=ModelOptions(), weights="weights")
     return BatchRequest(
         **({"source": folder / "in", "out": folder / "out", "recipe": recipe, "memory_bytes": 1 << 30, "workers": 2} | changes)
     )

@@ -14,11 +14,13 @@ from PIL import Image
 from skimage.data import astronaut
 
 from laa_cli.detect.mtcnn import Face
+from laa_cli.interfaces import FaceCrop
 from laa_cli.photo import read_photo
 from laa_cli.restore.back_projection import back_project
 from laa_cli.restore.restorer import NetworkRestorer, run_in_batches
 from laa_cli.upscale import Options, Upscaled, Upscaler
-from models.protocol import HR_SIZE, network_input, psnr_db, reduce, resize
+from models.metrics import psnr_db
+from models.protocol import HR_SIZE, network_input, reduce, resize
 
 SAMPLE = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
 
@@ -175,7 +177,7 @@ def test_batches_shrink_until_they_fit(fits: int) -> None:
 def test_faces_of_all_sizes_in_one_call() -> None:
     restorer = upscaler().restore
     crops = [torch.rand(3, side, side) for side in (1, 9, 16, 33, 128, 150)]
-    restored = [answer.face for answer in restorer(crops)]
+    restored = [answer.face for answer in restorer([FaceCrop(crop) for crop in crops])]
     assert [tuple(face.shape) for face in restored] == [(3, 128, 128)] * 6
     assert all(face.min() >= 0 and face.max() <= 1 for face in restored)
 
@@ -192,6 +194,6 @@ def test_a_face_hanging_over_the_edge() -> None:
 def test_faces_on_their_own_and_together_agree() -> None:
     restorer = upscaler().restore
     crops = [reduce(real_face(), side)[0] for side in (20, 33, 90)]
-    together = [answer.face for answer in restorer(crops)]
+    together = [answer.face for answer in restorer([FaceCrop(crop) for crop in crops])]
     for crop, face in zip(crops, together, strict=True):
-        torch.testing.assert_close(restorer([crop])[0].face, face, rtol=0, atol=1e-3)
+        torch.testing.assert_close(restorer([FaceCrop(crop)])[0].face, face, rtol=0, atol=1e-3)

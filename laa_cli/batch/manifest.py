@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +15,12 @@ from typing import Any
 
 import torch
 
+from models.checkpoint import DEFAULT_WEIGHTS
+
 from .. import __version__
 from ..errors import LaaError, SetupError
-from ..upscale import Options
+from ..options import ModelOptions, Options
+from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
 
 NAME = "manifest.jsonl"
@@ -34,25 +35,20 @@ class Manifest:
     def __init__(self, out: Path) -> None:
         self.path = out / NAME
         try:
-            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            content = self.path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.ftruncate(self.handle, whole)
+            self.file = JsonLinesFile(self.path, fsync=True)
+            lines = self.file.recover()
         except OSError as error:
             raise self.unusable(error) from error
         self.records: dict[str, Record] = {}
         self.outputs: set[str] = set()  # every name that a result was ever given
-        for record in parsed(content[:whole]):
-            self.remember(record)
+        for record, _ in lines:
+            if isinstance(record, dict) and record.keys() >= FIELDS:  # other lines, from whatever hand, are passed over
+                self.remember(record)
 
     def append(self, record: Record) -> None:
         """Adds a record; it is on disk when this returns."""
-        line = json.dumps(record).encode() + b"\n"
         try:
-            if os.write(self.handle, line) < len(line):
-                raise OSError("the disk took only a part of a record")
-            os.fsync(self.handle)
+            self.file.append(record)
         except OSError as error:
             raise self.unusable(error) from error
         self.remember(record)
@@ -74,46 +70,50 @@ class Manifest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        os.close(self.handle)
-
-
-def parsed(content: bytes) -> Iterator[Record]:
-    """The lines that are records; others, from whatever hand, are passed over."""
-    for line in content.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and record.keys() >= FIELDS:
-            yield record
+        self.file.close()
 
 
 # What a result was made with: one that was made otherwise is made again.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides on the bytes of a result. `weights`: their SHA-256; `loading`: what the networks are set to."""
+    """All that decides on the bytes of a result: a result that was made otherwise is made again. `weights`: their SHA-256."""
 
     options: Options
+    models: ModelOptions
     weights: str
-    loading: dict[str, float | None]  # a face's least size and confidence, fidelity
     strip_metadata: bool = False
     require_face: bool = False
+
+    @classmethod
+    def of(cls, options: Options, models: ModelOptions, *, strip_metadata: bool, require_face: bool) -> Recipe:
+        """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
+        digest = hash_weights(models.weights or DEFAULT_WEIGHTS)
+        return cls(options=options, models=models, weights=digest, strip_metadata=strip_metadata, require_face=require_face)
 
     def to_dict(self) -> dict[str, Any]:
         """What a record says of it."""
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
-        return {"versions": versions, "weights": self.weights, "options": asdict(self.options) | self.loading | limits}
+        options = asdict(self.options) | model_settings(self.models) | limits
+        return {"versions": versions, "weights": self.weights, "options": options}
 
     def digest(self, *, failed: bool) -> str:
-        """Its fingerprint. Limits that only decide whether a photo fails count for those that `failed`."""
+        """Its SHA-256. Limits that only decide whether a photo fails count for those that `failed`."""
         values = self.to_dict() | {"versions": __version__}  # another torch is no reason to do all again
         if not failed:
             for limit in ("max_pixels", "require_face"):
                 del values["options"][limit]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def model_settings(models: ModelOptions) -> dict[str, Any]:
+    """The model options that decide on bytes: all but the device, those to come, too. The weights count by their hash."""
+    values = asdict(models)
+    for name in ("device", "weights"):
+        del values[name]
+    return {"min_face": values.pop("min_face_px"), **values}  # as manifests have always called it
 
 
 def hash_file(path: Path) -> str:

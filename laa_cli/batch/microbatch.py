@@ -16,8 +16,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from ..restore.restorer import GPU_BATCH, RestoredFace
-from ..upscale import FaceRestorer
+from ..interfaces import FaceCrop, FaceRestorer, RestoredFace
 
 TRIAL_CROP_PX = 24
 
@@ -27,10 +26,10 @@ class MicroBatcher:
 
     def __init__(self, restore: FaceRestorer, size: int) -> None:
         self.restore, self.size = restore, size
-        self.waiting: SimpleQueue[tuple[Tensor, Future[RestoredFace]] | None] = SimpleQueue()
+        self.waiting: SimpleQueue[tuple[FaceCrop, Future[RestoredFace]] | None] = SimpleQueue()
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
-    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]:
+    def __call__(self, crops: list[FaceCrop]) -> list[RestoredFace]:
         """Restores the crops of one photo. Raises what the network raised."""
         if self.size == 1:
             return [self.restore([crop])[0] for crop in crops]
@@ -53,9 +52,9 @@ class MicroBatcher:
             for (_, result), face in zip(batch, restored, strict=False):
                 result.set_result(face)
 
-    def drain(self) -> list[tuple[Tensor, Future[RestoredFace]]]:
+    def drain(self) -> list[tuple[FaceCrop, Future[RestoredFace]]]:
         """Further crops that wait already."""
-        found: list[tuple[Tensor, Future[RestoredFace]]] = []
+        found: list[tuple[FaceCrop, Future[RestoredFace]]] = []
         while len(found) < self.size - 1:
             try:
                 item = self.waiting.get_nowait()
@@ -76,20 +75,22 @@ class MicroBatcher:
         self.waiting.put(None)
 
 
-def batch_size(restore: FaceRestorer, device: torch.device) -> int:
-    """How many faces a call should have on that device."""
-    return GPU_BATCH if device.type != "cpu" and is_batch_invariant(restore, GPU_BATCH) else 1
+def micro_batch_size(restore: FaceRestorer) -> int:
+    """How many faces of several photos a call should have: the restorer's own batch size, or 1 where batches change results."""
+    size = restore.batch_size
+    return size if size > 1 and is_batch_invariant(restore, size) else 1
 
 
 def is_batch_invariant(restore: FaceRestorer, size: int) -> bool:
-    """Whether faces come out the same, to the bit, at another place in the batch and among other faces."""
-    crops = [*torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))]
-    straight = faces(restore, crops)
-    turned = faces(restore, crops[::-1])[::-1]
-    alone = [faces(restore, [crop] * size)[0] for crop in crops[:2]]
-    return all(map(torch.equal, straight, turned)) and all(map(torch.equal, straight, alone))
+    """Tells whether faces come out the same, to the bit, at another place in the batch and among other faces."""
+    images = torch.rand(size, 3, TRIAL_CROP_PX, TRIAL_CROP_PX, generator=torch.Generator().manual_seed(0))
+    crops = [FaceCrop(image) for image in images]
+    straight = restored_faces(restore, crops)
+    reversed_ = restored_faces(restore, crops[::-1])[::-1]
+    repeated = [restored_faces(restore, [crop] * size)[0] for crop in crops[:2]]
+    return all(map(torch.equal, straight, reversed_)) and all(map(torch.equal, straight, repeated))
 
 
-def faces(restore: FaceRestorer, crops: list[Tensor]) -> list[Tensor]:
-    """What a restorer makes of crops."""
+def restored_faces(restore: FaceRestorer, crops: list[FaceCrop]) -> list[Tensor]:
+    """The faces alone, each (3, 128, 128)."""
     return [restored.face for restored in restore(crops)]

@@ -25,7 +25,7 @@ from ..utils.locks import locked
 from .executor import ThreadPipeline, usable_cpus
 from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
-from .microbatch import MicroBatcher, batch_size
+from .microbatch import MicroBatcher, micro_batch_size
 from .scan import NameFilter, PhotoFile, ScanResult, check_folders, scan, state_of
 from .summary import Counts
 from .task import BatchContext, PhotoTask
@@ -108,7 +108,7 @@ class Batch:
     def work(self, photos: list[PhotoFile]) -> None:
         """Runs the photos through the engine."""
         upscaler: Upscaler = self.load()
-        size = batch_size(upscaler.restore, getattr(upscaler.restore, "device", torch.device("cpu")))
+        size = micro_batch_size(upscaler.restore)
         with (
             single_threaded_libraries(),
             MicroBatcher(upscaler.restore, size) as together,
@@ -148,7 +148,8 @@ def run(
 
     `through`: how the photos come, all at once or as they arrive (`watch.watch`).
     """
-    with locked(job.out), Manifest(job.out) as manifest:
+    busy = f"another `laa batch` is writing to {job.out}: wait until it ends, or choose another folder"
+    with locked(job.out, busy), Manifest(job.out) as manifest:
         remove_partial_files(job.out)
         batch = Batch(job, manifest, load, screen)
         try:

@@ -13,8 +13,9 @@ from typing import Any
 from ..errors import Exit, LaaError, SetupError, out_of_memory
 from ..photo import Photo, check_output, encode_photo, peek, read_bytes, read_photo, without_metadata
 from ..single.report import as_record
-from ..upscale import Prepared, StageTimer, Upscaled, Upscaler, check_size, finish
+from ..upscale import Prepared, Upscaled, Upscaler, check_size
 from ..utils.atomic import already_exists, write_atomically
+from ..utils.timing import StageTimer
 from .executor import estimate_bytes
 from .gallery import Thumbnails, make_thumbnails, write_thumbnails
 from .manifest import Manifest, Recipe, Record
@@ -114,7 +115,7 @@ class PhotoTask:
             restored += self.context.micro_batcher(crops)
             yield
         self.clock.lap("network")
-        result = finish(replace(prepared, seconds={}), restored)
+        result = self.context.upscaler.finish(replace(prepared, seconds={}), restored)
         yield
         self.clock.add(result.seconds)
         self.content = encode_photo(photo.with_pixels(result.pixels), self.target.suffix, name=str(self.target))

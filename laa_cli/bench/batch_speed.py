@@ -43,10 +43,12 @@ def by_batch(task: BatchSpeedTask) -> float:
     """`laa batch`."""
     from ..batch.manifest import Recipe
     from ..batch.run import BatchRequest, run
-    from ..upscale import Options, Upscaler
+    from ..upscale import ModelOptions, Options, Upscaler
 
     upscaler = Upscaler.load(task.device)
-    job = BatchRequest(task.source, task.out, Recipe(Options(), "measured", {}), task.memory_bytes)
+    job = BatchRequest(
+        task.source, task.out, Recipe(options=Options(), models=ModelOptions(), weights="measured"), task.memory_bytes
+    )
     started = time.perf_counter()
     run(job, lambda: upscaler, Screen(quiet=True))
     return time.perf_counter() - started

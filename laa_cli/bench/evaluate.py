@@ -17,6 +17,7 @@ from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, load
 from models.protocol import network_input, reduce
 
 from ..console import Screen
+from ..interfaces import FaceCrop
 from ..restore.back_projection import back_project
 from ..restore.restorer import NetworkRestorer
 from .perceptual import Metric
@@ -81,7 +82,7 @@ def our_restorers(weights: list[Path], device: torch.device) -> dict[str, Networ
 
 def as_method(restorer: NetworkRestorer) -> Restore:
     """A restorer on a batch."""
-    return lambda crops: torch.stack([restored.face for restored in restorer(list(crops))])
+    return lambda crops: torch.stack([restored.face for restored in restorer([FaceCrop(crop) for crop in crops])])
 
 
 def weights_name(path: Path) -> str:

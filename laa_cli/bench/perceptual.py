@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.protocol import psnr_db, reduce, resize, ssim, to_8_bits
+from models.metrics import psnr_db, ssim
+from models.protocol import reduce, resize, to_8_bits
 
 Metric = Callable[[Tensor, Tensor], Tensor]  # output and truth, (n, 3, 128, 128) RGB in [0, 1] -> (n,)
 State = dict[str, Tensor]

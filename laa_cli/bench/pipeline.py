@@ -11,9 +11,9 @@ import torch
 
 from ..photo import read_photo, write_photo
 from ..single.output_paths import default_name
-from ..upscale import Options, StageTimer, Upscaled
+from ..upscale import Options, Upscaled
 from ..utils.hardware import peak_memory_mb, reset_peak_memory
-from ..utils.timing import Timing, summarize, time_rounds
+from ..utils.timing import StageTimer, Timing, summarize, time_rounds
 
 Upscale = Callable[[Any, Options], Upscaled]
 TOTAL = "upscale"

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
 from .parameters import (
+    DEFAULT_SCALE,
     Confidence,
     Debug,
     DeviceName,
@@ -20,7 +22,6 @@ from .parameters import (
     MinFace,
     Overwrite,
     Quiet,
-    Scale,
     ScaleFactor,
     StripMetadata,
     Weights,
@@ -34,15 +35,15 @@ def batch(
         list[str] | None, typer.Option(help="Only photos whose name, or path below IN, fits the pattern.", show_default=False)
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No photos that fit the pattern.", show_default=False)] = None,
-    scale: ScaleFactor = Scale.FOUR,
-    device: DeviceName = "auto",
-    weights: Weights = None,
-    min_face: MinFace = 12,
-    max_face: MaxFace = 96,
-    confidence: Confidence = None,
-    margin: Margin = 1.25,
-    feather: Feather = 0.2,
-    fidelity: Fidelity = None,
+    scale: ScaleFactor = DEFAULT_SCALE,
+    device: DeviceName = MODEL_DEFAULTS.device,
+    weights: Weights = MODEL_DEFAULTS.weights,
+    min_face: MinFace = MODEL_DEFAULTS.min_face_px,
+    max_face: MaxFace = DEFAULTS.max_face_px,
+    confidence: Confidence = MODEL_DEFAULTS.confidence,
+    margin: Margin = DEFAULTS.margin,
+    feather: Feather = DEFAULTS.feather,
+    fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
     memory: Annotated[
         str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
     ] = None,
@@ -55,26 +56,31 @@ def batch(
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
     require_face: Annotated[bool, typer.Option("--require-face", help="A photo without faces fails.")] = False,
-    max_pixels: MaxPixels = 700_000_000,
+    max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Enlarges all photos of a folder; run again, it goes on where it stopped."""
-    from models.checkpoint import DEFAULT_WEIGHTS
-
     from ..batch.executor import parse_size
-    from ..batch.manifest import Recipe, hash_weights
+    from ..batch.manifest import Recipe
     from ..batch.run import Batch, BatchRequest, run
     from ..batch.scan import NameFilter
     from ..batch.watch import watch
     from ..console import Screen
-    from ..upscale import Options, Upscaler
+    from ..upscale import Upscaler
 
-    options = Options(int(scale.value), max_face, margin, feather, max_pixels)
-    loading = {"min_face": min_face, "confidence": confidence, "fidelity": fidelity}
-    recipe = Recipe(options, hash_weights(weights or DEFAULT_WEIGHTS), loading, strip_metadata, require_face)
-    selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
-    job = BatchRequest(source, out, recipe, parse_size(memory), selection, overwrite, retry_failed, report, json)
-    load = lambda: Upscaler.load(device, weights, min_face, confidence, fidelity)  # noqa: E731
+    options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
+    models = ModelOptions(device=device, weights=weights, min_face_px=min_face, confidence=confidence, fidelity=fidelity)
+    request = BatchRequest(
+        source=source,
+        out=out,
+        recipe=Recipe.of(options, models, strip_metadata=strip_metadata, require_face=require_face),
+        memory_bytes=parse_size(memory),
+        selection=NameFilter(tuple(include or ()), tuple(exclude or ())),
+        overwrite=overwrite,
+        retry_failed=retry_failed,
+        report=report,
+        json=json,
+    )
     screen = Screen(quiet=quiet, data_on_stdout=json)
-    raise typer.Exit(run(job, load, screen, watch if watched else Batch.run_once))
+    raise typer.Exit(run(request, lambda: Upscaler.from_options(models), screen, watch if watched else Batch.run_once))

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they say of a wrong command line."""
+"""Typer parameters that several commands share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from ..errors import Exit, LaaError
+from ..errors import UsageError
+from ..options import CONFIDENCE, DEFAULTS
 
 
 class Scale(StrEnum):
-    """Enlargement of the whole photo."""
+    """options.SCALES, as Typer wants them (a test holds them together)."""
 
     ONE, TWO, FOUR, EIGHT = "1", "2", "4", "8"
 
+
+DEFAULT_SCALE = Scale(str(DEFAULTS.scale))
 
 Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
@@ -32,7 +35,7 @@ Feather = Annotated[float, typer.Option(help="Soft rim of a pasted face, as a sh
 StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")]
 MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
 Confidence = Annotated[
-    float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default="0.94, measured")
+    float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default=f"{CONFIDENCE}, measured")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
@@ -44,10 +47,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an u
 def stdin() -> BinaryIO:
     """Standard input, for the photo "-"."""
     if sys.stdin is None:
-        raise usage("there is no standard input: name a photo")
+        raise UsageError("there is no standard input: name a photo")
     return sys.stdin.buffer
 
 
-def usage(message: str) -> LaaError:
+def usage(message: str) -> UsageError:
     """An error in the command line itself."""
-    return LaaError(message, Exit.USAGE)
+    return UsageError(message)

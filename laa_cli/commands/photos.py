@@ -1,4 +1,4 @@
-"""`laa upscale`."""
+"""`laa upscale` and `laa detect`: photos named on the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
+from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
 from .parameters import (
+    DEFAULT_SCALE,
     Confidence,
     Debug,
     DeviceName,
@@ -22,12 +25,10 @@ from .parameters import (
     Overwrite,
     Photos,
     Quiet,
-    Scale,
     ScaleFactor,
     StripMetadata,
     Weights,
     stdin,
-    usage,
 )
 
 
@@ -39,15 +40,15 @@ def upscale(
             "--output", "-o", help="A file for one photo, a folder for several, - for stdout.", show_default="beside it"
         ),
     ] = None,
-    scale: ScaleFactor = Scale.FOUR,
-    device: DeviceName = "auto",
-    weights: Weights = None,
-    min_face: MinFace = 12,
-    max_face: MaxFace = 96,
-    confidence: Confidence = None,
-    margin: Margin = 1.25,
-    feather: Feather = 0.2,
-    fidelity: Fidelity = None,
+    scale: ScaleFactor = DEFAULT_SCALE,
+    device: DeviceName = MODEL_DEFAULTS.device,
+    weights: Weights = MODEL_DEFAULTS.weights,
+    min_face: MinFace = MODEL_DEFAULTS.min_face_px,
+    max_face: MaxFace = DEFAULTS.max_face_px,
+    confidence: Confidence = MODEL_DEFAULTS.confidence,
+    margin: Margin = DEFAULTS.margin,
+    feather: Feather = DEFAULTS.feather,
+    fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
     faces_dir: Annotated[Path | None, typer.Option(help="Folder for each face before and after.", show_default=False)] = None,
     compare: Annotated[
         Path | None, typer.Option(help="A before/after picture (a folder for several).", show_default=False)
@@ -56,7 +57,7 @@ def upscale(
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
     require_face: Annotated[bool, typer.Option("--require-face", help="No face in a photo is an error (exit code 4).")] = False,
-    max_pixels: MaxPixels = 700_000_000,
+    max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -64,19 +65,27 @@ def upscale(
     from ..console import Screen
     from ..single.output_paths import STREAM
     from ..single.run import UpscaleRequest, run
-    from ..upscale import Options, Upscaler
+    from ..upscale import Upscaler
 
-    options = Options(int(scale.value), max_face, margin, feather, max_pixels)
-    job = UpscaleRequest(options, output, faces_dir, compare, json, overwrite, strip_metadata, require_face)
+    options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
+    models = ModelOptions(device=device, weights=weights, min_face_px=min_face, confidence=confidence, fidelity=fidelity)
+    request = UpscaleRequest(
+        options=options,
+        output=output,
+        faces_dir=faces_dir,
+        compare=compare,
+        json=json,
+        overwrite=overwrite,
+        strip_metadata=strip_metadata,
+        require_face=require_face,
+    )
     streamed = output == STREAM or (output is None and STREAM in photos)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
-        raise usage("stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it")
+        raise UsageError(
+            "stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it"
+        )
     screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
-    load = lambda: Upscaler.load(device, weights, min_face, confidence, fidelity)  # noqa: E731
-    raise typer.Exit(run(photos, job, load, screen, stdin))
-
-
-# `laa detect`.
+    raise typer.Exit(run(photos, request, lambda: Upscaler.from_options(models), screen, stdin))
 
 
 def detect(
@@ -84,22 +93,22 @@ def detect(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the photo with boxes drawn (a folder for several).")
     ] = None,
-    device: DeviceName = "auto",
-    min_face: MinFace = 12,
-    confidence: Confidence = None,
+    device: DeviceName = MODEL_DEFAULTS.device,
+    min_face: MinFace = MODEL_DEFAULTS.min_face_px,
+    confidence: Confidence = MODEL_DEFAULTS.confidence,
     json: Json = False,
     overwrite: Overwrite = False,
-    max_pixels: MaxPixels = 700_000_000,
+    max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Lists the faces in photos."""
     from ..console import Screen
     from ..single.detect import run
-    from ..upscale import load_detector
-    from ..utils.hardware import choose_device
+    from ..upscale import build_detector
 
     screen = Screen(quiet=quiet, data_on_stdout=json)
-    load = lambda: load_detector(choose_device(device), min_face, confidence)  # noqa: E731
+    models = ModelOptions(device=device, min_face_px=min_face, confidence=confidence)
+    load = lambda: build_detector(models)  # noqa: E731
     code = run(photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
     raise typer.Exit(code)

@@ -1,4 +1,4 @@
-"""`laa prepare`."""
+"""`laa prepare`: the options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ..options import ModelOptions
+from ..prepare.settings import PrepareRequest
 from .parameters import Confidence, Debug, DeviceName, Quiet
+
+DEFAULT = PrepareRequest()
 
 
 def prepare(
@@ -15,29 +19,39 @@ def prepare(
         list[Path], typer.Argument(help="Photos, folders of them, tar (.gz, .bz2, .xz) and zip files.", show_default=False)
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the faces, which `laa train` takes.", show_default=False)],
-    min_crop: Annotated[int, typer.Option(help="Least side of a face's crop in its photo, px.")] = 128,
-    min_sharpness: Annotated[float, typer.Option(help="Least variance of a face's Laplacian at 128x128.")] = 50,
+    min_crop: Annotated[int, typer.Option(help="Least side of a face's crop in its photo, px.")] = DEFAULT.min_crop,
+    min_sharpness: Annotated[
+        float, typer.Option(help="Least variance of a face's Laplacian at 128x128.")
+    ] = DEFAULT.min_sharpness,
     identities: Annotated[
         Path | None,
         typer.Option(help="Lines of photo,person: no person is in both sets; other faces are left out.", show_default=False),
     ] = None,
-    validation_share: Annotated[float, typer.Option(help="Share of photos, or people, for validation.")] = 0.05,
-    format_: Annotated[str, typer.Option("--format", help="Of training faces: webp (quality 92) or png.")] = "webp",
-    shard_size: Annotated[int, typer.Option(help="Faces in a tar file.")] = 4096,
+    validation_share: Annotated[
+        float, typer.Option(help="Share of photos, or people, for validation.")
+    ] = DEFAULT.validation_share,
+    format_: Annotated[str, typer.Option("--format", help="Of training faces: webp (quality 92) or png.")] = DEFAULT.format,
+    shard_size: Annotated[int, typer.Option(help="Faces in a tar file.")] = DEFAULT.shard_size,
     confidence: Confidence = None,
     device: DeviceName = "auto",
-    max_pixels: Annotated[int, typer.Option(help="Largest photo to read, in pixels.")] = 200_000_000,
+    max_pixels: Annotated[int, typer.Option(help="Largest photo to read, in pixels.")] = DEFAULT.max_pixels,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Makes training and validation faces of photos; the same command goes on with a run that was stopped."""
     from ..console import Screen
     from ..prepare.run import run
-    from ..prepare.settings import PrepareRequest
-    from ..upscale import load_detector
-    from ..utils.hardware import choose_device
+    from ..upscale import build_detector
 
-    settings = PrepareRequest(min_crop, min_sharpness, validation_share, format_, shard_size, max_pixels)
+    request = PrepareRequest(
+        min_crop=min_crop,
+        min_sharpness=min_sharpness,
+        validation_share=validation_share,
+        format=format_,
+        shard_size=shard_size,
+        max_pixels=max_pixels,
+    )
     # faces down to half the least size are looked for, so that those refused are counted
-    load = lambda: load_detector(choose_device(device), max(12, min_crop / 2), confidence)  # noqa: E731
-    raise typer.Exit(run(photos, out, settings, identities, load, Screen(quiet=quiet)))
+    models = ModelOptions(device=device, min_face_px=max(ModelOptions.min_face_px, min_crop / 2), confidence=confidence)
+    load = lambda: build_detector(models)  # noqa: E731
+    raise typer.Exit(run(photos, out, request, identities, load, Screen(quiet=quiet)))

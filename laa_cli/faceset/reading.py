@@ -1,4 +1,7 @@
-"""Sets of face pictures for training and validation: a folder or tar files of pictures, or several of them."""
+"""Reads face pictures for training and validation from face sets, folders and tar files into tensors.
+
+Pictures are decoded by Pillow, for training must work without OpenCV, which `laa_cli.photo` needs.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +16,81 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import LaaError
-from ..utils.tar import DAMAGED, iter_members, open_tar
+from ..utils.tar import TAR_ERRORS, iter_members, open_tar
+from .format import VALIDATION_SHARD, is_face_set, is_unfinished, list_training_shards
 
-HR_FACE_PX = 128  # the protocol's crop
-STORED_FACE_PX = 144  # a training face: the crop and room around it for shifts
-PICTURES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+# Narrower than photo.READABLE_SUFFIXES: face pictures are written by programs, and Pillow must read all of them without OpenCV.
+PICTURE_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+
+
+def training_sources(path: Path) -> list[Path]:
+    """The training shards of a face set, by number; any other folder or tar file as it is. LaaError if a set is unfinished."""
+    if is_unfinished(path):
+        raise LaaError(f"{path} is not finished: repeat the `laa prepare` that began it")
+    return list_training_shards(path) if is_face_set(path) else [path]
+
+
+def validation_source(path: Path) -> Path:
+    """The validation shard of a face set; any other folder or tar file as it is."""
+    return path / VALIDATION_SHARD if is_face_set(path) else path
+
+
+def has_validation_faces(path: Path) -> bool:
+    """Whether the path is a face set that has a validation shard."""
+    return is_face_set(path) and (path / VALIDATION_SHARD).is_file()
 
 
 def read_faces(sources: list[Path], size_px: int) -> Tensor:
-    """All faces of folders and tar files as (n, 3, size, size) uint8 RGB, in the order of the names within each source.
+    """Decodes all faces of folders and tar files, in the order of the names within each source.
 
-    Every picture must be size x size. Raises LaaError on the first source or picture that cannot be used.
+    Returns (n, 3, size_px, size_px) uint8 RGB. Raises LaaError on the first source that cannot be read, or picture that
+    cannot be decoded or has another size.
     """
     items = [item for source in sources for item in encoded_pictures(source)]
     if not items:
         raise LaaError(f"no pictures in {', '.join(map(str, sources))}: expected a folder or tar of {size_px}x{size_px} faces")
     faces = torch.empty(len(items), 3, size_px, size_px, dtype=torch.uint8)
 
-    def fill(place: int) -> None:
-        faces[place] = decode(*items[place], size_px)
+    def decode_into(index: int) -> None:
+        faces[index] = decode_face(*items[index], size_px)
 
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(fill, range(len(items))):
+        for _ in pool.map(decode_into, range(len(items))):
             pass
     return faces
 
 
-def names_in(sources: list[Path]) -> list[str]:
-    """What the faces that `read_faces` gives are called, in its order."""
+def list_names(sources: list[Path]) -> list[str]:
+    """Lists the names of the faces that `read_faces` returns, in its order."""
     return [name for source in sources for name, _ in encoded_pictures(source)]
 
 
 def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each picture in a folder (walked) or tar file."""
+    """Yields the name and the file content of each picture in a folder (walked) or tar file. Raises LaaError."""
     try:
-        if source.is_dir():
-            for path in sorted(source.rglob("*")):
-                if path.suffix.lower() in PICTURES:
-                    yield str(path), path.read_bytes()
-        else:
-            with open_tar(source) as (tar, _):
-                for member in sorted(iter_members(tar), key=lambda member: member.name):
-                    content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURES else None
-                    if content is not None:
-                        yield f"{source}:{member.name}", content.read()
-    except DAMAGED as error:
+        yield from pictures_in_folder(source) if source.is_dir() else pictures_in_tar(source)
+    except TAR_ERRORS as error:
         raise LaaError(f"cannot read faces from {source}: {error}") from error
 
 
-def decode(name: str, content: bytes, size_px: int) -> Tensor:
-    """One picture as (3, size, size) uint8 RGB."""
+def pictures_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields the pictures below a folder by path."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            yield str(path), path.read_bytes()
+
+
+def pictures_in_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields the pictures in a tar file by name."""
+    with open_tar(archive) as (tar, _):
+        for member in sorted(iter_members(tar), key=lambda member: member.name):
+            content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
+            if content is not None:
+                yield f"{archive}:{member.name}", content.read()
+
+
+def decode_face(name: str, content: bytes, size_px: int) -> Tensor:
+    """Decodes one picture into (3, size_px, size_px) uint8 RGB. `name` is what errors call it. Raises LaaError."""
     try:
         with Image.open(io.BytesIO(content)) as picture:
             rgb = np.asarray(picture.convert("RGB"))

@@ -26,6 +26,7 @@ __all__ = [
     "check_output",
     "encode_photo",
     "encode_thumbnail",
+    "max_file_bytes",
     "peek",
     "read_bytes",
     "read_photo",
@@ -84,7 +85,7 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | 
 
 def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> bytes:
     """The file's content, neither empty nor larger than a photo of so many pixels can be. Raises LaaError."""
-    most_bytes = BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES
+    most_bytes = max_file_bytes(max_pixels)
     if isinstance(source, Path) and os.path.isdir(source):
         raise LaaError(f"cannot read {name}: it is a folder: give the photos in it")
     try:
@@ -97,6 +98,11 @@ def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> b
     if len(content) > most_bytes:
         raise LaaError(f"{name} is too large: over {most_bytes} bytes: raise --max-pixels if it is a photo")
     return content
+
+
+def max_file_bytes(max_pixels: int) -> int:
+    """The most bytes that the file of a photo of so many pixels can have."""
+    return BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES
 
 
 def read_at_most(source: Path | BinaryIO, size: int) -> bytes:

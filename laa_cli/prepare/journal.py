@@ -1,23 +1,54 @@
-"""What a run has found so far, kept on disk photo by photo, so that a run that was killed goes on where it stopped."""
+"""The journal of a run: the faces of each photo on disk (JSONL and pictures), so that a killed run goes on where it stopped."""
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypedDict
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
+from ..utils.jsonl import JsonLinesFile
+from ..utils.locks import lock_file
 from .crops import CroppedFace, PhotoFaces
 
-SETTINGS, RECORDS, PICTURES = "settings.json", "journal.jsonl", "pictures.bin"
+SETTINGS = "settings.json"  # what the run was asked to do
+RECORDS = "journal.jsonl"  # a JournalRecord for each photo
+PICTURES = "pictures.bin"  # the encoded faces, one behind the other
+
+
+class CropRecord(TypedDict):
+    """A CroppedFace without its picture."""
+
+    side_px: int
+    sharpness: float
+    fingerprint: str
+    split: str
+    person: str
+    suffix: str
+
+
+class JournalRecord(TypedDict):
+    """A line of journal.jsonl: a PhotoFaces, and where the pictures of its crops lie in pictures.bin."""
+
+    photo: str
+    error: str
+    faces: int
+    small: int
+    blurred: int
+    unknown: int
+    crops: list[CropRecord]
+    start: int
+    sizes: list[int]
+    end: int
 
 
 @dataclass(frozen=True)
 class StoredFace:
-    """A face in the journal: its photo, what is known of it, and where its picture's file lies."""
+    """A face in the journal: the name of its photo, what is known of it, and where its encoded picture lies in pictures.bin."""
 
     photo: str
     crop: CroppedFace
@@ -26,19 +57,25 @@ class StoredFace:
 
 
 class Journal:
-    """Findings of photos, appended as they come; a record counts once its line is whole and its pictures are there.
+    """The faces of photos, appended as they come; a record counts once its line is whole and its pictures are there.
 
-    `purpose`: what the run was asked to do; a journal of another purpose is refused. Raises LaaError.
+    `settings`: what the run was asked to do; a journal of other settings is refused. One run at a time: the journal is
+    locked until it is closed. Raises LaaError.
     """
 
-    def __init__(self, folder: Path, purpose: dict[str, Any]) -> None:
-        self.folder, self.records = folder, list[dict[str, Any]]()
-        settings = folder / SETTINGS
-        if settings.exists():
-            self.check(settings, purpose)
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.records: list[JournalRecord] = []
+        self.end = 0  # of the pictures
+        if (folder / SETTINGS).exists():
+            self.check_settings(settings)
         else:
-            write_atomically(settings, json.dumps(purpose).encode(), overwrite=False)
-        self.lines, self.pictures = (open_append(folder / name) for name in (RECORDS, PICTURES))
+            write_atomically(folder / SETTINGS, json.dumps(settings).encode(), overwrite=False)
+        try:
+            self.lines = JsonLinesFile(folder / RECORDS, fsync=False)
+            self.pictures = (folder / PICTURES).open("ab")
+        except OSError as error:
+            raise LaaError(f"cannot write {error.filename}: {error.strerror}") from error
         try:
             self.lock()
             self.recover()
@@ -46,91 +83,95 @@ class Journal:
             self.close()
             raise
 
-    def lock(self) -> None:
-        """One run at a time, where the system has locks; the lock ends with the process."""
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            fcntl.flock(self.lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LaaError(f"another run is working in {self.folder}: wait for it, or choose another folder") from error
-        except OSError:  # a file system without locks
-            return
-
-    def check(self, settings: Path, purpose: dict[str, Any]) -> None:
+    def check_settings(self, settings: dict[str, Any]) -> None:
         """Refuses to go on with a run that was asked for something else."""
         try:
-            before = json.loads(settings.read_bytes())
+            before = json.loads((self.folder / SETTINGS).read_bytes())
         except (OSError, ValueError) as error:
             raise LaaError(f"cannot go on with {self.folder}: {error}: delete it, or choose another folder") from error
-        for name, value in purpose.items():
+        for name, value in settings.items():
             if before.get(name) != value:
-                said = f"{self.folder} was begun with {name} {before.get(name)}, not {value}"
-                raise LaaError(f"{said}: repeat that command, delete the folder, or choose another")
+                reason = f"{self.folder} was begun with {name} {before.get(name)}, not {value}"
+                raise LaaError(f"{reason}: repeat that command, delete the folder, or choose another")
+
+    def lock(self) -> None:
+        """Locks the journal for this run, where the system and the file system have locks."""
+        with suppress(OSError):
+            message = f"another run is working in {self.folder}: wait for it, or choose another folder"
+            lock_file(self.lines.handle, message)
 
     def recover(self) -> None:
-        """Takes up the whole records, and cuts off what a killed run left behind them."""
-        length = end = 0
+        """Loads the records up to the first that is broken or lacks its pictures, and truncates both files there."""
+        length = 0
         stored = os.path.getsize(self.folder / PICTURES)
-        for line in (self.folder / RECORDS).read_bytes().splitlines(keepends=True):
-            record = parsed(line)
+        for record, line_end in self.lines.recover():
             if record is None or record["end"] > stored:
                 break
             self.records.append(record)
-            length, end = length + len(line), record["end"]
+            length = line_end
+            self.end = record["end"]
         self.lines.truncate(length)
-        self.pictures.truncate(end)
-        self.end = end
+        self.pictures.truncate(self.end)
 
-    def add(self, findings: PhotoFaces) -> None:
-        """Keeps a photo's findings: its pictures first, then its record."""
+    def add(self, faces: PhotoFaces) -> None:
+        """Appends a photo's faces: the pictures first, then the record."""
+        record = make_record(faces, self.end)
         try:
-            for crop in findings.crops:
+            for crop in faces.crops:
                 self.pictures.write(crop.content)
             self.pictures.flush()
-            sizes = [len(crop.content) for crop in findings.crops]
-            record = findings.record() | {"start": self.end, "sizes": sizes, "end": self.end + sum(sizes)}
-            self.lines.write(json.dumps(record).encode() + b"\n")
-            self.lines.flush()
+            self.lines.append(record)
         except OSError as error:
             hint = "make room, and repeat the command to go on"
-            raise LaaError(f"cannot write to {self.folder}: {error.strerror}: {hint}") from error
+            raise LaaError(f"cannot write to {self.folder}: {error.strerror or error}: {hint}") from error
         self.records.append(record)
         self.end = record["end"]
 
-    def faces(self, record: dict[str, Any]) -> list[StoredFace]:
-        """The faces of a photo's record."""
-        kept, offset = [], record["start"]
+    def list_faces(self, record: JournalRecord) -> list[StoredFace]:
+        """Lists the faces of a photo's record."""
+        faces, offset = [], record["start"]
         for values, size in zip(record["crops"], record["sizes"], strict=True):
-            kept.append(StoredFace(record["photo"], CroppedFace(**values), offset, size))
+            faces.append(StoredFace(record["photo"], CroppedFace(**values), offset, size))
             offset += size
-        return kept
+        return faces
 
-    def picture(self, face: StoredFace) -> bytes:
-        """A face's file."""
+    def read_picture(self, face: StoredFace) -> bytes:
+        """Reads the encoded picture of a face."""
         with (self.folder / PICTURES).open("rb") as file:
             file.seek(face.offset)
             return file.read(face.size)
 
     def close(self) -> None:
-        """Lets go of the files."""
-        for file in (self.lines, self.pictures):
-            file.close()
+        """Closes the files, which ends the lock. May be called twice."""
+        self.lines.close()
+        with suppress(OSError):  # of a full disk, which `add` has reported
+            self.pictures.close()
 
 
-def open_append(path: Path) -> BinaryIO:
-    """A file to append to."""
-    try:
-        return path.open("ab")
-    except OSError as error:
-        raise LaaError(f"cannot write {path}: {error.strerror}") from error
+def make_record(faces: PhotoFaces, start: int) -> JournalRecord:
+    """Makes the record of a photo's faces, whose pictures begin at `start`."""
+    sizes = [len(crop.content) for crop in faces.crops]
+    return JournalRecord(
+        photo=faces.photo,
+        error=faces.error,
+        faces=faces.faces,
+        small=faces.small,
+        blurred=faces.blurred,
+        unknown=faces.unknown,
+        crops=[make_crop_record(crop) for crop in faces.crops],
+        start=start,
+        sizes=sizes,
+        end=start + sum(sizes),
+    )
 
 
-def parsed(line: bytes) -> dict[str, Any] | None:
-    """A record, if its line is whole."""
-    try:
-        return json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
-        return None
+def make_crop_record(crop: CroppedFace) -> CropRecord:
+    """Makes the record of a face: everything but its picture."""
+    return CropRecord(
+        side_px=crop.side_px,
+        sharpness=crop.sharpness,
+        fingerprint=crop.fingerprint,
+        split=crop.split,
+        person=crop.person,
+        suffix=crop.suffix,
+    )

@@ -1,4 +1,4 @@
-"""Which faces are for validation: by a hash, so that a face's side stays when photos are added, moved or renamed."""
+"""Assigns faces to training or validation by a hash: a face keeps its split when photos are added, moved or renamed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import re
 from pathlib import Path, PurePosixPath
 
 from ..errors import LaaError
-
-TRAIN, VALIDATION = "train", "val"
+from ..faceset.format import TRAIN, VALIDATION
 
 
 def split_of(key: str, share: float) -> str:
-    """Training or validation. `key`: the person, or the digest of the photo's file; `share`: of keys for validation."""
+    """Assigns a key to a split. `key`: the person, or the SHA-256 of the photo's file; `share`: of keys for validation."""
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
     return VALIDATION if number < share * 2**64 else TRAIN
 
 
 class Identities:
-    """Who is in which photo: lines of a photo's name and a person, parted by a comma, tab or space, as CelebA has them."""
+    """Who is in which photo: lines of a photo's name and a person, separated by a comma, semicolon, tab or space, as in CelebA.
+
+    Raises LaaError where the file cannot be read, or a line is something else.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -31,8 +33,8 @@ class Identities:
             raise LaaError(f"{path}: line {wrong[0] if wrong else 1} is not a photo's name and a person, parted by a comma")
         self.people = {PurePosixPath(photo).as_posix(): person.strip() for photo, person in rows}
 
-    def __call__(self, photo: str) -> str | None:
-        """The person in a photo: of its whole name, or of the longest end of it that has a line; None where none has."""
+    def find_person(self, photo: str) -> str | None:
+        """Looks up a photo by its whole name, or by the longest suffix of its path that has a line; None where none has."""
         parts = PurePosixPath(photo.replace(":", "/")).parts
-        ends = ("/".join(parts[first:]) for first in range(len(parts)))
-        return next((self.people[end] for end in ends if end in self.people), None)
+        suffixes = ("/".join(parts[first:]) for first in range(len(parts)))
+        return next((self.people[suffix] for suffix in suffixes if suffix in self.people), None)

@@ -1,4 +1,4 @@
-"""Compressed tar files can only be read from their beginning: a run works on copies of them that are unpacked."""
+"""Decompresses tar files into temporary copies, for random access: compressed ones can only be read from their beginning."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from pathlib import Path
 from ..errors import LaaError
 from ..utils.atomic import remove_partial_files, write_atomically
 from ..utils.tar import open_decompressed
-from .sources import DAMAGED, PhotoSource, damaged_error
+from .sources import ARCHIVE_ERRORS, PhotoSource, damaged_error
 
 CHUNK_BYTES = 1 << 20
 
 
 def unpack(photos: list[PhotoSource], folder: Path, say: Callable[[str], None]) -> list[PhotoSource]:
-    """The same photos, those of compressed tar files in copies in `folder`, which an earlier run may have made.
+    """Returns the same photos, those of compressed tar files in copies in `folder`, which an earlier run may have made.
 
-    A copy is there whole or not at all. `say` hears what takes time. Raises LaaError, also where there is no room.
+    A copy is there whole or not at all. `say` is called with what takes time. Raises LaaError, also where there is no room.
     """
-    ends: dict[Path, int] = {}  # how much of each archive is needed
+    ends: dict[Path, int] = {}  # how many bytes of each decompressed archive are needed
     for photo in photos:
-        if photo.packed:
+        if photo.compressed:
             ends[photo.path] = max(ends.get(photo.path, 0), photo.offset + (photo.size or 0))
     if not ends:
         return photos
-    copies = {archive: folder / name_of(archive, end) for archive, end in ends.items()}
+    copies = {archive: folder / name_copy(archive, end) for archive, end in ends.items()}
     missing = {archive: end for archive, end in ends.items() if not copies[archive].exists()}
     make_room(folder, sum(missing.values()))
     for archive, end in missing.items():
         say(f"unpacking {archive}: {end / 1e6:.0f} MB")
-        write_atomically(copies[archive], beginning(archive, end), overwrite=True)
-    return [replace(photo, path=copies[photo.path], packed=False) if photo.packed else photo for photo in photos]
+        write_atomically(copies[archive], decompress(archive, end), overwrite=True)
+    return [replace(photo, path=copies[photo.path], compressed=False) if photo.compressed else photo for photo in photos]
 
 
-def name_of(archive: Path, end: int) -> str:
-    """What the copy of an archive's first `end` bytes is called: an archive that was changed gets another."""
+def name_copy(archive: Path, end: int) -> str:
+    """Names the copy of an archive's first `end` bytes by a hash: an archive that was changed gets another."""
     try:
         status = archive.stat()
     except OSError as error:
@@ -47,25 +47,26 @@ def name_of(archive: Path, end: int) -> str:
     return f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}.tar"
 
 
-def make_room(folder: Path, needed: int) -> None:
-    """Makes the folder, empties it of what a killed run left half-written, and refuses what the disk cannot hold."""
+def make_room(folder: Path, needed_bytes: int) -> None:
+    """Makes the folder and removes the partial files of a killed run. LaaError where the disk lacks the space."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_partial_files(folder)
-        free = shutil.disk_usage(folder).free
+        free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
         raise LaaError(f"cannot write to {folder}: {error.strerror}: choose another place") from error
-    if needed > free:
-        said = f"cannot unpack to {folder}: it takes {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
-        raise LaaError(f"{said}: make room, and repeat the command to go on")
+    if needed_bytes > free_bytes:
+        reason = f"cannot unpack to {folder}: it takes {needed_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free"
+        raise LaaError(f"{reason}: make room, and repeat the command to go on")
 
 
-def beginning(archive: Path, end: int) -> Iterator[bytes]:
-    """The first `end` bytes of what an archive unpacks to."""
+def decompress(archive: Path, end: int) -> Iterator[bytes]:
+    """Yields the first `end` bytes of what an archive decompresses to, in chunks. Raises LaaError where it is damaged."""
+    left = end
     try:
         with open_decompressed(archive)[0] as file:
-            while chunk := file.read(min(CHUNK_BYTES, end)):
-                end -= len(chunk)
+            while chunk := file.read(min(CHUNK_BYTES, left)):
+                left -= len(chunk)
                 yield chunk
-    except DAMAGED as error:
+    except ARCHIVE_ERRORS as error:
         raise damaged_error(archive, error) from error

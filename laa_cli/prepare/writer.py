@@ -1,46 +1,81 @@
-"""Tar files of faces, and the table of what is in them; the same faces always give the same bytes."""
+"""Writes the face set: drops near-duplicates, assigns shards, writes tar files, contact sheet and manifest.
+
+The same faces always give the same bytes.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..faceset.format import CONTACT_SHEET, MANIFEST, MANIFEST_COLUMNS, TRAIN, VALIDATION, face_name, shard_name
 from ..faceset.hashing import find_duplicates
 from ..photo import Photo, encode_photo
 from ..utils.atomic import write_atomically
 from .journal import StoredFace
-from .split import TRAIN, VALIDATION
 
-COLUMNS = ("shard", "file", "source", "crop_side_px", "sharpness", "split", "person")
-MANIFEST, VALIDATION_SHARD = "manifest.csv", "val.tar"
+SHEET_COLUMNS = 12  # the contact sheet
+SHEET_ROWS = 8
+THUMBNAIL_PX = 96
+CAPTION_PX = 14
+GAP_PX = 6
+FRAME_PX = 3
+TEXT_COLOR = (40, 40, 40)
+BACKGROUND_COLOR = (255, 255, 255)
+FRAME_COLOR = (230, 120, 0)
+
 Placement = tuple[str, str, StoredFace]  # shard, name in it, face
+ReadPicture = Callable[[StoredFace], bytes]  # the content of a face's PNG or WebP file
 
 
-def assign_shards(faces: list[StoredFace], shard_size: int) -> Iterator[Placement]:
-    """Where each face goes: `train-0.tar`, `train-1.tar`, ... and `val.tar`."""
+def drop_duplicates(faces: list[StoredFace]) -> list[StoredFace]:
+    """Drops near-duplicates by perceptual hash, in order. The largest of them stays, of equally large ones the first."""
+    ranked = sorted(range(len(faces)), key=lambda index: (-faces[index].crop.side_px, index))
+    digests = b"".join(bytes.fromhex(faces[index].crop.fingerprint) for index in ranked)
+    hashes = np.frombuffer(digests, np.uint64).reshape(-1, 4)
+    dropped: set[int] = set()
+    for rank, better in find_duplicates(hashes, hashes):
+        if better < rank and better not in dropped:
+            dropped.add(rank)
+    kept = sorted(index for rank, index in enumerate(ranked) if rank not in dropped)
+    return [faces[index] for index in kept]
+
+
+def assign_shards(faces: list[StoredFace], shard_size: int) -> list[Placement]:
+    """Assigns each face its shard and its name in it, in order."""
     counts = {TRAIN: 0, VALIDATION: 0}
+    places = []
     for face in faces:
         split = face.crop.split
-        shard = f"train-{counts[TRAIN] // shard_size}.tar" if split == TRAIN else VALIDATION_SHARD
-        yield shard, f"{split}_{counts[split]:06}.{face.crop.suffix}", face
+        index = counts[split]
+        places.append((shard_name(split, index, shard_size), face_name(split, index, face.crop.suffix), face))
         counts[split] += 1
+    return places
 
 
-def write_shards(folder: Path, places: list[Placement], picture: Callable[[StoredFace], bytes]) -> None:
-    """Writes the tar files, each whole or not at all. Those of a run that was killed here are written again."""
+def write_face_set(folder: Path, places: list[Placement], read_picture: ReadPicture) -> None:
+    """Writes shards, contact sheet and manifest, each file whole or not at all, over those of a run that was killed here."""
+    write_shards(folder, places, read_picture)
+    sheet = draw_contact_sheet([face for _, _, face in places], read_picture)
+    write_atomically(folder / CONTACT_SHEET, sheet, overwrite=True)
+    write_manifest(folder, places)
+
+
+def write_shards(folder: Path, places: list[Placement], read_picture: ReadPicture) -> None:
+    """Writes the tar files."""
     for shard in dict.fromkeys(place[0] for place in places):
-        files = [(name, picture(face)) for where, name, face in places if where == shard]
-        write_atomically(folder / shard, tar_bytes(files), overwrite=True)
+        files = [(name, read_picture(face)) for place, name, face in places if place == shard]
+        write_atomically(folder / shard, make_tar(files), overwrite=True)
 
 
-def tar_bytes(files: list[tuple[str, bytes]]) -> memoryview:
-    """A tar file without times and owners."""
+def make_tar(files: list[tuple[str, bytes]]) -> memoryview:
+    """Makes a tar file (USTAR) of names and contents, without times and owners."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in files:
@@ -51,57 +86,44 @@ def tar_bytes(files: list[tuple[str, bytes]]) -> memoryview:
 
 
 def write_manifest(folder: Path, places: list[Placement]) -> None:
-    """Writes the table of all faces."""
+    """Writes manifest.csv, a row for each face."""
     text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(MANIFEST_COLUMNS)
     for shard, name, face in places:
         crop = face.crop
-        rows.writerow((shard, name, face.photo, crop.side_px, crop.sharpness, crop.split, crop.person))
+        writer.writerow((shard, name, face.photo, crop.side_px, crop.sharpness, crop.split, crop.person))
     write_atomically(folder / MANIFEST, text.getvalue().encode("utf-8", "backslashreplace"), overwrite=True)
 
 
-# Of pictures of the same face, taken from copies of one photo, the largest is kept.
-
-
-def drop_duplicates(faces: list[StoredFace]) -> list[StoredFace]:
-    """The faces without duplicates, in their order; of equally large ones the first is kept."""
-    ranked = sorted(range(len(faces)), key=lambda place: (-faces[place].crop.side_px, place))
-    texts = b"".join(bytes.fromhex(faces[place].crop.fingerprint) for place in ranked)
-    hashes = np.frombuffer(texts, np.uint64).reshape(-1, 4)
-    dropped: set[int] = set()
-    for rank, better in find_duplicates(hashes, hashes):
-        if better < rank and better not in dropped:
-            dropped.add(rank)
-    kept = sorted(place for rank, place in enumerate(ranked) if rank not in dropped)
-    return [faces[place] for place in kept]
-
-
-# A contact sheet: what came out, at a glance, the least sharp faces first.
-
-
-ACROSS, DOWN = 12, 8
-FACE_PX, CAPTION_PX, GAP_PX = 96, 14, 6
-INK, PAPER, FRAME = (40, 40, 40), (255, 255, 255), (230, 120, 0)
-
-
-def contact_sheet(faces: list[StoredFace], picture: Callable[[StoredFace], bytes]) -> bytes:
-    """A PNG of up to 96 faces, spread evenly over their sharpness; those for validation are framed."""
+def draw_contact_sheet(faces: list[StoredFace], read_picture: ReadPicture) -> bytes:
+    """Draws a PNG of up to 96 faces, spread evenly over their sharpness, the least sharp first; validation faces are framed."""
     ranked = sorted(faces, key=lambda face: face.crop.sharpness)
-    count = min(len(ranked), ACROSS * DOWN)
-    shown = [ranked[index * len(ranked) // count] for index in range(count)]
-    rows = -(-count // ACROSS)
-    step = FACE_PX + GAP_PX, FACE_PX + CAPTION_PX + GAP_PX
-    sheet = Image.new("RGB", (GAP_PX + step[0] * min(count, ACROSS), GAP_PX + step[1] * rows + CAPTION_PX), PAPER)
+    count = min(len(ranked), SHEET_COLUMNS * SHEET_ROWS)
+    step_x = THUMBNAIL_PX + GAP_PX
+    step_y = THUMBNAIL_PX + CAPTION_PX + GAP_PX
+    width = GAP_PX + step_x * min(count, SHEET_COLUMNS)
+    height = GAP_PX + step_y * -(-count // SHEET_COLUMNS) + CAPTION_PX
+    sheet = Image.new("RGB", (width, height), BACKGROUND_COLOR)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(10)
-    for index, face in enumerate(shown):
-        left, top = GAP_PX + index % ACROSS * step[0], GAP_PX + index // ACROSS * step[1]
+    for index in range(count):
+        face = ranked[index * len(ranked) // count]
+        left = GAP_PX + index % SHEET_COLUMNS * step_x
+        top = GAP_PX + index // SHEET_COLUMNS * step_y
         if face.crop.split == VALIDATION:
-            draw.rectangle((left - 3, top - 3, left + FACE_PX + 2, top + FACE_PX + 2), FRAME)
-        with Image.open(io.BytesIO(picture(face))) as image:
-            sheet.paste(image.convert("RGB").resize((FACE_PX, FACE_PX), Image.Resampling.LANCZOS), (left, top))
-        draw.text((left, top + FACE_PX + 1), f"{face.crop.side_px} px  {face.crop.sharpness:.0f}", INK, font)
+            draw_frame(draw, left, top)
+        with Image.open(io.BytesIO(read_picture(face))) as image:
+            thumbnail = image.convert("RGB").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+        sheet.paste(thumbnail, (left, top))
+        draw.text((left, top + THUMBNAIL_PX + 1), f"{face.crop.side_px} px  {face.crop.sharpness:.0f}", TEXT_COLOR, font)
     legend = f"{count} of {len(faces)} faces: side of the crop, sharpness; framed: for validation"
-    draw.text((GAP_PX, sheet.height - CAPTION_PX - 2), legend, INK, font)
+    draw.text((GAP_PX, height - CAPTION_PX - 2), legend, TEXT_COLOR, font)
     return encode_photo(Photo(np.asarray(sheet)), ".png")
+
+
+def draw_frame(draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
+    """Draws the rectangle behind a thumbnail, of which a frame of 3 px stays to be seen."""
+    right = left + THUMBNAIL_PX + FRAME_PX - 1
+    bottom = top + THUMBNAIL_PX + FRAME_PX - 1
+    draw.rectangle((left - FRAME_PX, top - FRAME_PX, right, bottom), FRAME_COLOR)

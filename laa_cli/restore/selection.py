@@ -13,12 +13,12 @@ from models.protocol import resize
 
 from ..detect.filtering import face_frame
 from ..detect.mtcnn import Face
+from ..interfaces import RestoredFace
 from ..options import Options
 from ..photo.pixels import Floats, Pixels, to_floats, without_alpha
 from .alignment import Square, crop_square, crop_upright, rotate_back, square_around
 from .fidelity import LUMA
 from .paste import Patch, feather_mask
-from .restorer import RestoredFace
 
 MAX_LEFT_ROLL_DEG = 12.0  # heads that are rolled further are turned upright; the weights were trained up to there
 MAX_YAW_RATIO = (

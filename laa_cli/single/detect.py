@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..console import Screen
-from ..detect.mtcnn import Face, MTCNNDetector
 from ..errors import Exit
+from ..interfaces import Face, FaceDetector
 from ..photo import Photo, check_output, read_photo, write_photo
 from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs
 from .pictures import draw_faces
@@ -19,7 +19,7 @@ from .run import Loaded, Stdin, process_each
 def run(
     inputs: list[Path],
     output: Path | None,
-    load: Callable[[], MTCNNDetector],
+    load: Callable[[], FaceDetector],
     screen: Screen,
     stdin: Stdin,
     *,

@@ -11,7 +11,8 @@ from ..console import Screen
 from ..errors import Exit, LaaError, SetupError, out_of_memory
 from ..photo import Photo, check_output, encode_photo, read_photo, without_metadata, write_photo
 from ..photo.resample import enlarge
-from ..upscale import Options, StageTimer, Upscaled, Upscaler, check_size
+from ..upscale import Options, Upscaled, Upscaler, check_size
+from ..utils.timing import StageTimer
 from .output_paths import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
 from .pictures import face_pair, side_by_side
 from .report import as_record, columns, rows

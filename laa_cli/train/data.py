@@ -1,4 +1,4 @@
-"""The faces of a run: where they are, and whether validation is on faces that training never sees."""
+"""Loads the data of a training run: training and validation faces, checked to have none in common."""
 
 from __future__ import annotations
 
@@ -11,56 +11,9 @@ from torch import Tensor
 from models.protocol import network_input
 
 from ..errors import LaaError, UsageError
+from ..faceset.format import TRAINING_FACE_PX, VALIDATION_FACE_PX
 from ..faceset.hashing import find_duplicates, perceptual_hashes
-from ..faceset.reading import HR_FACE_PX, STORED_FACE_PX, names_in, read_faces
-
-MANIFEST, UNFINISHED, HELD_OUT = "manifest.csv", "unfinished", "val.tar"  # as `laa prepare` names them
-
-
-@dataclass(frozen=True)
-class Faces:
-    """`training`: (n, 3, 144, 144), `validation`: (m, 3, 128, 128), both uint8 RGB."""
-
-    training: Tensor
-    validation: Tensor
-
-
-def read(data: list[Path], held_out: Path | None) -> Faces:
-    """Reads the faces of folders and tar files, or of folders that `laa prepare` made. Raises LaaError."""
-    sources = [source for path in data for source in shards_of(path)]
-    validation = held_out_of(data, held_out)
-    faces = Faces(read_faces(sources, STORED_FACE_PX), read_faces(validation, HR_FACE_PX))
-    refuse_overlap(faces, sources, validation)
-    return faces
-
-
-def shards_of(path: Path) -> list[Path]:
-    """The training shards of a prepared folder, by number; any other source as it is."""
-    if (path / UNFINISHED).is_dir():
-        raise LaaError(f"{path} is not finished: repeat the `laa prepare` that began it")
-    if not (path / MANIFEST).is_file():
-        return [path]
-    return sorted(path.glob("train-*.tar"), key=lambda shard: (len(shard.name), shard.name))
-
-
-def held_out_of(data: list[Path], held_out: Path | None) -> list[Path]:
-    """The validation faces: those asked for, or those of the prepared folders."""
-    if held_out is not None:
-        return [held_out / HELD_OUT if (held_out / MANIFEST).is_file() else held_out]
-    found = [path / HELD_OUT for path in data if (path / MANIFEST).is_file() and (path / HELD_OUT).is_file()]
-    if not found:
-        raise UsageError("there are no faces for validation: give some with --validation, or a folder of `laa prepare`")
-    return found
-
-
-def refuse_overlap(faces: Faces, sources: list[Path], validation: list[Path]) -> None:
-    """LaaError where validation faces are training faces too, even in another size or coding."""
-    pairs = find_duplicates(perceptual_hashes(faces.validation), perceptual_hashes(faces.training))
-    if pairs:
-        place, other = pairs[0]
-        count = len({place for place, _ in pairs})
-        example = f"{names_in(validation)[place]} is like {names_in(sources)[other]}"
-        raise LaaError(f"{count} of {len(faces.validation)} validation faces are among the training faces: {example}")
+from ..faceset.reading import has_validation_faces, list_names, read_faces, training_sources, validation_source
 
 
 @dataclass(frozen=True)
@@ -86,3 +39,41 @@ class Samples:
         count = len(self.truth) // world_size
         part = slice(rank * count, (rank + 1) * count)
         return Samples(self.truth[part], self.crops[part], self.back_projected[part])
+
+
+@dataclass(frozen=True)
+class FaceSplits:
+    """The two splits. `training`: (n, 3, 144, 144), `validation`: (m, 3, 128, 128), both uint8 RGB."""
+
+    training: Tensor
+    validation: Tensor
+
+
+def read_splits(data: list[Path], validation: Path | None) -> FaceSplits:
+    """Reads the faces of folders and tar files, or of face sets that `laa prepare` made.
+
+    `validation`: the validation faces; None takes those of the face sets in `data`. LaaError, also for faces in both splits.
+    """
+    training_paths = [source for path in data for source in training_sources(path)]
+    validation_paths = choose_validation_sources(data, validation)
+    faces = FaceSplits(read_faces(training_paths, TRAINING_FACE_PX), read_faces(validation_paths, VALIDATION_FACE_PX))
+    check_no_overlap(faces, training_paths, validation_paths)
+    return faces
+
+
+def choose_validation_sources(data: list[Path], validation: Path | None) -> list[Path]:
+    """Chooses the validation faces that were asked for, or else those of the face sets. UsageError where there are none."""
+    sources = [validation] if validation is not None else [path for path in data if has_validation_faces(path)]
+    if not sources:
+        raise UsageError("there are no faces for validation: give some with --validation, or a folder of `laa prepare`")
+    return [validation_source(path) for path in sources]
+
+
+def check_no_overlap(faces: FaceSplits, training: list[Path], validation: list[Path]) -> None:
+    """Raises LaaError where validation faces are training faces too, even in another size or coding."""
+    pairs = find_duplicates(perceptual_hashes(faces.validation), perceptual_hashes(faces.training))
+    if pairs:
+        index, other = pairs[0]
+        count = len({index for index, _ in pairs})
+        example = f"{list_names(validation)[index]} is like {list_names(training)[other]}"
+        raise LaaError(f"{count} of {len(faces.validation)} validation faces are among the training faces: {example}")

@@ -19,7 +19,7 @@ from ..errors import LaaError, UsageError, out_of_memory
 from ..restore.restorer import read_weights
 from ..utils.atomic import remove_partial_files
 from ..utils.hardware import choose_device, keep_freed_memory, matrix_rate, training_flops_per_face
-from .data import Faces, read
+from .data import FaceSplits, read_splits
 from .loader import EpochSampler, PrefetchLoader
 from .loop import TrainingLoop
 from .parallel import Distributed, process_group
@@ -80,7 +80,7 @@ def refuse_existing(request: TrainRequest) -> None:
 def train(request: TrainRequest, model: LAAConfig, config: TrainConfig, distributed: Distributed, screen: Screen) -> None:
     """Trains in this process, one of those of `distributed`; the main one validates and saves."""
     device = prepare_device(distributed.device_name(request.device))
-    faces = read(request.data, request.validation)
+    faces = read_splits(request.data, request.validation)
     initial = InitialWeights.read(request.init_from, request.width) if request.init_from else None
     trainer = make_trainer(request, model, initial, config, device, len(faces.training), distributed)
     processes = f" in {distributed.world_size} processes" if distributed.world_size > 1 else ""
@@ -131,7 +131,7 @@ def make_trainer(
     return trainer
 
 
-def make_recorder(request: TrainRequest, faces: Faces, initial: InitialWeights | None, screen: Screen) -> Recorder:
+def make_recorder(request: TrainRequest, faces: FaceSplits, initial: InitialWeights | None, screen: Screen) -> Recorder:
     """Makes the recorder, with what the weights' card says of their origin."""
     about: dict[str, Any] = {"name": request.folder.resolve().name, "about": request.about}
     about["training_faces"] = len(faces.training)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.protocol import network_input, psnr_db, reduce, ssim
+from models.metrics import psnr_db, ssim
+from models.protocol import network_input, reduce
 
 from .data import Samples
 

@@ -1,8 +1,7 @@
-"""One run at a time in a folder of results."""
+"""Advisory file locks that the system releases when a process ends, however it ends: one run at a time in a folder."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,29 +10,56 @@ from pathlib import Path
 from ..errors import LaaError
 
 LOCK = ".laa.lock"
+LOCKED_BYTE = 2**31 - 2  # of a file on Windows: far behind any content, for locked bytes cannot be read there
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Makes the folder and holds its lock, which the system releases even when laa is killed. LaaError where another has it."""
-    handle = acquired(out)
+def locked(folder: Path, message: str) -> Iterator[None]:
+    """Makes the folder and holds its lock file. LaaError, with `message` where another run holds the lock."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise unwritable_error(folder, error) from error
+    try:
+        try:
+            lock_file(handle, message)
+        except OSError as error:
+            raise unwritable_error(folder, error) from error
         yield
     finally:
         os.close(handle)
 
 
-def acquired(out: Path) -> int:
-    """The open lock file, locked."""
-    handle = -1
+def unwritable_error(folder: Path, error: OSError) -> LaaError:
+    """Makes the error for a folder in which no lock can be had."""
+    return LaaError(f"cannot write to {folder}: {error.strerror or error}: choose another folder")
+
+
+def lock_file(handle: int, message: str) -> None:
+    """Locks an open file until it is closed, without waiting: by flock, on Windows by msvcrt.locking, elsewhere not at all.
+
+    LaaError with `message` where the file is locked already; OSError where its file system has no locks.
+    """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        import fcntl
+    except ImportError:
+        lock_file_on_windows(handle, message)
+        return
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if handle >= 0:
-            os.close(handle)
-        if isinstance(error, BlockingIOError):
-            raise LaaError(f"another `laa batch` is writing to {out}: wait until it ends, or choose another folder") from error
-        raise LaaError(f"cannot write to {out}: {error.strerror or error}: choose another folder") from error
-    return handle
+    except BlockingIOError as error:
+        raise LaaError(message) from error
+
+
+def lock_file_on_windows(handle: int, message: str) -> None:
+    """Locks one byte of an open file by msvcrt, where the system has it. Moves the file's position."""
+    try:
+        import msvcrt
+    except ImportError:  # neither POSIX nor Windows
+        return
+    os.lseek(handle, LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except PermissionError as error:
+        raise LaaError(message) from error

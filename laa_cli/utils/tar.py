@@ -1,4 +1,4 @@
-"""Tar files, compressed or not, whose damage is an error: the standard library takes some of it for the end of the file."""
+"""Reads tar files, compressed or not, strictly: damage is an error; `tarfile` takes some of it for the end of the file."""
 
 from __future__ import annotations
 
@@ -13,35 +13,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-# all that the standard library says of a damaged archive
-DAMAGED = (
+# all that the standard library raises on a damaged archive
+TAR_ERRORS = (
     OSError, EOFError, ValueError, OverflowError, NotImplementedError, RecursionError,
     struct.error, zlib.error, lzma.LZMAError, tarfile.TarError,
 )  # fmt: skip
-PACKINGS: dict[bytes, Callable[[Path], object]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-LONGEST_NAME = 1 << 20  # bytes of such a header, which tarfile takes into memory
+DECOMPRESSORS: dict[bytes, Callable[[Path], object]] = {  # by the magic number of the file
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+EXTENDED_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+MAX_HEADER_BYTES = 1 << 20  # of an extended header, which tarfile takes into memory
 DRAIN_BYTES = 1 << 20
 
 
 def open_decompressed(path: Path) -> tuple[IO[bytes], bool]:
-    """A file, unpacked as it is read where it is compressed, and whether it is; told by its content. Raises OSError."""
+    """Opens a file, decompressed as it is read, and tells whether it is compressed, by its content. Raises OSError."""
     with path.open("rb") as file:
-        start = file.read(max(map(len, PACKINGS)))
-    unpack = next((unpack for magic, unpack in PACKINGS.items() if start.startswith(magic)), None)
-    return (cast("IO[bytes]", unpack(path)), True) if unpack else (path.open("rb"), False)
+        start = file.read(max(map(len, DECOMPRESSORS)))
+    open_compressed = next((opener for magic, opener in DECOMPRESSORS.items() if start.startswith(magic)), None)
+    return (cast("IO[bytes]", open_compressed(path)), True) if open_compressed else (path.open("rb"), False)
 
 
 @contextmanager
 def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, bool]]:
-    """A tar file to walk through by `members`, and whether it is compressed. Raises one of DAMAGED, as `members` does."""
-    file, packed = open_decompressed(path)
+    """Opens a tar file for `iter_members`, and tells whether it is compressed. Both raise TAR_ERRORS."""
+    file, compressed = open_decompressed(path)
     with file, tarfile.open(fileobj=file, mode="r:", tarinfo=StrictTarInfo) as tar:
-        yield tar, packed
+        yield tar, compressed
 
 
 def iter_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """All members. The file is read to its end, so that what is cut off is noticed."""
+    """Yields all members. The file is read to its end, so that truncation is noticed."""
     for member in tar:
         if member.size < 0:  # the next would be before it
             raise tarfile.ReadError(f"a damaged header ({member.size} bytes)")
@@ -51,7 +57,7 @@ def iter_members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 class StrictTarInfo(tarfile.TarInfo):
-    """A tar file's header. A damaged one is an error: tarfile takes it for the end, and trusts its sizes."""
+    """A tar member's header. A damaged one is an error: tarfile takes it for the end, and trusts its sizes."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> StrictTarInfo:
@@ -59,6 +65,6 @@ class StrictTarInfo(tarfile.TarInfo):
             header = super().frombuf(buf, encoding, errors)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise tarfile.ReadError(f"a damaged header ({error})") from error
-        if header.type in EXTENSIONS and not 0 <= header.size <= LONGEST_NAME:
+        if header.type in EXTENDED_HEADERS and not 0 <= header.size <= MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a damaged header ({header.size} bytes)")
         return header

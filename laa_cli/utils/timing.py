@@ -79,3 +79,22 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+class StageTimer:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Ends a stage."""
+        now = time.perf_counter()
+        self.seconds[stage] = now - self.last
+        self.last = now
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Adds stages that were timed elsewhere, and goes on from now."""
+        self.seconds |= seconds
+        self.last = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Region Selection Attention: coarse attention and key regions (Eq. 7-12, Fig. 2).
+"""Region Selection Attention (RSA): attention between regions, and between the pixels of key regions (Eq. 7-12, Fig. 2).
 
-Feature maps are (n, h, w, c) here: see `maps`.
+Feature maps are NHWC here, (n, h, w, c): see `maps`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import LAAConfig, Stage
-from .integration import integration
+from .integration import build_integration
 from .maps import conv_nhwc, patchify_conv, pixel_index, unpatchify_conv
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention (Eq. 9) on (n, tokens, c)."""
+    """Multi-head self-attention (MHSA, Eq. 9): (n, tokens, c) -> (n, tokens, c)."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -23,46 +23,54 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels)  # W_q, W_k, W_v
         self.out = nn.Linear(channels, channels)  # W_o
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, tokens, c) -> queries, keys and values, each (n, heads, tokens, c / heads)."""
+    def split_heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Projects tokens (n, tokens, c) to queries, keys and values, each (n, heads, tokens, c / heads)."""
         n, tokens, c = x.shape
         q, k, v = self.qkv(x).view(n, tokens, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
         return q, k, v
 
-    def merge(self, values: Tensor) -> Tensor:
-        """The heads' outputs side by side, through W_o."""
+    def merge_heads(self, values: Tensor) -> Tensor:
+        """Concatenates the heads' outputs and applies W_o: (n, heads, tokens, c / heads) -> (n, tokens, c)."""
         return self.out(values.transpose(1, 2).flatten(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.split(x)
+        q, k, v = self.split_heads(x)
         if x.device.type == "cpu" and torch.is_grad_enabled():
-            return self.merge(attention_map(q, k) @ v)  # forward and back in less than half of the fused kernel's time
-        return self.merge(F.scaled_dot_product_attention(q, k, v))
+            return self.merge_heads(attention_map(q, k) @ v)  # forward and back in less than half of the fused kernel's time
+        return self.merge_heads(F.scaled_dot_product_attention(q, k, v))
 
-    def with_received(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, and Sum(AM) of Eq. 10: the attention that each token receives, (n, tokens).
+    def forward_with_received(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns `forward`'s output, and Sum(AM) of Eq. 10: the attention that each token receives, (n, tokens) float32.
 
         Assumption: it is summed over the heads too, since there is one choice of regions for all of them.
         """
-        q, k, v = self.split(x)
+        q, k, v = self.split_heads(x)
         attention = attention_map(q, k)
-        return self.merge(attention @ v), attention.detach().sum((1, 2), dtype=torch.float32)
+        return self.merge_heads(attention @ v), attention.detach().sum((1, 2), dtype=torch.float32)
 
 
 def attention_map(q: Tensor, k: Tensor) -> Tensor:
-    """How much each token attends to each other one: (n, heads, tokens, d) twice -> (n, heads, tokens, tokens)."""
+    """Computes the scaled dot-product attention weights AM of Eq. 9.
+
+    Queries and keys, each (n, heads, tokens, d) -> (n, heads, tokens, tokens), rows that add up to 1.
+    """
     return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1), dim=-1)  # scaled where there is less to scale
 
 
 class RSA(nn.Module):
-    """Region Selection Attention (Fig. 2) on a map (n, h, w, c). With lambda = 1 or "csa" (Table 2) it is coarse only."""
+    """Region Selection Attention (Fig. 2): (n, h, w, c) -> (n, h, w, c). With lambda = 1 or "csa" (Table 2) it is coarse only.
+
+    Coarse attention: a strided convolution makes one token of each region, as a patch embedding does; self-attention runs on
+    these. Fine attention: self-attention on all pixels of the regions that received the most coarse attention.
+    """
 
     def __init__(self, config: LAAConfig, stage: Stage) -> None:
         super().__init__()
-        c, self.stride = stage.channels, stage.stride
+        c = stage.channels
+        self.stride = stage.stride
         self.grid = stage.size // stage.stride
         self.keys = stage.size // stage.stride if config.attention == "rsa" and stage.stride > 1 else 0  # k below Eq. 10
-        self.integration = integration(config, stage)
+        self.integration = build_integration(config, stage)
         self.down = nn.Conv2d(c, c, stage.stride, stage.stride)
         self.coarse = SelfAttention(c, stage.heads)
         # Assumption: the fine attention has its own W: Eq. 11 names a second MHSA, and its tokens are pixels, not regions.
@@ -75,20 +83,22 @@ class RSA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         coarse = self.integration(patchify_conv(self.down, x)).flatten(1, 2)  # Eq. 7-8
         if self.fine is None:
-            attended, refined = self.coarse(coarse), x  # Assumption: without key regions Output_f of Eq. 12 is F_input
+            attended = self.coarse(coarse)
+            refined = x  # Assumption: without key regions Output_f of Eq. 12 is F_input
         else:
-            attended, received = self.coarse.with_received(coarse)  # Eq. 9
-            refined = self.refine(x, received.topk(self.keys).indices, self.fine)  # Eq. 10
+            attended, received = self.coarse.forward_with_received(coarse)  # Eq. 9
+            refined = self.refine_regions(x, received.topk(self.keys).indices, self.fine)  # Eq. 10
         attended = attended.unflatten(1, (self.grid, self.grid))
         if self.up is not None:
             attended = unpatchify_conv(self.up, attended)
         return conv_nhwc(self.depthwise, refined + attended)  # Eq. 12
 
-    def refine(self, x: Tensor, index: Tensor, attention: SelfAttention) -> Tensor:
-        """Eq. 11: adds the joint attention over all pixels of the key regions back at their places.
+    def refine_regions(self, x: Tensor, index: Tensor, attention: SelfAttention) -> Tensor:
+        """Runs self-attention on all pixels of the key regions together and adds it back at their places (Eq. 11).
 
+        `x`: (n, h, w, c); `index`: (n, k) int64 key regions in the row-major grid -> (n, h, w, c).
         Assumption: back to F_input, as the equation has it, where the text says F_input after the FIM.
         """
-        details = attention(self.integration.regions(x, index, self.grid, self.stride))
+        details = attention(self.integration.forward_regions(x, index, self.grid, self.stride))
         places = pixel_index(index, self.grid, self.stride, rim=0).flatten(1).unsqueeze(-1).expand_as(details)
         return x.flatten(1, 2).scatter_add(1, places, details.to(x.dtype)).view_as(x)

@@ -1,4 +1,4 @@
-"""What network to build: a frozen, self-validating description that travels inside every checkpoint."""
+"""Hyperparameters of the LAA-Transformer: a frozen, self-validating dataclass that is stored in every checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAGES = 4  # extraction steps; the recovery mirrors them (Sec. 3.1)
 
 
 class Stage(NamedTuple):
-    """One row of Sec. 4.2: the shape that a stage's RSA blocks work on."""
+    """The shape of the feature map that a stage's RSA blocks work on: one row of Sec. 4.2."""
 
     channels: int
     size: int  # height and width, px
@@ -36,10 +36,10 @@ class LAAConfig:
     leaky_slope: float = 0.2  # Assumption: the usual slope of face-SR networks; the paper names none
 
     def __post_init__(self) -> None:
-        """Names the first field that cannot be built."""
-        for name, kinds in (("attention", Attention), ("integration", Integration), ("fusion", Fusion)):
-            if getattr(self, name) not in get_args(kinds):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(kinds))}, not {getattr(self, name)!r}")
+        """Raises ValueError that names the first impossible field."""
+        for name, choices in (("attention", Attention), ("integration", Integration), ("fusion", Fusion)):
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {getattr(self, name)!r}")
         for name in ("base_channels", "image_size", "blocks", "mlp_ratio", "reduction"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -53,17 +53,17 @@ class LAAConfig:
 
     @property
     def extraction(self) -> tuple[Stage, ...]:
-        """Sec. 4.2: 2^(i-1) C channels and 2^(i-1) heads at step i."""
+        """Stages of the encoder (Sec. 4.2): 2^(i-1) C channels and 2^(i-1) heads at step i."""
         return tuple(self._stage(self.base_channels << i, i, 1 << i) for i in range(STAGES))
 
     @property
     def transformation(self) -> Stage:
-        """Sec. 4.2: 256 channels (8 C) and 16 heads."""
+        """Stage of the bottleneck (Sec. 4.2): 256 channels (8 C) and 16 heads."""
         return self._stage(self.base_channels << (STAGES - 1), STAGES - 1, 16)
 
     @property
     def recovery(self) -> tuple[Stage, ...]:
-        """Sec. 4.2: 2^(5-j) C channels and 2^(4-j) heads at step j."""
+        """Stages of the decoder (Sec. 4.2): 2^(5-j) C channels and 2^(4-j) heads at step j."""
         return tuple(self._stage(self.base_channels << (i + 1), i, 1 << i) for i in reversed(range(STAGES)))
 
     def _stage(self, channels: int, halvings: int, heads: int) -> Stage:
@@ -71,12 +71,12 @@ class LAAConfig:
         return Stage(channels, size, heads, stride=1 if size <= 32 else 4)  # Sec. 4.2: lambda
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON-ready form that `from_dict` reads."""
+        """Returns the JSON-ready form that `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LAAConfig:
-        """Builds from `to_dict`'s form; a name that this version does not know raises ValueError."""
+        """Builds a configuration from `to_dict`'s form; ValueError on a name that this version does not know."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown setting {unknown[0]!r}")

@@ -1,4 +1,4 @@
-"""The Feature Integration Module (Eq. 8, Fig. 3) on feature maps (n, h, w, c), and what Table 3 puts in its place."""
+"""The Feature Integration Module (FIM, Eq. 8, Fig. 3) on NHWC feature maps, and the alternatives of Table 3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .maps import gather_pixels, pixel_index
 
 
 class ShiftedSums(torch.autograd.Function):
-    """See `shifted_sums`. Autograd would write the map's gradient several times over: once for each slice of its rim."""
+    """The autograd function of `shifted_sums`.
+
+    Without it autograd would write the map's gradient several times over: once for each slice of its rim.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -25,24 +28,28 @@ class ShiftedSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        """A pixel counts in every shift but those that push it over the rim."""
+        """Computes the map's gradient, (n, h, w, c), from the sums', (n, 3, 3, c).
+
+        A pixel counts in every shift but those that push it over the rim.
+        """
         n, h, w, c = ctx.size
         rows = gradient.sum(1, keepdim=True).expand(n, h, 3, c).clone()
         rows[:, -1] -= gradient[:, 0]
         rows[:, 0] -= gradient[:, 2]
         whole = rows.sum(2)
         out = whole.to(ctx.dtype).unsqueeze(2).repeat(1, 1, w, 1)
-        out[:, :, -1], out[:, :, 0] = whole - rows[:, :, 0], whole - rows[:, :, 2]
+        out[:, :, -1] = whole - rows[:, :, 0]
+        out[:, :, 0] = whole - rows[:, :, 2]
         return out
 
 
 def shifted_sums(x: Tensor) -> Tensor:
-    """Sums of a zero-padded map under the nine shifts of a 3x3 kernel. `x`: (n, h, w, c), h, w > 1 -> (n, 3, 3, c) float32."""
+    """Sums a zero-padded map under the nine shifts of a 3x3 kernel. `x`: (n, h, w, c), h, w > 1 -> (n, 3, 3, c) float32."""
     return ShiftedSums.apply(x)  # type: ignore[no-any-return]
 
 
 class ChannelAttention(nn.Module):
-    """The per-channel weights of Fig. 3, from a map's mean (n, c) -> (n, c) in (0, 1).
+    """Channel attention (CA, Fig. 3): the mean of a map over its pixels, (n, c) -> weights per channel, (n, c) in (0, 1).
 
     Assumption: squeeze and excitation with ReLU and sigmoid, the usual form, and never fewer than 4 units between.
     """
@@ -58,7 +65,9 @@ class ChannelAttention(nn.Module):
 
 
 class FIM(nn.Module):
-    """Feature Integration Module (Fig. 3): x + CA(DW(x)) + DW(CA(x)).
+    """Feature Integration Module (Fig. 3): x + CA(DW(x)) + DW(CA(x)), (n, h, w, c) -> (n, h, w, c).
+
+    DW is a depth-wise 3x3 convolution, CA weights the channels. `kind`: a row of Table 3.
 
     Assumption: each branch holds one depth-wise convolution and one channel attention, in either order, as the text says.
     Assumption: Eq. 8 writes one H_FIM for both maps, so they share its weights.
@@ -72,11 +81,13 @@ class FIM(nn.Module):
         self.first_attention = ChannelAttention(channels, reduction) if kind in ("both", "first") else None
         self.second_attention = ChannelAttention(channels, reduction) if self.second is not None else None
 
-    def kernel(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both branches and the residual folded into one 3x3 kernel (n, 3, 3, c) and bias (n, c) per image, exactly.
+    def fold_kernel(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Folds both branches and the residual into one depth-wise kernel per image (re-parameterization), exactly.
+
+        `x`: (n, h, w, c) -> kernel (n, 3, 3, c) and bias (n, c), float32.
 
         Both branches are linear once their channel weights are known, and the mean of a depth-wise convolution follows
-        from `shifted_sums`, so that the convolutions themselves need to run only where they are looked at.
+        from `shifted_sums`, so that the convolutions themselves need to run only where their output is used.
         """
         n, h, w, c = x.shape
         sums = shifted_sums(x) / (h * w)
@@ -96,17 +107,20 @@ class FIM(nn.Module):
         return kernel.expand(n, -1, -1, -1), bias.expand(n, -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Eq. 8 on a whole map, (n, h, w, c) -> the same."""
-        kernel, bias = self.kernel(x)
+        """Applies Eq. 8 to a whole map, as one grouped convolution: (n, h, w, c) -> (n, h, w, c)."""
+        kernel, bias = self.fold_kernel(x)
         n, h, w, c = x.shape
         weight = kernel.permute(0, 3, 1, 2).reshape(n * c, 1, 3, 3).to(x.dtype)
         maps = x.permute(0, 3, 1, 2).reshape(1, n * c, h, w)
         out = F.conv2d(maps, weight, bias.flatten().to(x.dtype), padding=1, groups=n * c)
         return out.view(n, c, h, w).permute(0, 2, 3, 1)
 
-    def regions(self, x: Tensor, index: Tensor, grid: int, stride: int) -> Tensor:
-        """The same at the key regions alone: `index` (n, k) -> (n, k * stride * stride, c)."""
-        kernel, bias = self.kernel(x)
+    def forward_regions(self, x: Tensor, index: Tensor, grid: int, stride: int) -> Tensor:
+        """Computes `forward`'s output at the pixels of the key regions alone.
+
+        `x`: (n, h, w, c); `index`: (n, k) int64 regions in a row-major grid x grid -> (n, k * stride * stride, c).
+        """
+        kernel, bias = self.fold_kernel(x)
         padded = F.pad(x, (0, 0, 1, 1, 1, 1))
         patches = gather_pixels(padded, pixel_index(index, grid, stride, rim=1))  # (n, k, s+2, s+2, c)
         out = bias[:, None, None, None].to(x.dtype)
@@ -117,8 +131,8 @@ class FIM(nn.Module):
         return out.flatten(1, 3)
 
 
-class Positions(nn.Module):
-    """Table 3's "learnable position parameters" in the FIM's place.
+class PositionEmbedding(nn.Module):
+    """Learned position embedding, Table 3's "learnable position parameters": (n, h, w, c) -> (n, h, w, c).
 
     Assumption: one parameter per channel and pixel of the full map; the coarse map takes their means.
     """
@@ -131,13 +145,13 @@ class Positions(nn.Module):
         table = F.adaptive_avg_pool2d(self.table.permute(0, 3, 1, 2), (x.shape[1], x.shape[2]))
         return x + table.permute(0, 2, 3, 1).to(x.dtype)
 
-    def regions(self, x: Tensor, index: Tensor, grid: int, stride: int) -> Tensor:
-        """See FIM.regions."""
+    def forward_regions(self, x: Tensor, index: Tensor, grid: int, stride: int) -> Tensor:
+        """See `FIM.forward_regions`: (n, h, w, c), (n, k) -> (n, k * stride * stride, c)."""
         return gather_pixels(self(x), pixel_index(index, grid, stride, rim=0)).flatten(1, 3)
 
 
-def integration(config: LAAConfig, stage: Stage) -> FIM | Positions:
-    """The module of Table 3 that the configuration asks for."""
+def build_integration(config: LAAConfig, stage: Stage) -> FIM | PositionEmbedding:
+    """Builds the module of Table 3 that the configuration names."""
     if config.integration == "position":
-        return Positions(stage.channels, stage.size)
+        return PositionEmbedding(stage.channels, stage.size)
     return FIM(stage.channels, config.integration, config.reduction)

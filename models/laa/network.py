@@ -1,4 +1,4 @@
-"""The LAA-Transformer (Li et al., IJCAI 2023): a U-shaped Transformer that adds detail to an enlarged face (Fig. 1)."""
+"""The LAA-Transformer (Li et al., IJCAI 2023): a U-shaped Transformer that adds detail to an upsampled face (Fig. 1)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from torch.nn import functional as F
 
 from .attention import RSA
 from .config import LAAConfig, Stage
+from .maps import run_nhwc
 from .wavelet import haar, haar_inverse
 
 
 class Norm(nn.LayerNorm):
-    """A layer norm that takes bfloat16 maps as they are on a CPU, which reckons in float32 anyway; autocast copies them."""
+    """Layer normalization over channels, (..., c) -> (..., c), without autocast's copy of bfloat16 maps on a CPU.
+
+    The CPU kernel takes bfloat16 and computes in float32 anyway; autocast would convert the whole map first.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or x.dtype != torch.bfloat16:
@@ -22,12 +26,13 @@ class Norm(nn.LayerNorm):
 
 
 class RSABlock(nn.Module):
-    """Eq. 6: attention and MLP, each behind a layer norm and beside a residual connection; (n, h, w, c) -> the same."""
+    """Transformer block of Eq. 6, (n, h, w, c) -> (n, h, w, c): RSA and MLP, both pre-norm and with a residual connection."""
 
     def __init__(self, config: LAAConfig, stage: Stage) -> None:
         super().__init__()
         c = stage.channels
-        self.attention_norm, self.attention = Norm(c), RSA(config, stage)
+        self.attention_norm = Norm(c)
+        self.attention = RSA(config, stage)
         self.mlp_norm = Norm(c)
         # Assumption: GELU, as in the Transformers that the paper builds on.
         self.mlp = nn.Sequential(nn.Linear(c, config.mlp_ratio * c), nn.GELU(), nn.Linear(config.mlp_ratio * c, c))
@@ -37,13 +42,13 @@ class RSABlock(nn.Module):
         return x + self.mlp(self.mlp_norm(x))
 
 
-def rsa_blocks(config: LAAConfig, stage: Stage) -> nn.Sequential:
-    """H_RB of Eq. 2."""
+def build_rsa_blocks(config: LAAConfig, stage: Stage) -> nn.Sequential:
+    """Builds H_RB of Eq. 2, the RSA blocks of a stage."""
     return nn.Sequential(*(RSABlock(config, stage) for _ in range(config.blocks)))
 
 
-class Skip(nn.Module):
-    """What an extraction step hands to the recovery (Eq. 3), its channels brought to what the fusion needs.
+class SkipConnection(nn.Module):
+    """Skip connection from an extraction step to the recovery (Eq. 3): Haar bands, convolved to the channels of the fusion.
 
     Assumption: Table 4's concatenation takes the map as it is, since Eq. 3's convolutions belong to the bands.
     """
@@ -55,14 +60,17 @@ class Skip(nn.Module):
             self.bands = nn.ModuleList(nn.Conv2d(channels, fused, 3, padding=1) for _ in range(3))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(n, c, h, w) -> LL, LH and HL, each (n, fused, h/2, w/2); for Table 4's concatenation the map itself."""
+        """Computes (n, c, h, w) -> LL, LH and HL, each (n, fused, h/2, w/2); for Table 4's concatenation the map itself."""
         if self.bands is None:
             return [x]
         return [band(part) for band, part in zip(self.bands, haar(x)[:3], strict=True)]
 
 
-class Fusion(nn.Module):
-    """Wavelet Fusion Module (Eq. 17-19), or what Table 4 puts in its place: (n, c, h, w) -> (n, c/2, 2h, 2w)."""
+class WFM(nn.Module):
+    """Wavelet Fusion Module (Eq. 17-19), or its alternatives of Table 4: upsamples a map and fuses it with a skip connection.
+
+    `x`: (n, c, h, w); `skip`: the output of `SkipConnection` -> (n, c/2, 2h, 2w).
+    """
 
     def __init__(self, config: LAAConfig, channels: int, skip_channels: int) -> None:
         super().__init__()
@@ -82,13 +90,18 @@ class Fusion(nn.Module):
 
 
 def upsample_2x(layer: nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """The upsampling of Eq. 18, its bias added apart: on a CPU oneDNN takes longer over its gradient than over all else."""
+    """Upsamples by the transposed convolution of Eq. 18: (n, c, h, w) -> (n, c, 2h, 2w).
+
+    The bias is added separately: on a CPU oneDNN takes longer over its gradient than over all else.
+    """
     out = F.conv_transpose2d(x, layer.weight, None, stride=2, padding=1)
     return out + layer.bias.to(out.dtype)[:, None, None]  # type: ignore[union-attr]
 
 
 class LAATransformer(nn.Module):
-    """An enlarged blurred face in, the same face with detail out.
+    """Adds detail to an upsampled, hence blurred face: a residual from an encoder-decoder of RSA blocks with skip connections.
+
+    In the paper's words: extraction (the encoder), transformation (the bottleneck) and recovery (the decoder).
 
     Assumption: every convolution and linear layer has a bias; the paper mentions none.
     Call with `enlarged`: (n, 3, s, s) RGB in [0, 1], s = `config.image_size`, made by `models.protocol.network_input`
@@ -100,14 +113,17 @@ class LAATransformer(nn.Module):
         self.config = config
         extraction, recovery = config.extraction, config.recovery
         self.head = nn.Conv2d(3, config.base_channels, 3, padding=1)
-        self.extract = nn.ModuleList(rsa_blocks(config, stage) for stage in extraction)
+        self.extract = nn.ModuleList(build_rsa_blocks(config, stage) for stage in extraction)
         self.down = nn.ModuleList(nn.Conv2d(s.channels, 2 * s.channels, 4, stride=2, padding=1) for s in extraction[:-1])
-        self.transform = rsa_blocks(config, config.transformation)
-        self.recover = nn.ModuleList(rsa_blocks(config, stage) for stage in recovery)
+        self.transform = build_rsa_blocks(config, config.transformation)
+        self.recover = nn.ModuleList(build_rsa_blocks(config, stage) for stage in recovery)
         pairs = list(zip(recovery[:-1], reversed(extraction[:-1]), strict=True))
-        fuse = [Fusion(config, deep.channels, shallow.channels) for deep, shallow in pairs]
-        skips = [Skip(config, shallow.channels, f.wavelet_channels) for (_, shallow), f in zip(pairs, fuse, strict=True)]
-        self.fuse, self.skips = nn.ModuleList(fuse), nn.ModuleList(reversed(skips))
+        fuse = [WFM(config, deep.channels, shallow.channels) for deep, shallow in pairs]
+        skips = [
+            SkipConnection(config, shallow.channels, f.wavelet_channels) for (_, shallow), f in zip(pairs, fuse, strict=True)
+        ]
+        self.fuse = nn.ModuleList(fuse)
+        self.skips = nn.ModuleList(reversed(skips))
         self.tail = nn.Conv2d(recovery[-1].channels, 3, 3, padding=1)
         # Assumption: PyTorch's own initialisation; in a trial of 960 faces it gained 0.88 dB, truncated normal (0.02) 0.54 dB.
         # Assumption: a tail of zeros, so that training starts at the plain enlargement, which is already close.
@@ -131,9 +147,5 @@ class LAATransformer(nn.Module):
         return enlarged + self.activate(self.tail(x))  # Sec. 3.1: I^L + I^R
 
     def activate(self, x: Tensor) -> Tensor:
+        """Applies the leaky ReLU; any shape -> the same."""
         return F.leaky_relu(x, self.config.leaky_slope)
-
-
-def run_nhwc(blocks: nn.Module, x: Tensor) -> Tensor:
-    """Runs RSA blocks, which work on (n, h, w, c), on a map (n, c, h, w)."""
-    return blocks(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

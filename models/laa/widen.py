@@ -1,6 +1,7 @@
-"""A wider network that computes what a narrower one does, so that training can begin narrow, where a face costs half.
+"""Net2Net widening: a wider network that computes the same function, so that training can begin narrow and cheap.
 
-Net2Net's idea (Chen, Goodfellow, Shlens 2016): every channel is copied, and what reads the copies shares its weight among them.
+As in Net2WiderNet (Chen, Goodfellow, Shlens 2016) every channel is copied, and whatever reads the copies shares its weight
+among them. At half the width a face costs half the time.
 """
 
 from __future__ import annotations
@@ -17,55 +18,61 @@ from .network import LAATransformer
 
 @torch.no_grad()
 def widen(network: LAATransformer, base_channels: int, seed: int = 0) -> LAATransformer:
-    """The same function with more channels, in training mode. Raises ValueError where the widths do not fit.
+    """Widens a network to `base_channels`, function-preserving; the result is float32, on the CPU and in training mode.
 
-    The copies of a channel are equal at first and are read with unequal weights, so that training sets them apart.
+    The copies of a channel are equal at first and are read with unequal weights, which breaks the symmetry in training.
+    Raises ValueError where `base_channels` is not a multiple of the network's.
     """
-    known = network.config.base_channels
-    if base_channels % known:
-        raise ValueError(f"a network of {known} base channels can be widened to a multiple of that, not to {base_channels}")
+    narrow_channels = network.config.base_channels
+    if base_channels % narrow_channels:
+        raise ValueError(
+            f"a network of {narrow_channels} base channels can be widened to a multiple of that, not to {base_channels}"
+        )
     wide = LAATransformer(replace(network.config, base_channels=base_channels))
-    random = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     for name, module in wide.named_modules():
         narrow = network.get_submodule(name)
         for key, parameter in module.named_parameters(recurse=False):
             values = narrow.get_parameter(key)
-            parameter.copy_(spread(values, parameter.shape, input_axis(module, values), random))
+            parameter.copy_(widen_parameter(values, parameter.shape, input_axis(module, values), generator))
     for module in wide.modules():
         if isinstance(module, SelfAttention):
-            keep_sharpness(module, base_channels // known)
+            rescale_queries(module, base_channels // narrow_channels)
     return wide
 
 
 def input_axis(module: nn.Module, values: Tensor) -> int | None:
-    """Which axis of a parameter runs over the channels that it reads, if one does."""
+    """Returns the axis of a parameter that runs over input channels, or None (biases, norms, position embeddings)."""
     if values.ndim < 2 or not isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         return None
     return 0 if isinstance(module, nn.ConvTranspose2d) else 1
 
 
-def spread(values: Tensor, shape: torch.Size, reads: int | None, random: torch.Generator) -> Tensor:
-    """A parameter for more channels: each copied to its neighbours, which keeps heads, halves and concatenations in order."""
-    copied = values
-    for axis, size in enumerate(shape):
-        copied = copied.index_select(axis, origins(values.shape[axis], size))
-    if reads is None:
-        return copied
-    share = F.one_hot(origins(values.shape[reads], shape[reads]), values.shape[reads]).to(values.dtype)
-    copies = share.sum(0)
-    level = copied.movedim(reads, -1) / (share @ copies)
-    uneven = torch.randn(level.shape, generator=random).to(level) * level.std(correction=0)
-    uneven -= uneven @ share / copies @ share.mT  # what the copies of a channel get in all stays as it is
-    return (level + uneven).movedim(-1, reads)
+def widen_parameter(values: Tensor, shape: torch.Size, axis: int | None, generator: torch.Generator) -> Tensor:
+    """Copies a parameter's channels until it has `shape`; along `axis`, its input channels, copies share the weight unequally.
+
+    Each channel's copies are neighbours, which keeps heads, halves and concatenations in order.
+    """
+    wide = values
+    for dim, size in enumerate(shape):
+        wide = wide.index_select(dim, source_channels(values.shape[dim], size))
+    if axis is None:
+        return wide
+    one_hot = F.one_hot(source_channels(values.shape[axis], shape[axis]), values.shape[axis]).to(values.dtype)
+    copies = one_hot.sum(0)  # of each input channel
+    equal = wide.movedim(axis, -1) / (one_hot @ copies)
+    noise = torch.randn(equal.shape, generator=generator).to(equal) * equal.std(correction=0)
+    noise -= noise @ one_hot / copies @ one_hot.mT  # zero in the sum over a channel's copies
+    return (equal + noise).movedim(-1, axis)
 
 
-def origins(known: int, size: int) -> Tensor:
-    """Which channel each of `size` channels is a copy of."""
-    return torch.arange(size) * known // size
+def source_channels(narrow: int, wide: int) -> Tensor:
+    """Maps each of `wide` channels to the one of `narrow` channels that it copies: (wide,) int64."""
+    return torch.arange(wide) * narrow // wide
 
 
-def keep_sharpness(attention: SelfAttention, copies: int) -> None:
-    """Copied queries and keys multiply their product; Eq. 9 divides by the root of the copies alone."""
+def rescale_queries(attention: SelfAttention, copies: int) -> None:
+    """Scales queries down in place: copied queries and keys multiply their product, Eq. 9 divides by the copies' root alone."""
     channels = attention.out.in_features
     attention.qkv.weight[:channels] /= copies**0.5
     attention.qkv.bias[:channels] /= copies**0.5

@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from fakes import batch_request, fake_upscaler, records, result_files, write_photo_of_noise
+from fakes import FakeRestorer, batch_request, fake_upscaler, records, result_files, write_photo_of_noise
 from torch import Tensor
 
 from laa_cli.batch.executor import MemoryBudget, ThreadPipeline, parse_size
-from laa_cli.batch.microbatch import MicroBatcher, batch_size, is_batch_invariant
+from laa_cli.batch.microbatch import MicroBatcher, is_batch_invariant, micro_batch_size
 from laa_cli.batch.run import run
 from laa_cli.batch.scan import PhotoFile
 from laa_cli.batch.watch import Arrivals, watch
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError, SetupError
-from laa_cli.restore.restorer import RestoredFace
+from laa_cli.interfaces import FaceCrop, RestoredFace
 
 
 class Fake:
@@ -150,20 +150,22 @@ def answers(faces: list[Tensor]) -> list[RestoredFace]:
 class Recorder:
     """A network that doubles and notes its batches."""
 
+    batch_size = 4
+
     def __init__(self, error: Exception | None = None) -> None:
         self.sizes: list[int] = []
         self.error = error
 
-    def __call__(self, crops: list[Tensor]) -> list[RestoredFace]:
+    def __call__(self, crops: Sequence[FaceCrop]) -> list[RestoredFace]:
         self.sizes.append(len(crops))
         if self.error is not None:
             raise self.error
-        return answers([crop * 2 for crop in crops])
+        return answers([crop.image * 2 for crop in crops])
 
 
 def together(network: Recorder, size: int) -> list[list[RestoredFace]]:
     """What eight photos with 0 to 7 faces get back when all ask at once."""
-    photos = [[torch.tensor([10.0 * photo + number]) for number in range(photo)] for photo in range(8)]
+    photos = [[FaceCrop(torch.tensor([10.0 * photo + number])) for number in range(photo)] for photo in range(8)]
     results: list[Any] = [None] * 8
     restore = MicroBatcher(network, size)
 
@@ -199,9 +201,11 @@ def test_a_batch_that_fails_fails_for_each_of_its_photos() -> None:
 
 
 def test_faces_share_batches_only_where_their_company_does_not_matter() -> None:
+    @FakeRestorer
     def by_place(crops: list[Tensor]) -> list[RestoredFace]:
         return answers([crop + 1e-7 * place for place, crop in enumerate(crops)])
 
+    @FakeRestorer
     def by_company(crops: list[Tensor]) -> list[RestoredFace]:
         return answers([crop + torch.stack(crops).mean() for crop in crops])
 
@@ -209,9 +213,11 @@ def test_faces_share_batches_only_where_their_company_does_not_matter() -> None:
     assert is_batch_invariant(network, 4)
     assert not is_batch_invariant(by_place, 4)
     assert not is_batch_invariant(by_company, 4)
-    assert batch_size(network, torch.device("cpu")) == 1
-    assert batch_size(network, torch.device("cuda")) == 16
-    assert batch_size(by_place, torch.device("cuda")) == 1
+    assert micro_batch_size(network) == 4
+    by_place.batch_size = 4
+    assert micro_batch_size(by_place) == 1
+    network.batch_size = 1
+    assert micro_batch_size(network) == 1
 
 
 def test_a_file_is_whole_when_two_looks_find_it_the_same(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_second_run_at_once_is_refused(folder: Path) -> None:
-    with locked(folder / "out"), pytest.raises(LaaError, match="another `laa batch`"):
+    with locked(folder / "out", ""), pytest.raises(LaaError, match="another `laa batch`"):
         run_batch(folder, refuse_to_load)
     assert run_batch(folder) == Exit.OK
 

@@ -38,7 +38,8 @@ from laa_cli.errors import Exit, LaaError
 from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, ModelCard, load, save_bytes
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
-from models.protocol import network_input, psnr_db, reduce, ssim
+from models.metrics import psnr_db, ssim
+from models.protocol import network_input, reduce
 
 CPU = torch.device("cpu")
 QUIET = Screen(quiet=True)

@@ -16,8 +16,10 @@ from laa_cli.bench.result import curve_table
 from laa_cli.bench.size_curve import DEGRADATIONS, FACE_SIZES_PX, THROUGH_16, degrade, measure_curve, methods_at_any_size
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
+from laa_cli.interfaces import FaceCrop
 from laa_cli.restore.restorer import NetworkRestorer
-from models.protocol import psnr_db, resize
+from models.metrics import psnr_db
+from models.protocol import resize
 
 CPU = torch.device("cpu")
 
@@ -45,11 +47,13 @@ def test_the_rows_are_what_they_say() -> None:
     assert all(faces.shape == (2, 3, 128, 128) for faces in found.values())
     bicubic, projected = ((resize(found[row], 20) - crops).abs().mean() for row in ("bicubic", "back-projection"))
     assert projected < 0.5 * bicubic
-    assert torch.equal(found["laa"], torch.stack([restored.face for restored in restorer(list(crops))]))
+    assert torch.equal(found["laa"], torch.stack([restored.face for restored in restorer([FaceCrop(crop) for crop in crops])]))
 
 
 def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "methods_at_any_size", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")})
+    monkeypatch.setattr(
+        bench, "methods_at_any_size", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")}
+    )
     table = [Column("psnr_db", "PSNR", 2, psnr_db), Column("consistency", "RMSE", 4, psnr_db)]
     request = bench.FacesRequest(Path("faces"), device="cpu", faults=True, limit=2)
     curve = bench.curves(request, CPU, pictures(3, 128), table, Screen())

@@ -95,7 +95,7 @@ def load(*arguments):
     return upscaler
 
 seconds = float(sys.argv.pop(1))
-upscale.Upscaler.load = load
+upscale.Upscaler.from_options = load
 __main__.main()
 """
 

@@ -24,7 +24,6 @@ from laa_cli.detect.filtering import (
     overlap_ratios,
 )
 from laa_cli.detect.mtcnn import Face, MTCNNDetector
-from laa_cli.errors import Exit, LaaError
 from laa_cli.restore.selection import estimate_roll_deg
 
 # The astronaut's face by MTCNN at native size: 115 px, and 1/3, 1/5, 1/7 of that are 38, 23 and 16 px.
@@ -200,20 +199,6 @@ def test_levels_are_bounded(detector: MTCNNDetector, monkeypatch: pytest.MonkeyP
 
 
 # --- options
-
-
-@pytest.mark.parametrize("wrong", [{"min_face_px": value} for value in (0, -3, 5, math.inf, math.nan)])
-def test_wrong_smallest_face(wrong: dict[str, float]) -> None:
-    with pytest.raises(LaaError, match="8 px or more") as caught:
-        MTCNNDetector(torch.device("cpu"), **wrong)
-    assert caught.value.code is Exit.USAGE
-
-
-@pytest.mark.parametrize("confidence", [-0.1, 1.1, math.nan])
-def test_wrong_confidence(confidence: float) -> None:
-    with pytest.raises(LaaError, match="from 0 to 1") as caught:
-        MTCNNDetector(torch.device("cpu"), confidence=confidence)
-    assert caught.value.code is Exit.USAGE
 
 
 def test_smallest_face_is_respected(astronaut: np.ndarray) -> None:

@@ -1,21 +1,27 @@
-"""Weights files: everything comes back, and nothing unfit is ever used."""
+"""Checkpoints: everything comes back, nothing unfit is ever used, and an architecture is one entry of a table."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save
 
+from laa_cli.errors import LaaError
+from laa_cli.restore.restorer import read_weights
 from models.checkpoint import (
+    ARCHITECTURES,
     DEFAULT_WEIGHTS,
-    FORMAT,
-    KEY,
+    FORMAT_VERSION,
+    METADATA_KEY,
     PROTOCOL_WEIGHTS,
+    Architecture,
     CheckpointError,
     ModelCard,
     check_hash,
@@ -26,6 +32,13 @@ from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
 
 TINY = LAAConfig(base_channels=2, image_size=32, blocks=1)
+TINY_CARD = ModelCard(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))
+TINY_JSON = (
+    '{"format": 1, "name": "tiny", "config": {"base_channels": 2, "image_size": 32, "blocks": 1, "attention": "rsa", '
+    '"integration": "both", "fusion": "wfm", "mlp_ratio": 4, "reduction": 4, "leaky_slope": 0.2}, '
+    '"protocol": {"lr_size": 16, "hr_size": 128, "crop_margin": 1.25, "kernel": "bicubic, a=-0.5, antialiased"}, '
+    '"crop_px": [10, 96], "gauge": [0.5, -1.0], "training": {"faces": 7}, "validation": {"gain_db": 1.5}}'
+)  # as laa wrote it when there was one architecture
 
 
 @pytest.fixture
@@ -39,23 +52,33 @@ def network() -> LAATransformer:
 @pytest.fixture
 def good(tmp_path: Path, network: LAATransformer) -> Path:
     path = tmp_path / "weights.safetensors"
-    path.write_bytes(save_bytes(network, ModelCard(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))))
+    path.write_bytes(save_bytes(network, TINY_CARD))
     return path
 
 
 def rewritten(path: Path, network: LAATransformer, **changes: object) -> Path:
     """A checkpoint whose description differs."""
     card = json.loads(ModelCard(TINY).to_json()) | changes
-    path.write_bytes(save(network.state_dict(), metadata={KEY: json.dumps(card)}))
+    path.write_bytes(save(network.state_dict(), metadata={METADATA_KEY: json.dumps(card)}))
     return path
 
 
 def test_round_trip(good: Path, network: LAATransformer) -> None:
     again, card = load(good)
-    assert card == ModelCard(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))
+    assert card == TINY_CARD
     faces = torch.rand(2, 3, 32, 32)
     assert torch.equal(again(faces), network(faces))
     assert not again.training
+
+
+def test_a_card_keeps_its_bytes() -> None:
+    assert TINY_CARD.to_json() == TINY_JSON
+    assert ModelCard.from_json(TINY_JSON) == TINY_CARD
+
+
+@pytest.mark.parametrize("path", [PROTOCOL_WEIGHTS, DEFAULT_WEIGHTS])
+def test_the_shipped_files_keep_their_bytes(path: Path) -> None:
+    assert save_bytes(*load(path)) == path.read_bytes()
 
 
 def test_every_truncation_and_bit_flip_in_the_head_is_an_error_of_ours_or_harmless(good: Path) -> None:
@@ -94,11 +117,75 @@ def test_foreign_safetensors(tmp_path: Path) -> None:
 
 def test_newer_format_and_other_protocol(tmp_path: Path, network: LAATransformer) -> None:
     with pytest.raises(CheckpointError, match="upgrade laa"):
-        load(rewritten(tmp_path / "new.safetensors", network, format=FORMAT + 1))
+        load(rewritten(tmp_path / "new.safetensors", network, format=FORMAT_VERSION + 1))
     with pytest.raises(CheckpointError, match="another protocol"):
         load(rewritten(tmp_path / "other.safetensors", network, protocol={"lr_size": 32}))
     with pytest.raises(CheckpointError, match="unusable description"):
         load(rewritten(tmp_path / "odd.safetensors", network, config={"layers": 3}))
+
+
+def test_crops_that_the_architecture_does_not_take(tmp_path: Path, network: LAATransformer) -> None:
+    for crop_px in ((0, 16), (16, 129), (96, 10)):
+        with pytest.raises(CheckpointError, match=r"unusable description \(crops of \d+ to \d+ px\)"):
+            load(rewritten(tmp_path / "crops.safetensors", network, crop_px=crop_px))
+
+
+def test_a_card_without_an_architecture_is_the_laa_transformers(tmp_path: Path, network: LAATransformer) -> None:
+    assert "architecture" not in json.loads(TINY_JSON)
+    assert ModelCard.from_json(TINY_JSON).architecture == "laa-transformer"
+    again, card = load(rewritten(tmp_path / "named.safetensors", network, architecture="laa-transformer"))
+    assert isinstance(again, LAATransformer)
+    assert card == ModelCard(TINY)
+
+
+def test_an_unknown_architecture(tmp_path: Path, network: LAATransformer) -> None:
+    message = "^needs the architecture hpinet-2, which this laa does not have: upgrade laa$"
+    with pytest.raises(CheckpointError, match=message):
+        load(rewritten(tmp_path / "other.safetensors", network, architecture="hpinet-2", protocol={"scale": 4}))
+    with pytest.raises(CheckpointError, match="unusable description"):
+        load(rewritten(tmp_path / "odd.safetensors", network, architecture=["laa-transformer"]))
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    width: int
+
+    def to_dict(self) -> dict[str, int]:
+        return {"width": self.width}
+
+
+TOY = Architecture(
+    name="toy",
+    parse_config=lambda values: ToyConfig(**values),
+    build=lambda config: torch.nn.Conv2d(3, config.width, 1),
+    protocol={"scale": 4},
+    crop_px_range=(1, 4096),
+)
+
+
+def test_another_architecture_is_one_entry_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARCHITECTURES, TOY.name, TOY)
+    network = torch.nn.Conv2d(3, 5, 1).half().float()
+    card = ModelCard(ToyConfig(5), "toy", crop_px=(64, 4096), architecture="toy")
+    path = tmp_path / "toy.safetensors"
+    path.write_bytes(save_bytes(network, card))
+    again, read = load(path)
+    assert read == card
+    assert isinstance(again, torch.nn.Conv2d)
+    assert torch.equal(again.weight, network.weight)
+    assert list(json.loads(card.to_json()))[:4] == ["format", "name", "architecture", "config"]
+    with pytest.raises(LaaError, match="their architecture toy does not restore faces"):
+        read_weights(path)
+
+
+def test_each_architecture_has_its_own_protocol_and_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARCHITECTURES, TOY.name, TOY)
+    toy = json.loads(ModelCard(ToyConfig(5), architecture="toy").to_json())
+    assert toy["protocol"] == {"scale": 4}
+    with pytest.raises(CheckpointError, match="another protocol"):
+        ModelCard.from_json(json.dumps(toy | {"protocol": json.loads(TINY_JSON)["protocol"]}))
+    with pytest.raises(CheckpointError, match="crops of 64 to 4097 px"):
+        ModelCard.from_json(json.dumps(toy | {"crop_px": [64, 4097]}))
 
 
 def test_the_first_mismatch_is_named(tmp_path: Path, network: LAATransformer) -> None:
@@ -112,14 +199,12 @@ def test_the_first_mismatch_is_named(tmp_path: Path, network: LAATransformer) ->
         (tensors | {"extra": torch.zeros(1)}, "does not: extra"),
         (tensors | {"head.bias": torch.tensor([float("nan"), 0.0])}, "head.bias that are not finite"),
     ):
-        path.write_bytes(save(changed, metadata={KEY: ModelCard(TINY).to_json()}))
+        path.write_bytes(save(changed, metadata={METADATA_KEY: ModelCard(TINY).to_json()}))
         with pytest.raises(CheckpointError, match=message):
             load(path)
 
 
 def test_damaged_copy_of_a_hashed_file(good: Path) -> None:
-    import hashlib
-
     good.with_name("SHA256SUMS").write_text(f"{hashlib.sha256(good.read_bytes()).hexdigest()}  {good.name}\n")
     load(good, verify=True)
     content = bytearray(good.read_bytes())

@@ -1,50 +1,35 @@
-"""`laa prepare`: which photos are found, which faces come out, and that a killed run goes on. The detector is a fake."""
+"""`laa prepare`: which faces come out, and that a killed run goes on. The detector is a fake."""
 
 from __future__ import annotations
 
 import csv
-import io
 import re
 import tarfile
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from fakes import MIDDLE, POINTS, Killed, contents, dying_after
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from fakes import MIDDLE, POINTS, Killed, contents, dying_after, photo_of_noise
 from PIL import Image
 
 from laa_cli.console import Screen
 from laa_cli.detect.mtcnn import Face
 from laa_cli.errors import Exit, LaaError
-from laa_cli.faceset.hashing import find_duplicates, perceptual_hashes
+from laa_cli.faceset.format import TRAIN, VALIDATION
 from laa_cli.faceset.reading import read_faces
 from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
-from laa_cli.prepare.sources import find_photos
-from laa_cli.prepare.split import TRAIN, VALIDATION, Identities, split_of
 from laa_cli.restore.alignment import Square, crop_square
-from laa_cli.train.data import read
-
-
-def noise(seed: int, side: int = 180) -> Image.Image:
-    """A photo of structure at all scales, and no two alike."""
-    random = np.random.default_rng(seed)
-    coarse = Image.fromarray(random.integers(0, 256, (18, 18, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
-    fine = random.integers(0, 60, (side, side, 3))
-    return Image.fromarray(np.clip(np.asarray(coarse).astype(int) + fine - 30, 0, 255).astype(np.uint8))
+from laa_cli.train.data import read_splits
 
 
 def photos(folder: Path, count: int) -> Path:
     folder.mkdir()
     for number in range(count):
-        noise(number).save(folder / f"{number:02}.png")
+        photo_of_noise(number).save(folder / f"{number:02}.png")
     return folder
 
 
@@ -95,19 +80,9 @@ def test_webp_is_close_to_the_face(tmp_path: Path) -> None:
     assert np.abs(face.astype(int) - crop_with_margin(np.asarray(smooth), Square(3, 3, 175))).mean() < 6
 
 
-@given(side=st.integers(16, 300), x=st.integers(-50, 200), y=st.integers(-50, 200))
-@settings(max_examples=20, deadline=None)
-def test_room_lies_around_the_crop(side: int, x: int, y: int) -> None:
-    """On a ramp every pixel tells its place: the 144 px reach from 1/16 of the crop before it to 1/16 behind it."""
-    ramp = np.broadcast_to(np.arange(1000, dtype=np.float32)[None, :, None] / 4, (1000, 1000, 3)).astype(np.uint8)
-    face = crop_with_margin(ramp, Square(400 + x, 400 + y, side))[72, :, 0].astype(float)
-    places = 400 + x - side / 16 + (np.arange(144) + 0.5) * side / 128
-    assert np.abs(face - (places - 0.5) / 4).max() <= 1.3
-
-
 def test_small_blurred_and_repeated_faces_are_dropped_and_counted(tmp_path: Path, capsys: Any) -> None:
     folder = photos(tmp_path / "in", 6)
-    noise(0).resize((181, 181)).save(folder / "copy.jpg", quality=80)
+    photo_of_noise(0).resize((181, 181)).save(folder / "copy.jpg", quality=80)
     Image.new("RGB", (180, 180), (90, 90, 90)).save(folder / "flat.png")
     small = Face((0.0, 0.0, 60.0, 60.0), 0.99, POINTS)
     assert prepare(folder, tmp_path / "out", MIDDLE, small) == Exit.OK
@@ -139,28 +114,6 @@ def test_nothing_to_do_is_an_error(tmp_path: Path) -> None:
         prepare(photos(tmp_path / "in", 2), tmp_path / "out", min_crop=500)
 
 
-def test_photos_are_found_in_files_folders_and_tar_files(tmp_path: Path) -> None:
-    deep = tmp_path / "in" / "b"
-    deep.mkdir(parents=True)
-    for name in ("z.JPG", "a.webp", ".hidden.png", "notes.txt"):
-        (deep / name).write_bytes(b"x")
-    with tarfile.open(tmp_path / "in" / "a.tar", "w") as tar:
-        for name, content in (("two.png", b"22"), ("folder/one.jpg", b"1"), ("readme.md", b"no")):
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    out = tmp_path / "in" / "out"
-    out.mkdir()
-    (out / "contact-sheet.png").write_bytes(b"x")
-    found = find_photos([tmp_path / "in", deep / "z.JPG"], out)
-    names = [source.name.removeprefix(f"{(tmp_path / 'in').as_posix()}/") for source in found]
-    assert names == ["a.tar:two.png", "a.tar:folder/one.jpg", "b/a.webp", "b/z.JPG"]
-    assert [source.content(100) for source in found] == [b"22", b"1", b"x", b"x"]
-    (tmp_path / "in" / "c.tar").write_bytes(b"no tar file")
-    with pytest.raises(LaaError, match=r"cannot read .*c\.tar"):
-        find_photos([tmp_path / "in"], out)
-
-
 def test_a_photo_in_a_tar_file_is_named_where_it_is_damaged(tmp_path: Path, capsys: Any) -> None:
     folder = photos(tmp_path / "in", 2)
     (folder / "bad.png").write_bytes(b"\x89PNG broken")
@@ -188,12 +141,12 @@ def test_a_finished_folder_is_left_alone(tmp_path: Path) -> None:
 def test_training_takes_the_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     prepare(photos(tmp_path / "in", 12), out, validation_share=0.3, shard_size=3)
-    faces = read([out], None)
+    faces = read_splits([out], None)
     splits = [row["split"] for row in manifest(out)]
     assert (len(faces.training), len(faces.validation)) == (splits.count(TRAIN), splits.count(VALIDATION))
     (out / "unfinished").mkdir()
     with pytest.raises(LaaError, match="is not finished"):
-        read([out], None)
+        read_splits([out], None)
 
 
 def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
@@ -266,20 +219,11 @@ def test_a_run_killed_while_it_writes_shards_goes_on(tmp_path: Path, monkeypatch
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("laa_cli.prepare.run.contact_sheet", killed)
+        patch.setattr("laa_cli.prepare.writer.draw_contact_sheet", killed)
         with pytest.raises(Killed):
             prepare(folder, out)
     assert prepare(folder, out) == Exit.OK
     assert contents(out) == contents(tmp_path / "whole")
-
-
-def test_sides_stay_and_keep_their_share() -> None:
-    sides = [split_of(str(number), 0.1) for number in range(4000)]
-    assert 300 < sides.count(VALIDATION) < 500
-    assert sides == [split_of(str(number), 0.1) for number in range(4000)]
-    more = [split_of(str(number), 0.2) for number in range(4000)]
-    assert all(after == VALIDATION for before, after in zip(sides, more, strict=True) if before == VALIDATION)
-    assert {split_of("x", 0), split_of("x", 1)} == {TRAIN, VALIDATION}
 
 
 def test_a_photos_side_follows_its_content_not_its_name(tmp_path: Path) -> None:
@@ -307,43 +251,6 @@ def test_no_person_is_on_both_sides(tmp_path: Path) -> None:
     sides = {(row["person"], row["split"]) for row in rows}
     assert len(sides) == len({person for person, _ in sides}) == 8
     assert len({split for _, split in sides}) == 2
-
-
-@pytest.mark.parametrize("text", ["a/1.jpg,Ann\n2.jpg,Bob Li\n", "a/1.jpg Ann\n2.jpg\tBob Li", "a/1.jpg ; Ann\n\n2.jpg;Bob Li"])
-def test_identities_are_read_as_people_write_them(tmp_path: Path, text: str) -> None:
-    (tmp_path / "people").write_text(text)
-    who = Identities(tmp_path / "people")
-    assert (who("/data/a/1.jpg"), who("b/1.jpg"), who("photos.tar:2.jpg"), who("x/2.jpg")) == ("Ann", None, "Bob Li", "Bob Li")
-
-
-@pytest.mark.parametrize("text", ["", "1.jpg,Ann\n2.jpg\n"])
-def test_unusable_identities_are_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "people").write_text(text)
-    with pytest.raises(LaaError, match=r"people: line \d is not"):
-        Identities(tmp_path / "people")
-    with pytest.raises(LaaError, match="cannot read the identities"):
-        Identities(tmp_path / "missing")
-
-
-@pytest.mark.parametrize("values", [{"format": "gif"}, {"min_crop": 0}, {"validation_share": 1}, {"shard_size": 0}])
-def test_senseless_settings_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(LaaError, match=r"--(format|min-crop|validation-share|shard-size) must"):
-        PrepareRequest(**values)
-
-
-def test_copies_are_alike_and_others_are_not() -> None:
-    originals = [noise(seed, 128) for seed in range(30)]
-    copies = []
-    for image in originals:
-        file = io.BytesIO()
-        image.resize((80, 80), Image.Resampling.BICUBIC).resize((128, 128)).save(file, "JPEG", quality=60)
-        copies.append(Image.open(file))
-    first, second = (
-        perceptual_hashes(torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]))
-        for images in (originals, copies)
-    )
-    assert find_duplicates(second, first) == [(place, place) for place in range(30)]
-    assert all(one < other for one, other in pairwise(find_duplicates(first, first)))
 
 
 def test_the_contact_sheet_shows_the_faces(tmp_path: Path) -> None:

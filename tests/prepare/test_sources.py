@@ -1,4 +1,4 @@
-"""`laa prepare` on archives: each kind gives what the plain folder gives, and none does harm. The detector is a fake."""
+"""Photos in folders and archives: an archive gives what the plain folder gives, and does no harm. The detector is a fake."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from PIL import Image
 from laa_cli.console import Screen
 from laa_cli.detect.mtcnn import Face
 from laa_cli.errors import Exit, LaaError
+from laa_cli.photo import max_file_bytes
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
 from laa_cli.prepare.sources import PhotoSource, find_photos
@@ -70,6 +71,28 @@ def prepare(inputs: list[Path], out: Path, detect: Callable[..., list[Face]] = l
     return run(inputs, out, settings, None, lambda: detect, Screen())  # type: ignore[arg-type, return-value]
 
 
+def test_photos_are_found_in_files_folders_and_tar_files(tmp_path: Path) -> None:
+    deep = tmp_path / "in" / "b"
+    deep.mkdir(parents=True)
+    for name in ("z.JPG", "a.webp", ".hidden.png", "notes.txt"):
+        (deep / name).write_bytes(b"x")
+    with tarfile.open(tmp_path / "in" / "a.tar", "w") as tar:
+        for name, content in (("two.png", b"22"), ("folder/one.jpg", b"1"), ("readme.md", b"no")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    out = tmp_path / "in" / "out"
+    out.mkdir()
+    (out / "contact-sheet.png").write_bytes(b"x")
+    found = find_photos([tmp_path / "in", deep / "z.JPG"], out)
+    names = [source.name.removeprefix(f"{(tmp_path / 'in').as_posix()}/") for source in found]
+    assert names == ["a.tar:two.png", "a.tar:folder/one.jpg", "b/a.webp", "b/z.JPG"]
+    assert [source.read(100) for source in found] == [b"22", b"1", b"x", b"x"]
+    (tmp_path / "in" / "c.tar").write_bytes(b"no tar file")
+    with pytest.raises(LaaError, match=r"cannot read .*c\.tar"):
+        find_photos([tmp_path / "in"], out)
+
+
 @pytest.mark.parametrize("kind", SORTS)
 def test_an_archive_gives_what_its_photos_give(tmp_path: Path, members: Members, kind: str) -> None:
     places = [tmp_path / "in" / str(number) / Path(name).name for number, (name, _) in enumerate(members[:-1])]
@@ -102,8 +125,8 @@ def test_members_are_found_in_order_once_and_read_by_many_threads(tmp_path: Path
     expected = [b"newer" if name == "./3.jpg" else content for name, content in made]
     with ThreadPoolExecutor(8) as pool:
         for sources in (found, unpack(found, tmp_path / "unpacked", print)):
-            assert list(pool.map(lambda source: source.content(1000), sources * 4)) == expected * 4
-    assert found[0].content(100) == made[0][1][:101]
+            assert list(pool.map(lambda source: source.read(1000), sources * 4)) == expected * 4
+    assert found[0].read(100) == made[0][1][:101]
 
 
 @pytest.mark.parametrize("kind", SORTS)
@@ -133,7 +156,7 @@ def test_no_damage_to_an_archive_gives_a_traceback(tmp_path: Path, kind: str) ->
         path.write_bytes(content)
         try:
             for source in find_photos([path], tmp_path):
-                source.content(10**6)
+                source.read(10**6)
         except LaaError as error:
             assert f"a{kind}" in str(error)
             refused += 1
@@ -161,7 +184,7 @@ def test_sizes_that_make_no_sense_are_refused(tmp_path: Path, type_: bytes, size
 def test_what_a_file_is_counts_not_what_it_is_called(tmp_path: Path) -> None:
     archive(tmp_path / "a.tar", [("1.png", b"1")]).rename(tmp_path / "a.tgz")
     archive(tmp_path / "b.tar.xz", [("1.png", b"2")]).rename(tmp_path / "b.tar")
-    assert [source.content(9) for source in find_photos([tmp_path], tmp_path / "out")] == [b"1", b"2"]
+    assert [source.read(9) for source in find_photos([tmp_path], tmp_path / "out")] == [b"1", b"2"]
 
 
 @pytest.mark.parametrize("kind", [".tgz", ".zip"])
@@ -174,7 +197,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, members: Members, kind: str, calls
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("laa_cli.prepare.run.contact_sheet", killed)
+        patch.setattr("laa_cli.prepare.writer.draw_contact_sheet", killed)
         with pytest.raises(Killed):
             prepare([path], out, dying_after(calls))
     copies = out / "unfinished" / "unpacked"
@@ -215,7 +238,7 @@ def test_an_archive_that_changed_is_unpacked_anew(tmp_path: Path) -> None:
         archive(path, [("1.png", content)])
         os.utime(path, ns=(content[0], content[0]))
         [source] = unpack(find_photos([path], folder), folder, print)
-        assert source.content(9) == content
+        assert source.read(9) == content
     assert [path.name for path in folder.iterdir() if path.suffix != ".tar"] == []
 
 
@@ -225,7 +248,7 @@ def test_an_archive_damaged_since_it_was_found_is_named(tmp_path: Path, kind: st
     found = find_photos([path], tmp_path)
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(LaaError, match=rf"cannot read .*a{kind}:1\.png: "):
-        found[0].content(10**6)
+        found[0].read(10**6)
     with pytest.raises(LaaError, match=rf"cannot read .*a{kind}: .*give a whole tar"):
         unpack(found, tmp_path / "unpacked", print)
     path.unlink()
@@ -294,12 +317,12 @@ def test_a_zip_file_that_lies_about_a_size_is_not_trusted(tmp_path: Path, size: 
         content[place : place + 4] = size.to_bytes(4, "little")
     path.write_bytes(content)
     if size > 1000:
-        assert only(path).content(1000) == bytes(1001)
+        assert only(path).read(1000) == bytes(1001)
     if size > 100_000:
-        assert only(path).content(10**6) == bytes(100_000)
+        assert only(path).read(10**6) == bytes(100_000)
         return
     with pytest.raises(LaaError, match=r"a\.zip:1\.png: Bad CRC-32"):
-        only(path).content(10**6)
+        only(path).read(10**6)
 
 
 @pytest.mark.parametrize("kind", [".tgz", ".zip"])
@@ -307,15 +330,13 @@ def test_a_member_that_unpacks_to_too_much_is_no_photo(tmp_path: Path, members: 
     path = archive(tmp_path / f"a{kind}", [*members[:2], ("bomb.png", bytes(66 << 20))])
     assert path.stat().st_size < 3 << 20
     assert prepare([path], tmp_path / "out", max_pixels=40_000) == Exit.PARTLY
-    assert (
-        f"a{kind}:bomb.png is too large: over {PrepareRequest(max_pixels=40_000).most_bytes} bytes" in capsys.readouterr().err
-    )
+    assert f"a{kind}:bomb.png is too large: over {max_file_bytes(40_000)} bytes" in capsys.readouterr().err
 
 
 def test_a_method_without_a_limit_is_refused(tmp_path: Path) -> None:
     zip_of(tmp_path / "a.zip", "1.png", bytes(50 << 20), zipfile.ZIP_BZIP2)
     with pytest.raises(LaaError, match=r"a\.zip:1\.png: it is not compressed by deflate"):
-        only(tmp_path / "a.zip").content(1000)
+        only(tmp_path / "a.zip").read(1000)
 
 
 def test_zip_files_are_closed_but_a_few(tmp_path: Path) -> None:
@@ -323,6 +344,6 @@ def test_zip_files_are_closed_but_a_few(tmp_path: Path) -> None:
         zip_of(tmp_path / f"{number:02}.zip", "1.png", b"%d" % number)
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
     found = find_photos([tmp_path], tmp_path / "out")
-    assert [source.content(9) for source in found] == [b"%d" % number for number in range(30)]
+    assert [source.read(9) for source in found] == [b"%d" % number for number in range(30)]
     if before:
         assert len(os.listdir("/proc/self/fd")) - before <= 8

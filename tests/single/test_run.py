@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fakes import FakeRestorer
 from PIL import Image
 from torch import Tensor
 
 from laa_cli.console import Screen
 from laa_cli.detect.mtcnn import Face
 from laa_cli.errors import Exit, LaaError
-from laa_cli.restore.restorer import RestoredFace
+from laa_cli.interfaces import RestoredFace
 from laa_cli.single.output_paths import STREAM, check_unique, plan_outputs
 from laa_cli.single.run import UpscaleRequest, run
 from laa_cli.upscale import Options, Upscaler
@@ -30,6 +31,7 @@ def face(x: float, y: float, size: float) -> Face:
     return Face((x, y, x + size, y + size), 0.99, tuple((x + size * a, y + size * b) for a, b in points))
 
 
+@FakeRestorer
 def white(crops: list[Tensor]) -> list[RestoredFace]:
     """A network that paints faces white."""
     return [RestoredFace(torch.ones(3, HR_SIZE, HR_SIZE), 0.25, 0.5) for _ in crops]

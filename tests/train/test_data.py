@@ -11,7 +11,7 @@ from fakes import folder_of, pictures
 from PIL import Image
 
 from laa_cli.errors import LaaError
-from laa_cli.train.data import read
+from laa_cli.train.data import read_splits
 from laa_cli.train.parallel import Distributed
 from laa_cli.train.tasks import BlindTask
 
@@ -20,7 +20,7 @@ def test_validation_faces_among_the_training_faces_are_refused(data: tuple[Path,
     inner = pictures(4, 144)[1, :, 8:136, 8:136]
     Image.fromarray(inner.permute(1, 2, 0).numpy()).save(data[1] / "copy.jpg", quality=90)
     with pytest.raises(LaaError, match=r"1 of 4 validation faces are among the training faces: .*copy.jpg is like .*001.png"):
-        read([data[0]], data[1])
+        read_splits([data[0]], data[1])
 
 
 def test_a_prepared_folder_brings_its_validation_faces(tmp_path: Path) -> None:
@@ -37,14 +37,14 @@ def test_a_prepared_folder_brings_its_validation_faces(tmp_path: Path) -> None:
             tar.add(folder_of(faces, tmp_path / name), ".")
     (out / "contact-sheet.png").write_bytes(b"no face")
     with pytest.raises(LaaError, match="there are no faces for validation"):
-        read([out / "train-0.tar"], None)
+        read_splits([out / "train-0.tar"], None)
     (out / "manifest.csv").write_text("shard,file\n")
-    faces = read([out], None)
+    faces = read_splits([out], None)
     assert torch.equal(faces.training, torch.cat([pictures(3, 144), pictures(2, 144), pictures(1, 144)]))
     assert torch.equal(faces.validation, pictures(5, 128))
     (out / "unfinished").mkdir()
     with pytest.raises(LaaError, match="is not finished"):
-        read([out], None)
+        read_splits([out], None)
 
 
 def test_processes_share_a_batch() -> None:

@@ -1,0 +1,67 @@
+"""The contracts of the three replaceable parts: face detector, face restorer, background upscaler.
+
+Each is one object, built in one place (`upscale.build_detector` and its neighbours) from one `ModelOptions`. A second
+implementation is a file of its own and a line there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .detect.mtcnn import Face
+from .photo.pixels import Pixels
+
+__all__ = ["BackgroundUpscaler", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """What a photo shows of a face: `image` (3, e, e) RGB in [0, 1], any side e, the head upright."""
+
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class RestoredFace:
+    """A restored face, `face`: (3, 128, 128) RGB in [0, 1].
+
+    `fidelity`: how far it was brought to what the photo shows, 0..1. `consistency`: what difference is left, as RMSE between
+    the face, reduced to the photo's resolution, and the crop, 0..1. Where it is not `worthwhile`, no gain is to be expected and
+    the face is the crop's plain enlargement.
+    """
+
+    face: Tensor
+    fidelity: float
+    consistency: float
+    worthwhile: bool = True
+
+
+class FaceDetector(Protocol):
+    """Finds the faces of a photo."""
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> Sequence[Face]:
+        """`rgb`: (h, w, 3) uint8 RGB -> faces in photo pixels, by falling confidence."""
+
+
+class FaceRestorer(Protocol):
+    """Super-resolves face crops, each independently of the others."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many crops a call should have for the most throughput: 1 on a CPU."""
+
+    def __call__(self, crops: Sequence[FaceCrop]) -> list[RestoredFace]:
+        """A restored face for each crop, in their order. Raises whatever the device raises where memory runs out."""
+
+
+class BackgroundUpscaler(Protocol):
+    """Enlarges a whole photo, onto which the faces are pasted."""
+
+    def __call__(self, pixels: Pixels, scale: int) -> Pixels:
+        """`pixels`: (h, w, c) uint8 or uint16; c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same, (scale h, scale w, c)."""

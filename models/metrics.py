@@ -1,0 +1,46 @@
+"""Image quality metrics on luma, one definition for training and evaluation: PSNR and SSIM on the Y channel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .protocol import to_8_bits
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Computes Y of ITU-R BT.601 YCbCr. `rgb`: (n, 3, h, w) in [0, 1] -> (n, h, w) in [16, 235]."""
+    weights = rgb.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)
+    return 16 + (rgb * weights).sum(1)
+
+
+def psnr_db(output: Tensor, truth: Tensor) -> Tensor:
+    """Computes the peak signal-to-noise ratio (PSNR) on Y of each image, data range 255.
+
+    Two (n, 3, h, w) RGB in [0, 1], the first rounded to 8 bits -> (n,) float64, dB; equal images give 148.
+    """
+    error = luma(to_8_bits(output).double()) - luma(truth.double())
+    return 10 * torch.log10(255**2 / error.square().mean((1, 2)).clamp_min(1e-10))
+
+
+def ssim(output: Tensor, truth: Tensor) -> Tensor:
+    """Computes the structural similarity (SSIM, Wang et al. 2004) on Y of each image.
+
+    Gaussian window of 11x11, sigma 1.5; population covariance; data range 255; only whole windows count.
+    Two (n, 3, h, w) RGB in [0, 1], h, w > 10, the first rounded to 8 bits -> (n,) float64.
+    """
+    x, y = (luma(image.double()).unsqueeze(1) for image in (to_8_bits(output), truth))
+    window = gaussian_window(x)
+    mean_x, mean_y, xx, yy, xy = (F.conv2d(F.conv2d(image, window), window.mT) for image in (x, y, x * x, y * y, x * y))
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    numerator = (2 * mean_x * mean_y + c1) * (2 * (xy - mean_x * mean_y) + c2)
+    denominator = (mean_x**2 + mean_y**2 + c1) * (xx - mean_x**2 + yy - mean_y**2 + c2)
+    return (numerator / denominator).mean((1, 2, 3))
+
+
+def gaussian_window(like: Tensor) -> Tensor:
+    """Builds the row of SSIM's separable Gaussian window, (1, 1, 1, 11), in the dtype and on the device of `like`."""
+    offsets = torch.arange(-5, 6, dtype=like.dtype, device=like.device)
+    row = torch.exp(-offsets.square() / (2 * 1.5**2))
+    return (row / row.sum()).view(1, 1, 1, 11)
