@@ -1,4 +1,4 @@
-"""The program: runs the command line, and is the one place where failures become messages and exit codes."""
+"""Entry point: runs the command line, and turns failures into messages on stderr and exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import Exit, LaaError, UsageError
 
 
 def main() -> None:
-    """The `laa` command."""
+    """Runs the `laa` command."""
     signal.signal(signal.SIGTERM, handle_sigterm)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -47,7 +47,7 @@ def guarded() -> int:
 
 
 def report_failure(message: str, code: Exit) -> int:
-    """Says what failed."""
+    """Prints an error on stderr and returns its exit code."""
     from .console import Screen
 
     Screen().error(message)
@@ -55,7 +55,7 @@ def report_failure(message: str, code: Exit) -> int:
 
 
 def handle_sigterm(signal_number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends like Ctrl-C, so that temporary files are cleaned up on the way out."""
+    """Handles SIGTERM like Ctrl-C, so that temporary files are removed on the way out."""
     raise KeyboardInterrupt
 
 

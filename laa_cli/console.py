@@ -1,4 +1,4 @@
-"""The one module that prints: tables and notices for people, records for programs, errors on stderr."""
+"""Terminal output with rich: tables, notices, progress bars and live displays for people, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -18,47 +18,50 @@ from rich.text import Text
 
 from .errors import LaaError
 
-LIVE_SECONDS = 0.2  # between changes of a live line
+LIVE_SECONDS = 0.2  # between updates of a live display
 
 
 def duration(seconds: float) -> str:
-    """A time to wait, as people say it: 40 s, 12 min, 3.5 h."""
+    """Formats a duration for people: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Screen:
-    """What a run shows. `quiet` leaves errors alone; `data_on_stdout` moves everything human to stderr."""
+    """A run's rich consoles: one for people and one for errors, on stderr.
+
+    `quiet` leaves only errors; `data_on_stdout` moves what is for people to stderr.
+    """
 
     def __init__(self, *, quiet: bool = False, data_on_stdout: bool = False) -> None:
         self.quiet = quiet
-        self.errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-        people = Console(highlight=False, emoji=False)
+        self.stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        stdout = Console(highlight=False, emoji=False)
         # One console for both where both are a terminal: otherwise the progress bar and the tables overwrite each other.
-        together = data_on_stdout or (people.is_terminal and self.errors.is_terminal)
-        self.people = self.errors if together else people
+        shared = data_on_stdout or (stdout.is_terminal and self.stderr.is_terminal)
+        self.console = self.stderr if shared else stdout
 
     def say(self, text: str) -> None:
-        """A line for people."""
+        """Prints a line for people."""
         if not self.quiet:
-            self.people.print(escape(text), soft_wrap=True)
+            self.console.print(escape(text), soft_wrap=True)
 
     def notice(self, text: str) -> None:
-        """Something a person should know though nothing failed; on stderr."""
+        """Prints a notice on stderr: what a person should know though nothing failed."""
         if not self.quiet:
-            self.errors.print(f"[yellow]notice:[/] {escape(text)}")
+            self.stderr.print(f"[yellow]notice:[/] {escape(text)}")
 
     def error(self, text: str) -> None:
-        """What failed, in one line on stderr, even when quiet."""
-        self.errors.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
+        """Prints an error in one line on stderr, even when quiet."""
+        self.stderr.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
 
     def record(self, values: dict[str, Any]) -> None:
-        """One JSON line on stdout; escaped to ASCII, so that every file name survives every locale."""
+        """Writes one JSON line (JSONL) on stdout; escaped to ASCII, so that every file name survives every locale."""
         self.bytes(json.dumps(values).encode() + b"\n")
 
     def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-        """A table for people; columns whose names start with ">" are set flush right."""
+        """Prints a table for people; columns whose names start with ">" are right-justified."""
         if self.quiet:
             return
         table = Table(title=escape(title), title_justify="left", header_style="bold")
@@ -66,20 +69,20 @@ class Screen:
             table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(escape, row))
-        self.people.print(table, soft_wrap=False)
+        self.console.print(table, soft_wrap=False)
 
     def track(self, items: Iterable[Any], verb: str) -> Iterator[Any]:
-        """Iterates under a progress bar, where there are several items and someone is watching."""
-        if self.quiet or (isinstance(items, list) and len(items) < 2) or not self.errors.is_terminal:
+        """Iterates with a progress bar, unless quiet, for a list of fewer than two items, or where stderr is no terminal."""
+        if self.quiet or (isinstance(items, list) and len(items) < 2) or not self.stderr.is_terminal:
             yield from items
             return
         columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False) as progress:
+        with Progress(*columns, console=self.stderr, transient=True, redirect_stdout=False) as progress:
             yield from progress.track(items)
 
     @contextmanager
     def progress(self, photos: int) -> Iterator[PhotoProgress]:
-        """A progress bar with photos/s, faces/s and time left, where someone is watching."""
+        """Shows a progress bar with photos/s, faces/s and the time left, unless quiet or where stderr is no terminal."""
         columns = (
             TextColumn("photos"),
             BarColumn(),
@@ -87,31 +90,34 @@ class Screen:
             TextColumn("{task.fields[pace]}"),
             TimeRemainingColumn(),
         )
-        shown = self.errors.is_terminal and not self.quiet
-        with Progress(*columns, console=self.errors, transient=True, redirect_stdout=False, disable=not shown) as progress:
+        disable = self.quiet or not self.stderr.is_terminal
+        with Progress(*columns, console=self.stderr, transient=True, redirect_stdout=False, disable=disable) as progress:
             yield PhotoProgress(progress, progress.add_task("photos", total=photos, pace=""))
 
     @contextmanager
     def live(self) -> Iterator[Callable[[str], None]]:
-        """A line that gives way to the next, where someone is watching; call it with the text as often as you like."""
-        if self.quiet or not self.errors.is_terminal:
+        """Opens a live display of one line, and yields its update function, which may be called as often as you like.
+
+        It does nothing when quiet or where stderr is no terminal.
+        """
+        if self.quiet or not self.stderr.is_terminal:
             yield lambda text: None
             return
-        shown = 0.0
+        updated = 0.0
         with Live(
-            console=self.errors, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-        ) as line:
+            console=self.stderr, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        ) as display:
 
-            def show(text: str) -> None:
-                nonlocal shown
-                if time.monotonic() - shown > LIVE_SECONDS:
-                    line.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
-                    shown = time.monotonic()
+            def update(text: str) -> None:
+                nonlocal updated
+                if time.monotonic() - updated > LIVE_SECONDS:
+                    display.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+                    updated = time.monotonic()
 
-            yield show
+            yield update
 
     def bytes(self, content: bytes) -> None:
-        """Data on stdout. Raises LaaError where nobody takes it."""
+        """Writes data on stdout. Raises LaaError where that is closed."""
         try:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
@@ -124,12 +130,16 @@ class PhotoProgress:
     """A progress bar that counts photos and their faces."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
-        self.progress, self.task, self.started = progress, task, time.perf_counter()
-        self.photos = self.faces = 0
+        self.progress = progress
+        self.task = task
+        self.started = time.perf_counter()
+        self.photos = 0
+        self.faces = 0
 
     def advance(self, faces: int) -> None:
-        """One more photo, with so many faces."""
-        self.photos, self.faces = self.photos + 1, self.faces + faces
+        """Advances the bar by one photo with so many faces."""
+        self.photos += 1
+        self.faces += faces
         seconds = time.perf_counter() - self.started
         pace = f"{self.photos / seconds:.1f} photos/s, {self.faces / seconds:.1f} faces/s"
         self.progress.update(self.task, advance=1, pace=pace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from .errors import LaaError
 from .interfaces import BackgroundUpscaler, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
 from .options import CONFIDENCE, SCALES, ModelOptions, Options
 from .photo.pixels import Pixels, to_rgb8, without_alpha
+from .restore.alignment import extract_crop
 from .restore.background import PlainUpscaler
-from .restore.paste import paste
+from .restore.paste import make_patch, paste
 from .restore.restorer import NetworkRestorer
-from .restore.selection import FaceReport, assess, extract_crop, make_patch, with_result
+from .restore.selection import FaceReport, assess, with_result
 from .utils.hardware import choose_device
 from .utils.timing import StageTimer
 
@@ -99,7 +101,7 @@ class Upscaler:
         faces = self.detect(to_rgb8(pixels))
         timer.lap("detect")
         reports = [assess(face, options) for face in faces]
-        crops = [FaceCrop(extract_crop(pixels, report)) for report in reports if report.restored]
+        crops = [FaceCrop(extract_crop(pixels, report.square, report.roll_deg)) for report in reports if report.restored]
         timer.lap("crop")
         return Prepared(pixels, options, reports, crops, timer.seconds)
 
@@ -113,7 +115,8 @@ class Upscaler:
         colors = without_alpha(canvas)
         worthwhile = [result for result in restored if result.worthwhile]
         pairs = zip((report for report in faces if report.restored), worthwhile, strict=True)
-        paste(colors, [make_patch(result.face, report, options, colors.shape[2]) for report, result in pairs])
+        place = partial(make_patch, scale=options.scale, feather=options.feather, channels=colors.shape[2])
+        paste(colors, [place(result.face, report.square, report.roll_deg) for report, result in pairs])
         timer.lap("paste")
         return Upscaled(canvas, faces, prepared.seconds | timer.seconds)
 

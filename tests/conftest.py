@@ -5,10 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import folder_of, pictures
+from fakes import SRGB, decode_photo, encode_image, exif_block, folder_of, pictures
+from PIL import Image
+
+from laa_cli.photo import Metadata
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> tuple[Path, Path]:
     """Folders of made-up faces for training and for validation."""
     return folder_of(pictures(4, 144), tmp_path / "train"), folder_of(pictures(3, 128), tmp_path / "validation")
+
+
+@pytest.fixture(scope="module")
+def metadata() -> Metadata:
+    """Metadata of every kind, as laa reads it."""
+    block = decode_photo(encode_image(Image.new("RGB", (4, 4)), "JPEG", exif=exif_block())).metadata.exif
+    return Metadata(block, SRGB, (300.0, 240.0), b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")

@@ -1,7 +1,8 @@
-"""What tests share: made-up faces and photos, fakes of the detector, and ways to stop a run."""
+"""What tests share: made-up faces and photos, fakes of the detector and the restorer, and ways to stop a run."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import nn
 
 from laa_cli.__main__ import guarded
@@ -22,9 +23,10 @@ from laa_cli.batch.manifest import Recipe
 from laa_cli.batch.run import BatchRequest
 from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
 from laa_cli.interfaces import FaceCrop, RestoredFace
+from laa_cli.photo import Photo, read_photo
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
 from models.laa.config import LAAConfig
@@ -65,6 +67,25 @@ def folder_of(faces: torch.Tensor, folder: Path) -> Path:
     for number, face in enumerate(faces):
         Image.fromarray(face.permute(1, 2, 0).numpy()).save(folder / f"{number:03}.png")
     return folder
+
+
+def portrait(seed: int = 0) -> torch.Tensor:
+    """Structure at all scales, (1, 3, 128, 128)."""
+    random = torch.Generator().manual_seed(seed)
+    layers = [resize(torch.rand(1, 3, side, side, generator=random), 128) / side**0.5 for side in (3, 8, 24, 64)]
+    return to_8_bits(torch.stack(layers).sum(0))
+
+
+def grainy_portrait(seed: int = 0, grain: float = 1.0) -> torch.Tensor:
+    """Structure at all scales, (1, 3, 128, 128); `grain`: how much of the finest."""
+    random = torch.Generator().manual_seed(seed)
+    sides = ((3, 1.0), (8, 0.6), (24, 0.35), (64, 0.2 * grain), (128, 0.1 * grain))
+    layers = [share * resize(torch.rand(1, 3, side, side, generator=random), 128) for side, share in sides]
+    return to_8_bits(torch.stack(layers).sum(0) / 2.5)
+
+
+def gaussian_noise(like: torch.Tensor, sigma: float, seed: int = 0) -> torch.Tensor:
+    return sigma / 255 * torch.randn(like.shape, generator=torch.Generator().manual_seed(seed))
 
 
 # Networks
@@ -125,6 +146,50 @@ def dying_after(calls: int) -> Callable[[Any], list[Face]]:
 def contents(folder: Path) -> dict[str, bytes]:
     """All files below a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# Photo files
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PHOTO_SUFFIXES = [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"]
+MAX_PIXELS = 1_000_000
+
+
+def noise_pixels(channels: int = 3, dtype: type = np.uint8, height: int = 9, width: int = 13) -> np.ndarray:
+    """Noise over the full range, (height, width, channels)."""
+    return np.random.default_rng(7).integers(0, np.iinfo(dtype).max + 1, (height, width, channels)).astype(dtype)
+
+
+def ramp_pixels(channels: int = 3) -> np.ndarray:
+    """A smooth ramp, (32, 48, channels) uint8."""
+    ramp = np.linspace(30, 220, 48 * 32).reshape(32, 48, 1)
+    return np.round(ramp + 5 * np.arange(channels)).astype(np.uint8)
+
+
+def wave_pixels(height: int, width: int) -> np.ndarray:
+    """A photo of slow waves, steep enough for half a pixel of shift to show: up to 6 levels per pixel."""
+    y, x = np.mgrid[:height, :width]
+    return np.rint(127 + 110 * np.sin(x[..., None] / 20 + [0, 1, 2]) * np.cos(y[..., None] / 23)).astype(np.uint8)
+
+
+def encode_image(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The content of a file that Pillow writes."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decode_photo(content: bytes, max_pixels: int = MAX_PIXELS) -> Photo:
+    return read_photo(content, max_pixels=max_pixels)
+
+
+def exif_block(orientation: int = 1, note: bytes = b"private" * 4) -> bytes:
+    """An EXIF block with a main, an EXIF and a GPS directory."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112], exif[0x013B] = "Maker", orientation, "Ada"
+    exif[0x8769] = {0xA002: 13, 0xA003: 9, 0x9003: "2020:01:02 03:04:05", 0x927C: note, 0x829A: 0.004}
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.5)}
+    return exif.tobytes()
 
 
 # Batches

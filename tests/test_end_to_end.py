@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.interfaces import FaceCrop
 from laa_cli.photo import read_photo
 from laa_cli.restore.back_projection import back_project

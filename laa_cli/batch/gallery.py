@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -161,7 +160,7 @@ def shrink_to_fit(pixels: Pixels) -> NDArray[np.uint8]:
 
 def face_row(before: Pixels, after: Pixels, square: Square, scale: int) -> NDArray[np.uint8]:
     """One row: (96, 192, 3)."""
-    enlarged = replace(square, x=square.x * scale, y=square.y * scale, side=square.side * scale)
+    enlarged = square.scaled(scale)
     return np.hstack([thumbnail(crop_square(before, square)), thumbnail(crop_square(after, enlarged))])
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.protocol import CROP_MARGIN, HR_SIZE, reduce
 
 from ..console import Screen
-from ..detect.mtcnn import Face
+from ..detect.face import Face
 from ..errors import LaaError
 from ..faceset.reading import encoded_pictures
 from ..photo.decode import decode

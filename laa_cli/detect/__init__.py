@@ -1,1 +1,1 @@
-"""Finding faces: MTCNN, and which of its detections are believed."""
+"""Face detection: MTCNN, the plausibility of its detections, and the geometry of a face."""

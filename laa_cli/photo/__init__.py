@@ -1,4 +1,4 @@
-"""Reading and writing photos. Through here, and nowhere else, pass the pictures of the people who use laa."""
+"""Photos as files and arrays: reads and writes them with their metadata, at their own bit depth."""
 
 from __future__ import annotations
 
@@ -36,15 +36,18 @@ __all__ = [
 ]
 
 SUFFIXES = frozenset(FORMAT_OF_SUFFIX)  # of the formats that laa writes
-READABLE_SUFFIXES = SUFFIXES | {".gif", ".jfif", ".jpe", ".mpo"}  # usual ones; what a file holds is told by its content
-BYTES_PER_PIXEL = 16  # no sound photo takes more in its file: 16-bit RGBA is 8
-METADATA_BYTES = 64 << 20
+READABLE_SUFFIXES = SUFFIXES | {".gif", ".jfif", ".jpe", ".mpo"}  # of files to look for in a folder; content decides on reading
+MAX_FILE_BYTES_PER_PIXEL = 16  # no intact photo takes more in its file: 16-bit RGBA is 8
+MAX_METADATA_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class Photo:
-    """`pixels`: (h, w, c), contiguous, upright, uint8 or uint16 over their full range; c = 1 grey, 2 grey+alpha, 3 RGB,
-    4 RGBA, alpha not premultiplied. `metadata`: what was kept of the file's, fitting the pixels."""
+    """A decoded photo.
+
+    `pixels`: (h, w, c), contiguous, upright, uint8 or uint16 over their full range; c = 1 grey, 2 grey+alpha, 3 RGB,
+    4 RGBA, alpha not premultiplied. `metadata`: what the file's metadata says that still holds of the pixels.
+    """
 
     pixels: Pixels
     metadata: Metadata = field(default_factory=Metadata)
@@ -60,18 +63,18 @@ class Photo:
         return int(self.pixels.shape[0])
 
     def rgb8(self) -> NDArray[np.uint8]:
-        """(h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
+        """Converts to (h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
         return to_rgb8(self.pixels)
 
     def with_pixels(self, pixels: Pixels) -> Photo:
-        """The same photo with other pixels, (h, w, c) with as many channels, for instance enlarged ones."""
+        """Returns the same photo with other pixels, (h, w, c) with as many channels. Raises ValueError on another number."""
         if pixels.shape[2:] != self.pixels.shape[2:]:
             raise ValueError(f"expected {self.pixels.shape[2]} channels, got an array of {pixels.shape}")
         return replace(self, pixels=np.ascontiguousarray(pixels))
 
 
 def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | None = None) -> Photo:
-    """Reads one photo from a path, an open binary file (standard input) or its bytes; `name` is what errors call it.
+    """Reads and decodes one photo from a path, an open binary file (standard input) or its bytes; errors call it `name`.
 
     JPEG, PNG, WebP, TIFF, BMP, AVIF, or a GIF of one frame. The size is checked against `max_pixels` (width * height)
     before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16 bits. Damaged metadata
@@ -84,29 +87,29 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | 
 
 
 def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> bytes:
-    """The file's content, neither empty nor larger than a photo of so many pixels can be. Raises LaaError."""
-    most_bytes = max_file_bytes(max_pixels)
+    """Reads a photo's file. Raises LaaError where it is missing, empty or larger than a photo of `max_pixels` can be."""
+    max_bytes = max_file_bytes(max_pixels)
     if isinstance(source, Path) and os.path.isdir(source):
         raise LaaError(f"cannot read {name}: it is a folder: give the photos in it")
     try:
-        content = source if isinstance(source, bytes) else read_at_most(source, most_bytes + 1)
+        content = source if isinstance(source, bytes) else read_at_most(source, max_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a path with a NUL in it
         hint = "check that the file exists and that you may read it"
         raise LaaError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}: {hint}") from error
     if not content:
         raise LaaError(f"cannot read {name}: it is empty (0 bytes): use an intact copy")
-    if len(content) > most_bytes:
-        raise LaaError(f"{name} is too large: over {most_bytes} bytes: raise --max-pixels if it is a photo")
+    if len(content) > max_bytes:
+        raise LaaError(f"{name} is too large: over {max_bytes} bytes: raise --max-pixels if it is a photo")
     return content
 
 
 def max_file_bytes(max_pixels: int) -> int:
-    """The most bytes that the file of a photo of so many pixels can have."""
-    return BYTES_PER_PIXEL * max(max_pixels, 1) + METADATA_BYTES
+    """Bounds the size of a photo's file, bytes: no intact photo of so many pixels is larger."""
+    return MAX_FILE_BYTES_PER_PIXEL * max(max_pixels, 1) + MAX_METADATA_BYTES
 
 
 def read_at_most(source: Path | BinaryIO, size: int) -> bytes:
-    """The first `size` bytes of a file."""
+    """Reads the first `size` bytes of a file."""
     if isinstance(source, Path):
         with source.open("rb") as file:
             return file.read(size)
@@ -114,10 +117,10 @@ def read_at_most(source: Path | BinaryIO, size: int) -> bytes:
 
 
 def encode_photo(photo: Photo, suffix: str, *, name: str = "the output") -> bytes:
-    """A photo as the content of a file with that suffix (".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"...).
+    """Encodes a photo as a file with that suffix (".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"...); errors call it `name`.
 
-    JPEG (quality 95, 4:4:4), WebP (95) and AVIF (90, 4:4:4) are lossy, the others exact. Alpha is kept except in JPEG and
-    BMP, which get it laid over white; grey stays grey except in WebP; 16 bits stay in PNG and TIFF and are rounded to 8
+    JPEG (quality 95, 4:4:4), WebP (95) and AVIF (90, 4:4:4) are lossy, the others lossless. Alpha is kept except in JPEG and
+    BMP, where it is blended on white; grey stays grey except in WebP; 16 bits stay in PNG and TIFF and are rounded to 8
     elsewhere. EXIF, resolution, XMP and a colour profile that fits the written channels are kept where the format has
     them (BMP: only the resolution; WebP and AVIF: all but the resolution). Raises LaaError on an unknown suffix, or a
     size that the format cannot hold.
@@ -126,10 +129,10 @@ def encode_photo(photo: Photo, suffix: str, *, name: str = "the output") -> byte
 
 
 def write_photo(photo: Photo, path: Path, *, overwrite: bool) -> None:
-    """Writes a photo, whole or not at all, in the format that the path's suffix names. Raises LaaError."""
+    """Encodes a photo in the format that the path's suffix names, and writes it atomically. Raises LaaError."""
     write_atomically(path, encode_photo(photo, path.suffix, name=str(path)), overwrite=overwrite)
 
 
 def without_metadata(photo: Photo) -> Photo:
-    """The photo without EXIF, resolution and XMP. The colour profile stays: without it the colours would change."""
+    """Strips EXIF, resolution and XMP. The colour profile stays: without it the colours would change."""
     return replace(photo, metadata=Metadata(icc=photo.metadata.icc))

@@ -1,4 +1,4 @@
-"""PNG with 16 bits and TIFF, written here: Pillow has no 16-bit colour, OpenCV keeps no metadata."""
+"""Encoders for 16-bit PNG and for TIFF, with metadata: Pillow has no 16-bit colour."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from .pixels import Pixels, row_blocks
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 DEFLATE_LEVEL = 6
 CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 24)  # beyond, offsets no longer fit and the file becomes a BigTIFF
-SHORT, LONG, RATIONAL, BYTE, UNDEFINED, LONG8 = 3, 4, 5, 1, 7, 16
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 3, 4, 5, 7, 16  # TIFF field types
 
 
 def png16(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
-    """A PNG of (h, w, 1-4) uint16 pixels."""
+    """Encodes (h, w, 1-4) uint16 pixels as PNG."""
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR_TYPES[channels], 0, 0, 0)
     parts = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *metadata_chunks(metadata)]
     deflate = zlib.compressobj(DEFLATE_LEVEL)
     for rows in row_blocks(pixels):
-        parts.append(chunk(b"IDAT", deflate.compress(filtered(pixels, rows))))
+        parts.append(chunk(b"IDAT", deflate.compress(filter_rows(pixels, rows))))
     return b"".join([*parts, chunk(b"IDAT", deflate.flush()), chunk(b"IEND", b"")])
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """One PNG chunk."""
+    """Builds one PNG chunk: length, type, content, CRC."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
 
 
 def metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
-    """The chunks that must come before the pixels."""
+    """Yields the metadata's chunks, which must come before the pixels."""
     if metadata.icc:
         yield chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
     if metadata.dpi:
@@ -51,8 +51,8 @@ def metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
         yield chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
 
 
-def filtered(pixels: NDArray[np.uint16], rows: slice) -> bytes:
-    """Rows as PNG stores them: each less its left neighbour or the row above, whichever leaves smaller numbers."""
+def filter_rows(pixels: NDArray[np.uint16], rows: slice) -> bytes:
+    """Applies PNG's filters to rows of (h, w, c): each less its left neighbour (Sub) or the row above (Up)."""
     with_above = pixels[max(rows.start - 1, 0) : rows.stop].astype(">u2").view(np.uint8)
     count, step = rows.stop - rows.start, 2 * pixels.shape[2]
     raw = with_above.reshape(len(with_above), -1)
@@ -62,40 +62,40 @@ def filtered(pixels: NDArray[np.uint16], rows: slice) -> bytes:
     left[:, step:] -= raw[:, :-step]
     up = raw - above
     smaller_up = magnitude(up) < magnitude(left)
-    kinds = np.where(smaller_up, 2, 1).astype(np.uint8)
-    return np.hstack([kinds[:, None], np.where(smaller_up[:, None], up, left)]).tobytes()
+    filter_types = np.where(smaller_up, 2, 1).astype(np.uint8)
+    return np.hstack([filter_types[:, None], np.where(smaller_up[:, None], up, left)]).tobytes()
 
 
 def magnitude(differences: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Sum of each row's bytes taken as signed numbers: what PNG's authors recommend to choose the filter by."""
-    smaller: NDArray[Any] = np.minimum(differences, -differences).sum(axis=1, dtype=np.int64)
-    return smaller
+    """Sums each row's bytes as absolute signed numbers: the heuristic that PNG recommends for choosing a filter."""
+    sums: NDArray[Any] = np.minimum(differences, -differences).sum(axis=1, dtype=np.int64)
+    return sums
 
 
 def tiff(pixels: Pixels, metadata: Metadata) -> bytes:
-    """A deflated TIFF of (h, w, 1-4) uint8 or uint16 pixels; a BigTIFF where 4 GB are not enough."""
+    """Encodes (h, w, 1-4) uint8 or uint16 pixels as a deflated TIFF; a BigTIFF where 4 GB are not enough."""
     blocks = list(row_blocks(pixels))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        strips = list(pool.map(lambda rows: strip(pixels[rows]), blocks))
+        strips = list(pool.map(lambda rows: encode_strip(pixels[rows]), blocks))
     big = sum(map(len, strips)) > CLASSIC_TIFF_BYTES
     magic = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0" + struct.pack("<I", 8)
     tags = tiff_tags(pixels, metadata) | {278: numbers(LONG, blocks[0].stop)}
     tags[279] = numbers(LONG8 if big else LONG, *map(len, strips))
-    for origin in (0, len(magic) + len(exif.serialise(tags | {273: tags[279]}, len(magic), big=big))):
+    for origin in (0, len(magic) + len(exif.serialize(tags | {273: tags[279]}, len(magic), big=big))):
         offsets = np.cumsum([origin, *map(len, strips[:-1])])
         tags[273] = numbers(LONG8 if big else LONG, *offsets.tolist())
-    return b"".join([magic, exif.serialise(tags, len(magic), big=big), *strips])
+    return b"".join([magic, exif.serialize(tags, len(magic), big=big), *strips])
 
 
-def strip(pixels: Pixels) -> bytes:
-    """Rows as deflated differences to the left neighbour (predictor 2), little-endian."""
+def encode_strip(pixels: Pixels) -> bytes:
+    """Encodes rows (h, w, c) as a TIFF strip: deflated differences to the left neighbour (predictor 2), little-endian."""
     differences = pixels.astype(pixels.dtype.newbyteorder("<"))
     differences[:, 1:] -= pixels[:, :-1]
     return zlib.compress(differences.tobytes(), DEFLATE_LEVEL)
 
 
 def tiff_tags(pixels: Pixels, metadata: Metadata) -> exif.Directory:
-    """All tags but those of the strips."""
+    """Builds all tags but those of the strips."""
     height, width, channels = pixels.shape
     tags = exif.clean(metadata.exif) if metadata.exif else {}
     tags |= {256: numbers(LONG, width), 257: numbers(LONG, height), 258: numbers(SHORT, *[pixels.itemsize * 8] * channels)}
@@ -114,7 +114,7 @@ def tiff_tags(pixels: Pixels, metadata: Metadata) -> exif.Directory:
 
 
 def numbers(kind: int, *values: int) -> exif.Entry:
-    """An entry of unsigned numbers; rationals are given as numerator, denominator."""
+    """Builds an entry of unsigned numbers; rationals are given as numerator, denominator."""
     sign = {SHORT: "H", LONG: "I", RATIONAL: "I", LONG8: "Q"}[kind]
     count = len(values) // 2 if kind == RATIONAL else len(values)
     return exif.Entry(kind, count, struct.pack(f"<{len(values)}{sign}", *values))

@@ -1,4 +1,4 @@
-"""From the bytes of a photo's file to upright pixels and what is worth keeping of its metadata."""
+"""Decodes a photo's file (JPEG, PNG, WebP, TIFF, BMP, AVIF, GIF) into upright pixels and cleaned metadata."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .muting import mute_pillow, mute_stderr
 from .pixels import Pixels, apply_orientation, unpremultiply_alpha
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF")
-DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
+GRAY_16BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 SUBFILE, BITS, PHOTOMETRIC, EXTRA_SAMPLES, DNG_VERSION = 254, 258, 262, 338, 50706  # TIFF tags
 PNG_GREY_ALPHA = 4  # PNG's colour type, in byte 25
-# All that Pillow's readers are known to raise on hostile bytes.
+# All that Pillow's decoders are known to raise on hostile bytes.
 PILLOW_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError),
     *(AssertionError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
@@ -34,11 +34,14 @@ PILLOW_ERRORS = (
 
 
 def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Metadata]:
-    """Upright (h, w, c) pixels and cleaned metadata. Raises LaaError on anything that is not one intact photo."""
+    """Decodes a photo: upright pixels (h, w, 1-4) uint8 or uint16, and cleaned metadata.
+
+    Raises LaaError, naming `name`, on anything that is not one intact photo of `max_pixels` at most.
+    """
     with mute_pillow(max_pixels):
         image = open_image(content, name, max_pixels)
         try:
-            check(image, name, max_pixels)
+            check_header(image, name, max_pixels)
             return read_pixels(image, content, name)
         except MemoryError as error:
             raise LaaError(f"not enough memory to read {name} ({image.width}x{image.height}): use a smaller photo") from error
@@ -47,7 +50,7 @@ def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Met
 
 
 def peek(path: Path, max_pixels: int) -> tuple[int, int]:
-    """Width and height that a file's header names, (0, 0) where it names none; no pixel is decoded."""
+    """Reads width and height from a file's header, (0, 0) where it has none; no pixel is decoded."""
     try:
         with mute_pillow(max_pixels), Image.open(path, formats=FORMATS) as image:
             return image.size
@@ -56,7 +59,7 @@ def peek(path: Path, max_pixels: int) -> tuple[int, int]:
 
 
 def open_image(content: bytes, name: str, max_pixels: int) -> ImageFile:
-    """The photo with its header read."""
+    """Opens a photo and parses its header. Raises LaaError where Pillow does not recognise it."""
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
@@ -69,7 +72,7 @@ def open_image(content: bytes, name: str, max_pixels: int) -> ImageFile:
 
 
 def unrecognized_reason(content: bytes) -> str:
-    """Why Pillow may not have recognised the file, and what to do."""
+    """Returns why Pillow may not have recognised the file, and what to do."""
     if content[4:8] == b"ftyp" and content[8:12] in HEIC_BRANDS:
         return "it is a HEIC photo, which laa does not open: convert it to JPEG or PNG first"
     if b"<svg" in content[:4096]:
@@ -82,22 +85,22 @@ def unrecognized_reason(content: bytes) -> str:
 
 
 def too_large_error(name: str, size: str, max_pixels: int) -> LaaError:
-    """The error for photos beyond the limit."""
+    """Builds the error for photos beyond the limit."""
     return LaaError(
         f"{name} is too large: {size}, and at most {max_pixels} pixels are allowed: raise --max-pixels or shrink it"
     )
 
 
 def damaged_error(name: str, reason: object) -> LaaError:
-    """The error for photos whose header is fine and whose content is not."""
+    """Builds the error for photos whose header is intact and whose content is not."""
     first_line = (str(reason).splitlines() or [""])[0]
     return LaaError(
         f"cannot read {name}: it is truncated or damaged ({first_line or type(reason).__name__}): use an intact copy"
     )
 
 
-def check(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuses, before any pixel is decoded, what is too large or not one photo."""
+def check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Raises LaaError, before any pixel is decoded, where a photo is too large, raw, or has several frames."""
     width, height = image.size
     if width * height > max_pixels:
         raise too_large_error(name, f"{width}x{height} is {width * height} pixels", max_pixels)
@@ -113,26 +116,26 @@ def check(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def read_pixels(image: ImageFile, content: bytes, name: str) -> tuple[Pixels, meta.Metadata]:
-    """Upright pixels and cleaned metadata of a photo that passed the checks."""
+    """Decodes upright pixels (h, w, c) and cleaned metadata of a photo that passed the checks."""
     if image.format == "PNG":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as copy:
             copy.verify()  # loading does not look at the checksums of the pixels
-    deep = bool(image.tile) and ";16" in repr(image.tile[0].args)
+    is_16bit = bool(image.tile) and ";16" in repr(image.tile[0].args)
     with mute_stderr() if image.format == "TIFF" else nullcontext():
         image.load()
     block, xmp = meta.stored_exif(image, content), meta.stored_xmp(image)
-    pixels: Pixels = gray_16bit(image) if image.mode in DEEP_GREY else pixels_8bit(image, name)
-    if deep and image.mode not in (*DEEP_GREY, "CMYK"):
+    pixels: Pixels = gray_16bit(image) if image.mode in GRAY_16BIT_MODES else pixels_8bit(image, name)
+    if is_16bit and image.mode not in (*GRAY_16BIT_MODES, "CMYK"):
         pixels = color_16bit(image, pixels, content, name)
-    if image.format != "TIFF":  # Pillow and OpenCV turn TIFFs themselves
+    if image.format != "TIFF":  # Pillow and OpenCV apply the orientation of TIFFs themselves
         pixels = apply_orientation(pixels, meta.orientation(block, xmp))
     icc = None if image.mode in ("CMYK", "LAB") else meta.fitting_profile(image.info.get("icc_profile"), pixels.shape[2])
-    kept = meta.Metadata(exif.to_bytes(exif.clean(block)), icc, meta.clean_dpi(image.info.get("dpi")), meta.clean_xmp(xmp))
-    return pixels, kept
+    metadata = meta.Metadata(exif.to_bytes(exif.clean(block)), icc, meta.clean_dpi(image.info.get("dpi")), meta.clean_xmp(xmp))
+    return pixels, metadata
 
 
 def pixels_8bit(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """Any 8-bit photo as grey, grey+alpha, RGB or RGBA."""
+    """Decodes an 8-bit photo of any mode as (h, w, c): grey, grey+alpha, RGB or RGBA."""
     if image.mode in ("I", "F"):
         raise LaaError(f"cannot read {name}: its pixels are signed, 32-bit or fractions: save it with 8 or 16 bits per channel")
     if image.mode in ("CMYK", "LAB"):
@@ -144,7 +147,7 @@ def pixels_8bit(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """CMYK by its own profile if it has a sound one, and L*a*b*, as RGB."""
+    """Converts CMYK, by its own ICC profile if that is intact, and L*a*b* to RGB."""
     icc = image.info.get("icc_profile")
     if icc and image.mode == "CMYK" and meta.profile_space(icc) == "CMYK":
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
@@ -160,21 +163,24 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def gray_16bit(image: Image.Image) -> NDArray[np.uint16]:
-    """16-bit grey, with alpha where one level is marked as transparent."""
+    """Decodes 16-bit grey, (h, w, 1), or (h, w, 2) with alpha where one level is marked as transparent."""
     pixels = np.array(image).astype(np.uint16)[:, :, None]
     tags = getattr(image, "tag_v2", {})
     if tags.get(BITS) == (12,):
         pixels = ((pixels.astype(np.uint32) * 65535 + 2047) // 4095).astype(np.uint16)
     if tags.get(PHOTOMETRIC) == 0:  # white is zero
         pixels = 65535 - pixels
-    clear = image.info.get("transparency")
-    return (
-        np.concatenate([pixels, np.where(pixels == clear, 0, 65535)], 2, dtype=np.uint16) if isinstance(clear, int) else pixels
-    )
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int):
+        return pixels
+    return np.concatenate([pixels, np.where(pixels == transparent, 0, 65535)], 2, dtype=np.uint16)
 
 
 def color_16bit(image: Image.Image, pixels: NDArray[np.uint8], content: bytes, name: str) -> NDArray[np.uint16]:
-    """The 16 bits per channel of which Pillow gave the upper 8, `pixels`."""
+    """Decodes with OpenCV the 16 bits per channel of which Pillow gave the upper 8, `pixels` (h, w, c).
+
+    Raises LaaError where both do not agree.
+    """
     try:
         with mute_stderr():
             bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -183,11 +189,11 @@ def color_16bit(image: Image.Image, pixels: NDArray[np.uint8], content: bytes, n
     if bgr is None or bgr.dtype != np.uint16 or bgr.ndim != 3 or bgr.shape[:2] != pixels.shape[:2]:
         raise damaged_error(name, "its 16-bit pixels cannot be decoded")
     grey = image.format == "PNG" and content[25] == PNG_GREY_ALPHA  # both libraries repeat the grey
-    opaque, clear = ([0], [0, 3]) if grey else ([2, 1, 0], [2, 1, 0, 3])
-    deep = np.ascontiguousarray(bgr[:, :, clear if bgr.shape[2] == 4 else opaque], dtype=np.uint16)
+    colours = [0] if grey else [2, 1, 0]  # places of OpenCV's channels
+    channels = [*colours, 3] if bgr.shape[2] == 4 else colours
+    full = np.ascontiguousarray(bgr[:, :, channels], dtype=np.uint16)
     if getattr(image, "tag_v2", {}).get(EXTRA_SAMPLES) == (1,):
-        return unpremultiply_alpha(deep)
-    colours = len(opaque)
-    if not np.array_equal((deep[:, :, :colours] >> 8).astype(np.uint8), pixels[:, :, :colours]):
+        return unpremultiply_alpha(full)
+    if not np.array_equal((full[:, :, : len(colours)] >> 8).astype(np.uint8), pixels[:, :, : len(colours)]):
         raise damaged_error(name, "its 16-bit pixels cannot be decoded")
-    return deep
+    return full

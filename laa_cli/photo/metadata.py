@@ -1,4 +1,4 @@
-"""What a photo says beside its pixels: EXIF, colour profile, resolution and XMP, kept only where it still holds."""
+"""A photo's metadata: EXIF, ICC colour profile, resolution and XMP, cleaned of what no longer holds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ STALE_XMP = "|".join(
 STALE_ATTRIBUTE = re.compile(rf"""\s(?:{STALE_XMP})\s*=\s*("[^"<]*"|'[^'<]*')""".encode())
 STALE_ELEMENT = re.compile(rf"<({STALE_XMP})\s*>[^<]*</\1\s*>".encode())
 XMP_ORIENTATION = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])""")
-# XMP that speaks of thumbnails, gain maps, videos or further blocks which the output does not contain.
+# XMP that refers to thumbnails, gain maps, videos or further blocks which the output does not contain.
 FOREIGN_XMP = (b"Thumbnails", b"hdrgm:", b"Container:", b"GCamera:", b"HasExtendedXMP")
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """`exif`: a TIFF-structured block without orientation, size or thumbnail; `icc`: fits the photo's channels;
-    `dpi`: dots per inch, horizontal and vertical; `xmp`: a UTF-8 packet. None where the photo has none."""
+    """A photo's metadata; each is None where the photo has none.
+
+    `exif`: a TIFF-structured block without orientation, size or thumbnail; `icc`: fits the photo's channels;
+    `dpi`: dots per inch, horizontal and vertical; `xmp`: a UTF-8 packet.
+    """
 
     exif: bytes | None = None
     icc: bytes | None = None
@@ -34,7 +37,7 @@ class Metadata:
 
 
 def stored_exif(image: Image.Image, content: bytes) -> bytes:
-    """The photo's EXIF block, empty where it has none or the block is damaged. A TIFF file is its own block."""
+    """Returns the file's EXIF block, empty where it has none or the block is damaged. A TIFF file is its own block."""
     if image.format == "TIFF":
         return content
     block = image.info.get("exif")
@@ -47,19 +50,19 @@ def stored_exif(image: Image.Image, content: bytes) -> bytes:
 
 
 def stored_xmp(image: Image.Image) -> bytes:
-    """The photo's XMP packet, empty where it has none."""
+    """Returns the file's XMP packet, empty where it has none."""
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     return packet.encode("utf-8", "replace") if isinstance(packet, str) else packet if isinstance(packet, bytes) else b""
 
 
 def orientation(block: bytes, xmp: bytes) -> int:
-    """The orientation, 1-8, that EXIF asks for or, where it says nothing, XMP."""
-    found = XMP_ORIENTATION.search(xmp)
-    return exif.orientation(block) or (int(found[1]) if found else 1)
+    """Returns the orientation, 1-8, by EXIF or, where that has none, by XMP."""
+    match = XMP_ORIENTATION.search(xmp)
+    return exif.orientation(block) or (int(match[1]) if match else 1)
 
 
 def clean_xmp(xmp: bytes) -> bytes | None:
-    """The packet without what no longer holds of an upright, enlarged photo."""
+    """Removes from an XMP packet what no longer holds of an upright, enlarged photo; None where all of it has to go."""
     if not xmp or any(word in xmp for word in FOREIGN_XMP):
         return None
     cleaned = STALE_ELEMENT.sub(b"", STALE_ATTRIBUTE.sub(b"", xmp))
@@ -67,7 +70,7 @@ def clean_xmp(xmp: bytes) -> bytes | None:
 
 
 def clean_dpi(dpi: object) -> tuple[float, float] | None:
-    """The resolution where it is one."""
+    """Returns Pillow's resolution, two numbers in dots per inch, or None where it is not a plausible one."""
     try:
         x, y = (round(float(value), 2) for value in dpi)  # type: ignore[attr-defined]
     except (TypeError, ValueError, ZeroDivisionError):
@@ -76,7 +79,7 @@ def clean_dpi(dpi: object) -> tuple[float, float] | None:
 
 
 def profile_space(icc: bytes | None) -> str | None:
-    """The colour space of an ICC profile: "RGB", "GRAY", "CMYK", "Lab"...; None of a damaged or missing profile."""
+    """Returns the colour space of an ICC profile: "RGB", "GRAY", "CMYK", "Lab"...; None of a damaged or missing profile."""
     if not icc:
         return None
     try:
@@ -86,5 +89,5 @@ def profile_space(icc: bytes | None) -> str | None:
 
 
 def fitting_profile(icc: bytes | None, channels: int) -> bytes | None:
-    """The profile if it describes pixels of that many channels, else None."""
+    """Returns the ICC profile if it describes pixels of that many channels, else None."""
     return icc if profile_space(icc) == ("GRAY" if channels <= 2 else "RGB") else None

@@ -1,4 +1,4 @@
-"""Keeping libraries quiet while they read a photo: what is wrong with it is said in laa's error, in one line."""
+"""Mutes libraries while they decode a photo: what is wrong with it is in laa's error, in one line."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ STDERR = 2
 
 @contextmanager
 def mute_pillow(max_pixels: int) -> Iterator[None]:
-    """Pillow without warnings and log, and with our limit in the place of its own; all are put back."""
+    """Mutes Pillow's warnings and log, and sets its decompression bomb limit to `max_pixels`; restores all on exit."""
     log = logging.getLogger("PIL.TiffImagePlugin")  # the only one that logs errors
     with LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before, was_disabled = Image.MAX_IMAGE_PIXELS, log.disabled
+        limit_before, disabled_before = Image.MAX_IMAGE_PIXELS, log.disabled
         log.disabled = True
         Image.MAX_IMAGE_PIXELS = max(max_pixels, 1)
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS, log.disabled = before, was_disabled
+            Image.MAX_IMAGE_PIXELS = limit_before
+            log.disabled = disabled_before
 
 
 @contextmanager
 def mute_stderr() -> Iterator[None]:
-    """Nothing reaches standard error, not even from C: libtiff inside Pillow writes there by itself."""
+    """Redirects standard error to the null device, for C code too: libtiff inside Pillow writes there by itself."""
     with LOCK:
         try:
-            before = os.dup(STDERR)
+            duplicate = os.dup(STDERR)
         except OSError:  # there is no standard error
             yield
             return
         try:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), STDERR)
+            with open(os.devnull, "wb") as null:
+                os.dup2(null.fileno(), STDERR)
             yield
         finally:
-            os.dup2(before, STDERR)
-            os.close(before)
+            os.dup2(duplicate, STDERR)
+            os.close(duplicate)
 
 
 @contextmanager
 def unmuted() -> Iterator[None]:
-    """Standard error as it is: no other thread silences it meanwhile."""
+    """Keeps standard error as it is: no other thread mutes it meanwhile."""
     with LOCK:
         yield

@@ -1,4 +1,4 @@
-"""Conversions between the kinds of pixels that a photo can have; arrays are (h, w, c): grey, grey+alpha, RGB or RGBA."""
+"""Converts pixels: bit depth, grey and colour, alpha, orientation. Arrays are (h, w, c): grey, grey+alpha, RGB or RGBA."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK_BYTES = 1 << 24  # temporaries stay this small, whatever the size of the p
 
 
 def row_blocks(pixels: Pixels) -> Iterator[slice]:
-    """Slices of rows that together cover the array, each of about 16 MB."""
+    """Yields slices of rows that together cover an array (h, w, c), each of about BLOCK_BYTES."""
     height = pixels.shape[0]
     step = max(1, BLOCK_BYTES // max(1, pixels[:1].nbytes))
     for top in range(0, height, step):
@@ -22,27 +22,27 @@ def row_blocks(pixels: Pixels) -> Iterator[slice]:
 
 
 def has_alpha(pixels: Pixels) -> bool:
-    """Whether the last channel is alpha."""
+    """Checks whether the last channel is alpha."""
     return pixels.shape[2] in (2, 4)
 
 
 def without_alpha(pixels: Pixels) -> Pixels:
-    """A view without alpha: (h, w, 1) grey or (h, w, 3) RGB."""
+    """Returns a view without alpha: (h, w, 1) grey or (h, w, 3) RGB."""
     return pixels[..., :-1] if has_alpha(pixels) else pixels
 
 
 def to_rgb8(pixels: Pixels) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 RGB: grey repeated, 16 bits rounded to 8, alpha left out."""
+    """Converts to (h, w, 3) uint8 RGB: grey repeated, 16 bits rounded to 8, alpha left out."""
     return np.ascontiguousarray(gray_to_color(to_8bit(without_alpha(pixels))), dtype=np.uint8)
 
 
 def to_floats(pixels: Pixels) -> Floats:
-    """The same shape in float32, [0, 1]."""
+    """Converts uint8 or uint16 to float32 in [0, 1], of the same shape."""
     return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
 def to_8bit(pixels: Pixels) -> NDArray[np.uint8]:
-    """(h, w, c) uint8, 0-255, from 16 bits by v*255/65535 rounded to nearest; 8-bit arrays come back as they are."""
+    """Converts to (h, w, c) uint8: 16 bits by v*255/65535 rounded to nearest; 8-bit arrays come back as they are."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     result = np.empty(pixels.shape, np.uint8)
@@ -52,7 +52,7 @@ def to_8bit(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def gray_to_color(pixels: Pixels) -> Pixels:
-    """RGB of grey, RGBA of grey+alpha; colour comes back as it is."""
+    """Converts grey to RGB and grey+alpha to RGBA, (h, w, 3 or 4); colour comes back as it is."""
     channels = pixels.shape[2]
     if channels >= 3:
         return pixels
@@ -60,7 +60,7 @@ def gray_to_color(pixels: Pixels) -> Pixels:
 
 
 def blend_on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Without its alpha channel, laid over white: (h, w, 1 or 3) uint8; opaque arrays come back as they are."""
+    """Blends (composites) pixels on white by their alpha: (h, w, 1 or 3) uint8; arrays without alpha come back as they are."""
     channels = pixels.shape[2]
     if channels in (1, 3):
         return pixels
@@ -72,8 +72,8 @@ def blend_on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def apply_orientation(pixels: Pixels, orientation: int) -> Pixels:
-    """Turned and mirrored as an EXIF orientation (1-8) asks for."""
-    turned = {
+    """Rotates and mirrors pixels (h, w, c) as an EXIF orientation (1-8) demands."""
+    upright = {
         2: lambda: pixels[:, ::-1],
         3: lambda: pixels[::-1, ::-1],
         4: lambda: pixels[::-1],
@@ -82,11 +82,11 @@ def apply_orientation(pixels: Pixels, orientation: int) -> Pixels:
         7: lambda: pixels[::-1, ::-1].swapaxes(0, 1),
         8: lambda: np.rot90(pixels),
     }.get(orientation, lambda: pixels)()
-    return np.ascontiguousarray(turned)
+    return np.ascontiguousarray(upright)
 
 
 def unpremultiply_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """16-bit RGBA whose colours were premultiplied by alpha, without that."""
+    """Undoes the premultiplication of colours by alpha: (h, w, 4) uint16 RGBA -> the same shape."""
     result = pixels.copy()
     for rows in row_blocks(pixels):
         alpha = pixels[rows, :, -1:].astype(np.uint64)

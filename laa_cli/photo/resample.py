@@ -1,4 +1,4 @@
-"""Enlarging a whole photo: bicubic, the protocol's kernel, in the photo's own bit depth."""
+"""Enlarges a whole photo: bicubic interpolation, the protocol's kernel, in the photo's own bit depth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pixels import Pixels, has_alpha, to_floats
 
 
 def enlarge(pixels: Pixels, scale: int) -> Pixels:
-    """(h, w, c) uint8 or uint16 -> (scale h, scale w, c) of the same type; c: grey, grey + alpha, RGB or RGBA.
+    """Enlarges (h, w, c) uint8 or uint16 -> (scale h, scale w, c) of the same dtype; c: grey, grey + alpha, RGB or RGBA.
 
     Colours beside transparent pixels are weighted by alpha, so that hidden colours do not bleed into the edges.
     """
@@ -31,7 +31,7 @@ def enlarge(pixels: Pixels, scale: int) -> Pixels:
 
 
 def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
-    """The same for a photo whose last channel is alpha."""
+    """Enlarges pixels (h, w, 2 or 4) whose last channel is alpha."""
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
     top = np.iinfo(pixels.dtype).max
     if (pixels[..., -1] == top).all():
@@ -48,11 +48,11 @@ def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
 
 
 def channel(pixels: Pixels, index: int) -> Tensor:
-    """One channel as (1, 1, h, w) in [0, 1]."""
+    """Returns one channel of pixels (h, w, c) as (1, 1, h, w) in [0, 1]."""
     return torch.from_numpy(to_floats(pixels[..., index]))[None, None]
 
 
-def to_integer(values: Tensor, kind: np.dtype[Any]) -> Pixels:
-    """(1, 1, h, w) in [0, 1] -> (h, w) of an integer type."""
-    top = np.iinfo(kind).max
-    return values[0, 0].clamp(0, 1).mul(top).round().numpy().astype(kind)
+def to_integer(values: Tensor, dtype: np.dtype[Any]) -> Pixels:
+    """Converts (1, 1, h, w) in [0, 1] to (h, w) of an integer dtype, clamped and rounded."""
+    top = np.iinfo(dtype).max
+    return values[0, 0].clamp(0, 1).mul(top).round().numpy().astype(dtype)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from models.protocol import CROP_MARGIN, HR_SIZE
 
-from ..detect.mtcnn import Face
+from ..detect.face import Face
 from ..errors import LaaError, out_of_memory
 from ..faceset.format import TRAIN, TRAINING_FACE_PX, TRAINING_MARGIN
 from ..faceset.hashing import perceptual_hashes

@@ -1,20 +1,24 @@
-"""Blends restored faces into the enlarged photo: feathered, order-independent, touching nothing but the faces."""
+"""Blends restored faces into the enlarged photo with feathered masks: in any order alike, touching nothing but the faces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
+
+from models.protocol import resize
 
 from ..photo.pixels import Floats, Pixels
-from .alignment import Square
+from ..utils.tensor_ops import LUMA
+from .alignment import Square, rotate_back
 
 
 @dataclass(frozen=True)
 class Patch:
     """A restored face and where it belongs: `square` in pixels of the enlarged photo, `values` (side, side, c) in [0, 1].
 
-    `mask`: (side, side) in [0, 1], how much of the photo the face replaces.
+    `mask`: (side, side) in [0, 1], the face's alpha: how much of the photo it replaces.
     """
 
     square: Square
@@ -32,7 +36,7 @@ class Window:
     right: int
 
     def intersect(self, other: Window) -> Window:
-        """The part that both share; it may be empty."""
+        """Returns the intersection; it may be empty."""
         return Window(
             max(self.top, other.top), min(self.bottom, other.bottom), max(self.left, other.left), min(self.right, other.right)
         )
@@ -43,8 +47,21 @@ class Window:
         return self.top >= self.bottom or self.left >= self.right
 
     def slices(self, y: int = 0, x: int = 0) -> tuple[slice, slice]:
-        """Indexes an array whose first pixel lies at row y, column x of the photo."""
+        """Returns the index of the window in an array whose first pixel lies at row y, column x of the photo."""
         return slice(self.top - y, self.bottom - y), slice(self.left - x, self.right - x)
+
+
+def make_patch(face: Tensor, square: Square, roll_deg: float, *, scale: int, feather: float, channels: int) -> Patch:
+    """Brings a restored face (3, 128, 128) RGB in [0, 1] to its place and size in the photo enlarged `scale` times.
+
+    `square`, `roll_deg`: its crop in the photo before; `feather`: see `feather_mask`; `channels`: 1 grey, 3 RGB.
+    """
+    square = square.scaled(scale)
+    values: Floats = resize(face[None], square.side)[0].clamp(0, 1).permute(1, 2, 0).numpy()
+    if channels == 1:
+        values = values @ np.array(LUMA, np.float32)[:, None]
+    mask = feather_mask(square.side, feather)
+    return Patch(*rotate_back(values, mask, square, roll_deg)) if roll_deg else Patch(square, values, mask)
 
 
 def paste(canvas: Pixels, patches: list[Patch]) -> None:
@@ -61,11 +78,14 @@ def paste(canvas: Pixels, patches: list[Patch]) -> None:
 
 
 def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Window]) -> Pixels:
-    """What the photo shows inside one face's window once all faces that reach into it are blended."""
+    """Blends, inside one face's window, all faces that reach into it: (window's height, width, c) of the canvas's dtype.
+
+    `windows`: the visible part of each patch.
+    """
     photo = canvas[window.slices()]
     weighted = np.zeros(photo.shape, np.float32)
     weights = np.zeros((*photo.shape[:2], 1), np.float32)
-    kept = np.ones_like(weights)  # how much of the photo shows through: what every mask leaves of it
+    transmittance = np.ones_like(weights)  # how much of the photo shows through: what every mask leaves of it
     for patch, other in zip(patches, windows, strict=True):
         shared = window.intersect(other)
         if shared.empty:
@@ -74,15 +94,15 @@ def blend(canvas: Pixels, window: Window, patches: list[Patch], windows: list[Wi
         mask = patch.mask[there][..., None]
         weighted[here] += mask * patch.values[there]
         weights[here] += mask
-        kept[here] *= 1 - mask
+        transmittance[here] *= 1 - mask
     top = np.iinfo(canvas.dtype).max
     faces = weighted / np.maximum(weights, 1e-6) * top
-    mixed = np.rint(photo * kept + faces * (1 - kept))
-    return np.clip(mixed, 0, top).astype(canvas.dtype)
+    blended = np.rint(photo * transmittance + faces * (1 - transmittance))
+    return np.clip(blended, 0, top).astype(canvas.dtype)
 
 
 def feather_mask(side: int, feather: float) -> Floats:
-    """A mask (side, side) in [0, 1]: zero at the rim, rising smoothly to one `feather` (0 to 0.5) times the side further in.
+    """Builds a feathered mask (side, side) in [0, 1]: zero at the rim, rising smoothly to one `feather` (0..0.5) sides inward.
 
     The product of two smooth ramps is level at the rim and at the top in both directions, so that neither shows as a line.
     """
@@ -93,6 +113,6 @@ def feather_mask(side: int, feather: float) -> Floats:
 
 
 def visible_window(square: Square, canvas: Pixels) -> Window:
-    """The part of a square that lies inside the photo."""
+    """Clips a square to the photo."""
     whole = Window(0, canvas.shape[0], 0, canvas.shape[1])
     return Window(square.y, square.y + square.side, square.x, square.x + square.side).intersect(whole)

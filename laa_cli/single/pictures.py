@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detect.mtcnn import Face
+from ..detect.face import Face
 from ..photo.pixels import Pixels, to_rgb8
 from ..restore.alignment import Square, crop_square
 
@@ -15,7 +15,7 @@ SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced 
 
 def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:
     """A face's crop from the plainly enlarged photo and from the result, both (side, side, c)."""
-    enlarged = Square(square.x * scale, square.y * scale, square.side * scale)
+    enlarged = square.scaled(scale)
     return crop_square(before, enlarged), crop_square(after, enlarged)
 
 

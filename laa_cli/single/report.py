@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..detect.mtcnn import Face
+from ..detect.face import Face
 from ..restore.selection import FaceReport
 from ..upscale import Upscaled
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from models.protocol import to_8_bits
 
-from ..restore.fidelity import dct_matrix
+from ..utils.tensor_ops import dct_matrix
 
 # Quantisation tables of the JPEG standard, Annex K, for quality 50.
 LUMA_TABLE = (

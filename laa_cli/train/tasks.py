@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from models.protocol import HR_SIZE, LR_SIZE, reduce
 
 from ..restore.back_projection import back_project
-from ..restore.fidelity import rgb_to_grayscale
+from ..utils.tensor_ops import rgb_to_grayscale
 from .calibration import calibrate
 from .corruptions import corrupt, uniform
 from .data import Samples

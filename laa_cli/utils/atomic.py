@@ -1,4 +1,4 @@
-"""Writing files so that none is ever half there, and none is lost."""
+"""Atomic writes: a temporary file in the same folder, flushed to disk, then a rename. No file is ever half there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ..errors import LaaError
 
-PREFIX, SUFFIX = ".laa-", ".part"  # of the names of unfinished files
+PREFIX = ".laa-"  # of temporary files' names
+SUFFIX = ".part"
 
 
 def already_exists(path: Path) -> LaaError:
-    """The error for an output that is there already."""
+    """Builds the error for an output that exists."""
     return LaaError(f"{path} exists already: choose another place, or allow it with --overwrite")
 
 
@@ -24,10 +25,10 @@ def write_atomically(
     overwrite: bool,
     ready: Callable[[os.stat_result], None] | None = None,
 ) -> None:
-    """Writes a file whole or not at all: a temporary neighbour, then a rename. Makes its folder; LaaError where it cannot.
+    """Writes a file atomically: whole or not at all. Makes its folder. Raises LaaError where it cannot.
 
-    `content` may come in pieces, for what is larger than memory. `ready` is called with the file's status when the content
-    is on disk and only the name is missing; what it raises ends the matter.
+    `content` may come in chunks, for what is larger than memory. `ready` is called before the rename, when the content is on
+    disk, with the temporary file's status; if it raises, nothing is written.
     """
     temporary: str | None = None
     try:
@@ -54,7 +55,7 @@ def write_atomically(
 
 
 def publish(temporary: str, path: Path) -> None:
-    """Gives a finished file its name unless the name is taken, even by a file that appeared meanwhile."""
+    """Renames a finished temporary file without overwriting, by a hard link: not even a file that appeared meanwhile."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -66,14 +67,14 @@ def publish(temporary: str, path: Path) -> None:
 
 
 def current_umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Returns the process's umask, which can only be read by setting it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
-    """Raises LaaError where a file could not be written: for what is made by long work. Makes the file's folder."""
+    """Raises LaaError where a file could not be written, before long work for it. Makes its folder."""
     if path.is_dir():
         raise LaaError(f"{path} is a folder: name a file")
     if os.path.lexists(path) and not overwrite:
@@ -89,7 +90,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Removes what killed runs left half-written anywhere in a folder that is laa's own. LaaError where that is not allowed."""
+    """Removes the temporary files of killed runs, at any depth, from a folder that is laa's own. LaaError where it cannot."""
     for path in folder.rglob(f"{PREFIX}*{SUFFIX}"):
         try:
             path.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ from PIL import Image
 from laa_cli.batch.manifest import Manifest
 from laa_cli.batch.scan import NameFilter
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, SetupError
 from laa_cli.photo.muting import mute_stderr
 from laa_cli.upscale import Options, Upscaler

@@ -33,7 +33,7 @@ from laa_cli.bench.report import chosen
 from laa_cli.bench.result import PUBLISHED
 from laa_cli.bench.table import Table
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
 from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, ModelCard, load, save_bytes
 from models.laa.config import LAAConfig

@@ -154,11 +154,14 @@ def test_sigterm_leaves_no_temporary_file(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from laa_cli import __main__, files\n"
+        "from laa_cli import __main__\n"
+        "from laa_cli.utils import atomic\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "signal.signal(signal.SIGTERM, __main__.terminated)\n"
-        "files.write_atomically(Path(sys.argv[1]), b'content', overwrite=False)"
+        "signal.signal(signal.SIGTERM, __main__.handle_sigterm)\n"
+        "atomic.write_atomically(Path(sys.argv[1]), b'content', overwrite=False)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
-    assert subprocess.run(command, capture_output=True, cwd=ROOT, check=False).returncode != 0
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode != 0
+    assert result.stderr.endswith("KeyboardInterrupt\n")
     assert os.listdir(tmp_path) == []

@@ -15,7 +15,7 @@ from fakes import MIDDLE, POINTS, Killed, contents, dying_after, photo_of_noise
 from PIL import Image
 
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.faceset.format import TRAIN, VALIDATION
 from laa_cli.faceset.reading import read_faces

@@ -20,7 +20,7 @@ from fakes import MIDDLE, Killed, contents, dying_after
 from PIL import Image
 
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.photo import max_file_bytes
 from laa_cli.prepare.run import run

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from laa_cli.console import Screen
-from laa_cli.detect.mtcnn import Face
+from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
 from laa_cli.interfaces import RestoredFace
 from laa_cli.single.output_paths import STREAM, check_unique, plan_outputs
