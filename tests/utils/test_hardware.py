@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from laa_cli.errors import UsageError
 from laa_cli.utils import hardware
-from laa_cli.utils.hardware import choose_device, peak_rss_bytes, reset_peak_memory
+from laa_cli.utils.hardware import choose_device, keep_freed_memory, matrix_rate, peak_rss_bytes, reset_peak_memory
 
 CPU = torch.device("cpu")
 
@@ -52,3 +53,12 @@ def test_peak_memory_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 150e6 < elsewhere < 100_000e6  # bytes, not KB or MB
     monkeypatch.setitem(sys.modules, "resource", None)
     assert peak_rss_bytes() is None
+
+
+def test_the_matrix_rate_is_that_of_the_fastest_product() -> None:
+    ticks = iter([10.0, 14.0, 20.0, 22.0, 30.0, 34.0])  # the warm-up is not timed
+    assert matrix_rate(CPU, 8, lambda: next(ticks)) == 2 * 8**3 / 2.0
+
+
+def test_memory_is_kept_where_glibc_is() -> None:
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
