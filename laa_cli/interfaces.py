@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from .detect.face import Face
-from .photo.pixels import Pixels
+
+if TYPE_CHECKING:  # `photo` imports OpenCV, which `laa train` must do without
+    from .photo.pixels import Pixels
 
 __all__ = ["BackgroundUpscaler", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
+from safetensors.torch import save_file
 from torch import nn
 
 from laa_cli.__main__ import guarded
@@ -48,6 +50,13 @@ def pictures(count: int, size: int) -> torch.Tensor:
     return values.clamp(0, 1).mul(255).byte()
 
 
+def detailed_picture(size: int, seed: int = 0) -> torch.Tensor:
+    """Structure at all scales on 8-bit levels, (3, size, size)."""
+    random = torch.Generator().manual_seed(seed)
+    layers = [resize(torch.rand(1, 3, side, side, generator=random), size) for side in (3, 8, size)]
+    return to_8_bits((layers[0] * 3 + layers[1] * 2 + layers[2]) / 6)[0]
+
+
 def textured_faces(count: int) -> torch.Tensor:
     """Pictures with structure at all scales, (count, 3, 128, 128) RGB in [0, 1], on 8-bit levels."""
     random = torch.Generator().manual_seed(0)
@@ -67,6 +76,18 @@ def portrait(seed: int = 0) -> torch.Tensor:
     random = torch.Generator().manual_seed(seed)
     layers = [resize(torch.rand(1, 3, side, side, generator=random), 128) / side**0.5 for side in (3, 8, 24, 64)]
     return to_8_bits(torch.stack(layers).sum(0))
+
+
+def grainy_portrait(seed: int = 0, grain: float = 1.0) -> torch.Tensor:
+    """Structure at all scales, (1, 3, 128, 128); `grain`: how much of the finest."""
+    random = torch.Generator().manual_seed(seed)
+    sides = ((3, 1.0), (8, 0.6), (24, 0.35), (64, 0.2 * grain), (128, 0.1 * grain))
+    layers = [share * resize(torch.rand(1, 3, side, side, generator=random), 128) for side, share in sides]
+    return to_8_bits(torch.stack(layers).sum(0) / 2.5)
+
+
+def gaussian_noise(like: torch.Tensor, sigma: float, seed: int = 0) -> torch.Tensor:
+    return sigma / 255 * torch.randn(like.shape, generator=torch.Generator().manual_seed(seed))
 
 
 # Networks
@@ -91,6 +112,25 @@ def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
     if fim.second is not None and fim.second_attention is not None:
         out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
     return out
+
+
+# Peers
+
+
+def save_network(network: torch.nn.Module, path: Path) -> Path:
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path
+
+
+def small_swinir(upscale: int) -> torch.nn.Module:
+    from spandrel.architectures.SwinIR import SwinIR  # not at the top: most tests need no spandrel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SwinIR(
+            img_size=16, embed_dim=8, depths=[2], num_heads=[2], window_size=8, mlp_ratio=2, upscale=upscale,
+            upsampler="pixelshuffle",
+        )  # fmt: skip
 
 
 # Photos

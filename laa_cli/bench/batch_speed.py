@@ -1,4 +1,4 @@
-"""`laa bench speed --batch`: what running photos side by side gains, and the memory it takes, measured in one run."""
+"""`laa bench speed --batch`: throughput and peak memory of `laa batch`, a loop over the Python API, and a command per photo."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ..console import Screen
 from ..errors import LaaError
+from ..utils.hardware import peak_rss_bytes
+from .requests import BatchSpeedRequest
 
 ROUNDS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchSpeedTask:
     """What every way of working is given: the photos in `source`, an empty folder `out`, and the device's name."""
 
@@ -32,33 +34,52 @@ class BatchSpeedTask:
 
     @property
     def photos(self) -> list[Path]:
-        """In the order of their names."""
+        """The photos in the order of their names."""
         return sorted(self.source.iterdir())
 
 
 Way = Callable[[BatchSpeedTask], float]  # does the photos and returns the seconds it took, without loading the models
 
 
-def by_batch(task: BatchSpeedTask) -> float:
-    """`laa batch`."""
+@dataclass(frozen=True)
+class WayRun:
+    """One measurement of a way of working. `peak_mb`: peak resident memory in units of 2^20 bytes; None on Windows."""
+
+    seconds: float
+    peak_mb: float | None
+
+
+class WayRecord(TypedDict):
+    """A way of working over all rounds. `times_batch`: for each round, its seconds over those of `laa batch`."""
+
+    way: str
+    photos: int
+    photos_per_s: float
+    times_batch: list[float]
+    peak_mb: float | None
+
+
+def run_batch(task: BatchSpeedTask) -> float:
+    """Runs `laa batch`."""
     from ..batch.manifest import Recipe
     from ..batch.run import BatchRequest, run
     from ..upscale import ModelOptions, Options, Upscaler
 
     upscaler = Upscaler.load(task.device)
-    recipe = Recipe(options=Options(), models=ModelOptions(), weights="measured")
+    recipe = Recipe(options=Options(), models=ModelOptions(device=task.device), weights="measured")
     request = BatchRequest(source=task.source, out=task.out, recipe=recipe, memory_bytes=task.memory_bytes)
     started = time.perf_counter()
     run(request, lambda: upscaler, Screen(quiet=True))
     return time.perf_counter() - started
 
 
-def by_api(task: BatchSpeedTask) -> float:
-    """A loop over the Python API, as the README shows it."""
+def run_api(task: BatchSpeedTask) -> float:
+    """Runs a loop over the Python API, as the README shows it."""
     from ..photo import read_photo, write_photo
     from ..upscale import Options, Upscaler
 
-    upscaler, options = Upscaler.load(task.device), Options()
+    upscaler = Upscaler.load(task.device)
+    options = Options()
     started = time.perf_counter()
     for path in task.photos:
         photo = read_photo(path, max_pixels=options.max_pixels)
@@ -66,8 +87,8 @@ def by_api(task: BatchSpeedTask) -> float:
     return time.perf_counter() - started
 
 
-def by_command(task: BatchSpeedTask) -> float:
-    """`laa upscale` for each photo, which loads the models each time."""
+def run_commands(task: BatchSpeedTask) -> float:
+    """Runs `laa upscale` for each photo, which loads the models each time."""
     started = time.perf_counter()
     for path in task.photos:
         command = [sys.executable, "-m", "laa_cli", "upscale", str(path), "-o", str(task.out / path.name), "--quiet"]
@@ -75,43 +96,50 @@ def by_command(task: BatchSpeedTask) -> float:
     return time.perf_counter() - started
 
 
-def run(folder: Path, photos: int, commands: int, device: str, memory_bytes: int, screen: Screen, *, as_json: bool) -> None:
-    """Measures the first `photos` photos, `commands` of them also one command each, and prints what came of it."""
+def run(request: BatchSpeedRequest, screen: Screen, *, as_json: bool) -> None:
+    """Measures the ways of working in turns, on copies of the same photos, and prints what came of it."""
+    from ..batch.executor import parse_size
+
+    memory_bytes = parse_size(None)
     with tempfile.TemporaryDirectory() as scratch:
-        many, few = copy_sample(folder, Path(scratch), photos), copy_sample(folder, Path(scratch), commands)
-        task = BatchSpeedTask(many, Path(scratch, "out"), device, memory_bytes)
-        rounds = [
-            (in_subprocess(by_batch, task), in_subprocess(by_api, task)) for _ in screen.track(list(range(ROUNDS)), "rounds")
-        ]
-        batch, api = zip(*rounds, strict=True)
-        single = [in_subprocess(by_command, BatchSpeedTask(few, Path(scratch, "out"), device, memory_bytes))]
-        counts = {"laa batch": len(task.photos), "Python API": len(task.photos), "laa upscale": len(list(few.iterdir()))}
-    figures = [
-        summarize(name, counts[name], [*runs], [*batch]) for name, runs in zip(counts, (batch, api, single), strict=True)
+        many = copy_sample(request.folder, Path(scratch), request.photos)
+        few = copy_sample(request.folder, Path(scratch), request.command_photos)
+        task = BatchSpeedTask(source=many, out=Path(scratch, "out"), device=request.device_name, memory_bytes=memory_bytes)
+        batch: list[WayRun] = []
+        api: list[WayRun] = []
+        for _ in screen.track(list(range(ROUNDS)), "rounds"):
+            batch.append(in_subprocess(run_batch, task))
+            api.append(in_subprocess(run_api, task))
+        commands = [in_subprocess(run_commands, replace(task, source=few))]
+    records = [
+        summarize_way("laa batch", request.photos, batch, batch),
+        summarize_way("Python API", request.photos, api, batch),
+        summarize_way("laa upscale", request.command_photos, commands, batch),
     ]
     if as_json:
-        screen.record({"folder": str(folder), "device": device, "memory_bytes": memory_bytes, "ways": figures})
-    show(figures, screen)
+        about = {"folder": str(request.folder), "device": request.device_name, "memory_bytes": memory_bytes}
+        screen.record({**about, "ways": records})
+    show(records, screen)
 
 
 def copy_sample(folder: Path, scratch: Path, count: int) -> Path:
-    """A folder with copies of that many sound photos, taken evenly from all. LaaError where there are too few."""
+    """Copies that many readable photos, taken evenly from all, into a new folder. LaaError where there are too few."""
     from ..batch.scan import NameFilter, scan
     from ..upscale import Options
 
-    found = scan(folder.resolve(), scratch, NameFilter()).photos
-    sound = [photo for photo in found[:: max(1, len(found) // (2 * count))] if is_readable(photo.path, Options().max_pixels)]
-    if len(sound) < count:
+    photos = scan(folder.resolve(), scratch, NameFilter()).photos
+    sample = [photo for photo in photos[:: max(1, len(photos) // (2 * count))] if is_readable(photo.path, Options().max_pixels)]
+    if len(sample) < count:
         raise LaaError(f"{folder} has too few photos to measure {count} of them: ask for fewer")
-    place = scratch / f"in-{count}"
-    place.mkdir(exist_ok=True)
-    for number, photo in enumerate(sound[:count]):
-        shutil.copyfile(photo.path, place / f"{number:05}{Path(photo.output).suffix}")
-    return place
+    target = scratch / f"in-{count}"
+    target.mkdir(exist_ok=True)
+    for number, photo in enumerate(sample[:count]):
+        shutil.copyfile(photo.path, target / f"{number:05}{Path(photo.output).suffix}")
+    return target
 
 
 def is_readable(path: Path, max_pixels: int) -> bool:
-    """Whether a photo can be read."""
+    """Tells whether a photo can be read."""
     from ..photo import read_photo
 
     try:
@@ -120,8 +148,8 @@ def is_readable(path: Path, max_pixels: int) -> bool:
         return False
 
 
-def in_subprocess(way: Way, task: BatchSpeedTask) -> tuple[float, float]:
-    """Runs a way in a process of its own, into an empty folder: seconds and the peak of its memory in MB."""
+def in_subprocess(way: Way, task: BatchSpeedTask) -> WayRun:
+    """Runs a way in a process of its own, into an empty folder, so that its peak memory is its own."""
     shutil.rmtree(task.out, ignore_errors=True)
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -129,44 +157,48 @@ def in_subprocess(way: Way, task: BatchSpeedTask) -> tuple[float, float]:
     process.start()
     sender.close()
     try:
-        seconds, peak_mb = receiver.recv()
+        return receiver.recv()
     except EOFError as error:
         raise LaaError(f"the measurement of {way.__name__} ended early: run it again with fewer photos") from error
     finally:
         process.join()
-    return seconds, peak_mb
 
 
 def subprocess_main(way: Way, task: BatchSpeedTask, sender: Connection) -> None:
-    """What the other process does."""
+    """Runs a way and sends the WayRun; the commands' memory is that of child processes."""
     seconds = way(task)
-    sender.send((seconds, peak_mb(children=way is by_command)))
+    peak = peak_rss_bytes(children=way is run_commands)
+    sender.send(WayRun(seconds, peak / (1 << 20) if peak is not None else None))
 
 
-def peak_mb(*, children: bool) -> float:
-    """Most memory that this process, or one of its children, ever had."""
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF).ru_maxrss
-    return used / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-
-
-def summarize(name: str, photos: int, runs: list[tuple[float, float]], batch: list[tuple[float, float]]) -> dict[str, Any]:
-    """Medians over the rounds. The ratio is that of each round, so that a change in the machine's load hits both sides."""
-    pace = [photos / seconds for seconds, _ in runs]
-    ratios = [own[0] / other[0] for own, other in zip(runs, batch, strict=False)] if len(runs) == len(batch) else []
-    peak = max(memory for _, memory in runs)
-    return {"way": name, "photos": photos, "photos_per_s": statistics.median(pace), "times_batch": ratios, "peak_mb": peak}
+def summarize_way(name: str, photos: int, runs: list[WayRun], batch: list[WayRun]) -> WayRecord:
+    """Reduces the rounds to medians. Ratios are those of each round, so that a change in the machine's load hits both sides."""
+    ratios = [own.seconds / other.seconds for own, other in zip(runs, batch, strict=False)] if len(runs) == len(batch) else []
+    return {
+        "way": name,
+        "photos": photos,
+        "photos_per_s": statistics.median(photos / run.seconds for run in runs),
+        "times_batch": ratios,
+        "peak_mb": max((run.peak_mb for run in runs if run.peak_mb is not None), default=None),
+    }
 
 
-def show(figures: list[dict[str, Any]], screen: Screen) -> None:
-    """The table."""
-    best = figures[0]["photos_per_s"]
-    rows = []
-    for figure in figures:
-        ratios = sorted(figure["times_batch"]) or [best / figure["photos_per_s"]]
-        spread = f" ({ratios[0]:.2f} to {ratios[-1]:.2f})" if len(ratios) > 1 else ""
-        gain = f"{statistics.median(ratios):.2f}{spread}" if figure is not figures[0] else "1"
-        rows.append((figure["way"], f"{figure['photos']}", f"{figure['photos_per_s']:.2f}", gain, f"{figure['peak_mb']:.0f}"))
+def show(records: list[WayRecord], screen: Screen) -> None:
+    """Prints the table; the first record is that of `laa batch`, which the others are compared with."""
+    batch, *others = records
+    lines = [table_line(batch, "1"), *(table_line(other, slowdown(other, batch)) for other in others)]
     title = f"median of {ROUNDS} rounds, models loaded before but by `laa upscale`"
-    screen.table(title, ("way", ">photos", ">photos/s", ">times slower than laa batch", ">peak, MB"), rows)
+    screen.table(title, ("way", ">photos", ">photos/s", ">times slower than laa batch", ">peak, MB"), lines)
+
+
+def table_line(record: WayRecord, ratio: str) -> tuple[str, ...]:
+    """Formats a way's line of the table."""
+    peak = f"{record['peak_mb']:.0f}" if record["peak_mb"] is not None else "-"
+    return record["way"], f"{record['photos']}", f"{record['photos_per_s']:.2f}", ratio, peak
+
+
+def slowdown(record: WayRecord, batch: WayRecord) -> str:
+    """Formats how many times slower than `laa batch` a way is: the median and, of several rounds, the range."""
+    ratios = sorted(record["times_batch"]) or [batch["photos_per_s"] / record["photos_per_s"]]
+    spread = f" ({ratios[0]:.2f} to {ratios[-1]:.2f})" if len(ratios) > 1 else ""
+    return f"{statistics.median(ratios):.2f}{spread}"

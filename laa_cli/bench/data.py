@@ -1,4 +1,4 @@
-"""Faces of known truth: 128x128 as they are, larger ones reduced, or cut from photos where the detector finds them."""
+"""Test faces with a known truth: 128x128 pictures as they are, larger ones reduced, or crops of faces detected in photos."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from ..console import Screen
 from ..detect.face import Face
 from ..errors import LaaError
 from ..faceset.reading import encoded_pictures
+from ..options import Options
 from ..photo.decode import decode
 from ..photo.pixels import to_rgb8
 from ..restore.alignment import crop_square, square_around
 
-MAX_PIXELS = 700_000_000
-
 RGB = NDArray[np.uint8]  # (h, w, 3)
-Cutter = Callable[[RGB], list[Tensor]]  # a picture -> its faces, (3, 128, 128) uint8; LaaError where it is none
+Cropper = Callable[[RGB], list[Tensor]]  # a picture -> its faces, (3, 128, 128) uint8 RGB; LaaError where it cannot be used
 
 
 @dataclass
@@ -45,63 +44,65 @@ class BenchFaces:
         return f"{len(self.faces)} faces of {self.source.resolve().name}{missing}"
 
 
-def read_set(source: Path, cutter: Cutter, limit: int | None, screen: Screen) -> BenchFaces:
-    """The faces of a folder or tar file, the first `limit` of them. A picture that cannot be used is left out and named.
+def read_set(source: Path, cropper: Cropper, limit: int | None, screen: Screen) -> BenchFaces:
+    """Reads the faces of a folder or tar file, the first `limit` of them. A picture that cannot be used is left out and named.
 
     LaaError where the source cannot be read or no face is left.
     """
-    found = BenchFaces(source, torch.empty(0), [])
+    result = BenchFaces(source, torch.empty(0), [])
     faces: list[Tensor] = []
     for name, content in screen.track(encoded_pictures(source), "pictures"):
         if limit is not None and len(faces) >= limit:
             break
-        cuts = faces_in(name, content, cutter, found, screen)
-        faces += cuts
-        found.names += [name] * len(cuts)
+        crops = crop_faces(name, content, cropper, result, screen)
+        faces += crops
+        result.names += [name] * len(crops)
     if not faces:
-        raise LaaError(f"no usable faces in {source}{why_none(found)}")
-    found.names, found.faces = found.names[:limit], torch.stack(faces[:limit])
-    return found
+        raise LaaError(f"no usable faces in {source}{reason_for_none(result)}")
+    result.names = result.names[:limit]
+    result.faces = torch.stack(faces[:limit])
+    return result
 
 
-def faces_in(name: str, content: bytes, cutter: Cutter, found: BenchFaces, screen: Screen) -> list[Tensor]:
-    """The faces of one picture; `found` notes it where there are none."""
-    try:
-        faces = cutter(to_rgb8(decode(content, name, MAX_PIXELS)[0]))
-    except LaaError as error:
-        found.left_out.append(str(error) if name in str(error) else f"{name}: {error}")
-        screen.notice(f"left out: {found.left_out[-1]}")
-        return []
-    found.faceless += not faces
-    return faces
-
-
-def why_none(found: BenchFaces) -> str:
-    """The end of a sentence."""
-    if found.left_out:
-        return f"; the first: {found.left_out[0]}"
-    return f": no large face in its {found.faceless} pictures" if found.faceless else ": it holds no pictures"
-
-
-def as_face_crop(picture: RGB) -> list[Tensor]:
-    """A picture that is a face's crop already: square, and 128 px or more."""
+def crop_to_face(picture: RGB) -> list[Tensor]:
+    """A Cropper for pictures that are crops of faces already: square, and 128 px or more."""
     height, width = picture.shape[:2]
     if height != width or width < HR_SIZE:
         raise LaaError(f"it is {width}x{height}, no square of {HR_SIZE} px or more (photos need --prepare)")
     return [reduce_to_hr(picture)]
 
 
-def faces_of_photos(detect: Callable[[RGB], Sequence[Face]]) -> Cutter:
-    """Cuts the faces out of photos as the protocol says, those whose crop has 128 px or more."""
+def crop_detected_faces(detect: Callable[[RGB], Sequence[Face]]) -> Cropper:
+    """Returns a Cropper for photos: the protocol's crop around each face, where it has 128 px or more."""
 
-    def faces_of(photo: RGB) -> list[Tensor]:
+    def crop(photo: RGB) -> list[Tensor]:
         squares = [square_around(face.box_xyxy, CROP_MARGIN) for face in detect(photo)]
         return [reduce_to_hr(crop_square(photo, square)) for square in squares if square.side >= HR_SIZE]
 
-    return faces_of
+    return crop
+
+
+def crop_faces(name: str, content: bytes, cropper: Cropper, result: BenchFaces, screen: Screen) -> list[Tensor]:
+    """Crops the faces of one picture file; notes in `result` where there are none."""
+    try:
+        faces = cropper(to_rgb8(decode(content, name, Options.max_pixels)[0]))
+    except LaaError as error:
+        result.left_out.append(str(error) if name in str(error) else f"{name}: {error}")
+        screen.notice(f"left out: {result.left_out[-1]}")
+        return []
+    if not faces:
+        result.faceless += 1
+    return faces
+
+
+def reason_for_none(result: BenchFaces) -> str:
+    """Says why there are no faces, as the end of a sentence."""
+    if result.left_out:
+        return f"; the first: {result.left_out[0]}"
+    return f": no large face in its {result.faceless} pictures" if result.faceless else ": it holds no pictures"
 
 
 def reduce_to_hr(picture: RGB) -> Tensor:
-    """(s, s, 3) uint8 -> (3, 128, 128) uint8, by the protocol's kernel."""
+    """Reduces (s, s, 3) uint8 to (3, 128, 128) uint8, by the protocol's kernel."""
     face = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
     return face if face.shape[-1] == HR_SIZE else reduce(face[None].float().div(255), HR_SIZE)[0].mul(255).round().byte()

@@ -1,139 +1,104 @@
-"""`laa bench faces`: what weights are worth, on faces whose truth is known."""
+"""`laa bench faces`: quality and cost of weights on faces whose truth is known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from models.checkpoint import PROTOCOL_WEIGHTS
+
 from ..console import Screen
 from ..errors import Exit
+from ..options import ModelOptions
 from ..restore.restorer import NetworkRestorer
 from ..utils.atomic import check_writable, write_atomically
 from ..utils.hardware import choose_device, machine_info
-from .data import BenchFaces, as_face_crop, faces_of_photos, read_set
+from .data import BenchFaces, crop_detected_faces, crop_to_face, read_set
 from .evaluate import MethodResult, baselines, evaluate, our_methods, our_restorers
 from .peers import load_peer
-from .perceptual import Column, available, columns
-from .report import examples, faces_page, png, sheet
+from .perceptual import MetricColumn, available_metrics, metric_columns
+from .report import draw_sheet, encode_png, faces_page, select_examples
+from .requests import CURVE_FACES, FacesRequest, OutputFormat
 from .result import FacesResult
-from .size_curve import (
-    DEGRADATIONS,
-    FACE_SIZES_PX,
-    THROUGH_16,
-    CurvePoint,
-    curve_png,
-    measure_curve,
-    methods_at_any_size,
-    require_matplotlib,
-)
-from .table import OutputFormat, emit
+from .size_curve import CLEAN, DEGRADATIONS, FACE_SIZES_PX, CurvePoint, curve_png, measure_curve, methods_at_any_size
+from .table import emit
 
-CURVE_FACES = 96  # of a curve, unless --limit says otherwise: its points cost as much as forty tables
-LOOKED_FOR_PX = 80  # in photos, for crops of 128 px: boxes come out a little short
+DETECTOR_MIN_FACE_PX = 80  # for crops of 128 px: boxes come out a little short
 CURVE_METRICS = ("psnr_db", "ssim", "lpips")
 
 
-@dataclass(frozen=True)
-class FacesRequest:
-    """What to measure, and the pictures to make of it."""
-
-    data: Path
-    weights: Sequence[Path] = ()
-    peers: Sequence[Path] = ()
-    device: str = "auto"
-    prepare: bool = False  # the data are photos, not faces
-    sizes: bool = False  # the curve over sizes, clean
-    faults: bool = False  # and with each fault
-    limit: int | None = None  # the first faces only
-    fetch: bool = False  # metrics' weights that are missing may be downloaded
-    sheet: Path | None = None
-    curve: Path | None = None
-    report: Path | None = None
-    overwrite: bool = False
-
-    @property
-    def curves(self) -> list[str]:
-        """Faults that a curve is asked for."""
-        return list(DEGRADATIONS) if self.faults else ["clean"] if self.sizes or self.curve else []
-
-    @property
-    def pictured(self) -> bool:
-        """Whether the curves are drawn."""
-        return bool(self.curves and (self.curve or self.report))
-
-    @property
-    def outputs(self) -> list[Path]:
-        """Files to write."""
-        return [path for path in (self.sheet, self.curve, self.report) if path is not None]
-
-
-def run(request: FacesRequest, screen: Screen, form: OutputFormat) -> Exit:
-    """Measures, prints and writes. What cannot be written or loaded is said before anything is measured."""
+def run(request: FacesRequest, screen: Screen, output_format: OutputFormat) -> Exit:
+    """Measures, prints and writes. What cannot be written or loaded is an error before anything is measured."""
     for path in request.outputs:
         check_writable(path, overwrite=request.overwrite)
-    if request.pictured:
-        require_matplotlib()
     device = choose_device(request.device)
     methods = [*baselines(), *our_methods(list(request.weights), device), *(load_peer(path, device) for path in request.peers)]
-    table, about = columns(fetch=request.fetch), machine_info()
+    columns = metric_columns(fetch=request.fetch)
+    machine = machine_info()
     faces = read(request, device, screen)
-    found: list[MethodResult] = []
+    rows: list[MethodResult] = []
     for method in methods:
-        found.append(evaluate(method, faces.faces, available(table), screen))
-        screen.say(f"measured: {method.name}, {found[-1].mean('psnr_db').mean:.2f} dB")
-    result = FacesResult(faces, str(device), about, table, found, curves(request, device, faces.faces, table, screen))
-    emit(result.tables(), result.record, result.csv, form, screen)
+        row = evaluate(method, faces.faces, available_metrics(columns), screen)
+        screen.say(f"measured: {method.name}, {row.mean('psnr_db').mean:.2f} dB")
+        rows.append(row)
+    curve = measure_curves(request, device, faces.faces, columns, screen)
+    result = FacesResult(faces, str(device), machine, columns, rows, curve)
+    emit(result.tables(), result.record, result.csv, output_format, screen)
     write(request, result)
     return Exit.PARTLY if faces.left_out else Exit.OK
 
 
 def read(request: FacesRequest, device: torch.device, screen: Screen) -> BenchFaces:
-    """The faces to measure on."""
+    """Reads the faces to measure on, or detects them in photos."""
     if not request.prepare:
-        return read_set(request.data, as_face_crop, request.limit, screen)
-    from ..detect.mtcnn import MTCNNDetector
+        return read_set(request.data, crop_to_face, request.limit, screen)
+    from ..upscale import build_detector
 
-    faces = read_set(request.data, faces_of_photos(MTCNNDetector(device, min_face_px=LOOKED_FOR_PX)), request.limit, screen)
+    detector = build_detector(ModelOptions(min_face_px=DETECTOR_MIN_FACE_PX), device)
+    faces = read_set(request.data, crop_detected_faces(detector), request.limit, screen)
     if faces.faceless:
         screen.notice(f"photos without a face whose crop is 128 px or more: {faces.faceless}")
     return faces
 
 
-def curves(request: FacesRequest, device: torch.device, faces: Tensor, table: list[Column], screen: Screen) -> list[CurvePoint]:
-    """The points asked for, said one by one: they take a while."""
-    conditions = [(fault, side_px) for fault in request.curves for side_px in FACE_SIZES_PX]
-    if not conditions:
+def measure_curves(
+    request: FacesRequest, device: torch.device, faces: Tensor, columns: list[MetricColumn], screen: Screen
+) -> list[CurvePoint]:
+    """Measures the points of the curves over size, reporting each: they take a while. `faces`: (n, 3, 128, 128) uint8 RGB."""
+    if not request.measures_curves:
         return []
-    compared = methods_at_any_size(our_restorers(list(request.weights), device), NetworkRestorer.load(THROUGH_16, device))
-    metrics = [(key, metric) for key, metric in available(table) if key in CURVE_METRICS]
-    found: list[CurvePoint] = []
+    conditions = [(fault, side_px) for fault in (DEGRADATIONS if request.faults else [CLEAN]) for side_px in FACE_SIZES_PX]
+    through_16 = NetworkRestorer.load(PROTOCOL_WEIGHTS, device)  # whatever weights laa ships or is given
+    methods = methods_at_any_size(our_restorers(list(request.weights), device), through_16)
+    metrics = [(key, metric) for key, metric in available_metrics(columns) if key in CURVE_METRICS]
+    curve: list[CurvePoint] = []
     for condition in screen.track(conditions, "sizes and faults"):
-        found += measure_curve(compared, faces[: request.limit or CURVE_FACES], [condition], metrics)
-        screen.say(line(found[-1]))
-    return found
+        curve += measure_curve(methods, faces[: request.limit or CURVE_FACES], [condition], metrics)
+        screen.say(describe_point(curve[-1]))
+    return curve
 
 
-def line(point: CurvePoint) -> str:
-    """A point in a few words."""
-    *others, (last, laa) = point.rows.items()
-    gains = ", ".join(f"{laa['psnr_db'] - figures['psnr_db']:+.2f} against {row}" for row, figures in others)
-    return f"{point.fault:7} {point.side_px:3} px: {last} {laa['psnr_db']:.2f} dB, {gains}"
+def describe_point(point: CurvePoint) -> str:
+    """Formats a point of a curve as one line: our PSNR, and by how much it exceeds every other row's."""
+    psnr = {row: figures["psnr_db"] for row, figures in point.rows.items()}
+    ours = psnr.pop(point.our_row)
+    gains = ", ".join(f"{ours - value:+.2f} against {row}" for row, value in psnr.items())
+    return f"{point.fault:7} {point.side_px:3} px: {point.our_row} {ours:.2f} dB, {gains}"
 
 
 def write(request: FacesRequest, result: FacesResult) -> None:
-    """The pictures and the page."""
+    """Writes the pictures and the page that are asked for."""
     if not request.outputs:
         return
-    shown = examples(result)
-    curve = curve_png(result.curve) if request.pictured else None
+    examples = select_examples(result)
+    curve = curve_png(result.curve) if request.draws_curves else None
     contents: Iterable[tuple[Path | None, bytes | None]] = (
-        (request.sheet, png(sheet(shown))),
+        (request.sheet, encode_png(draw_sheet(examples))),
         (request.curve, curve),
-        (request.report, faces_page(result, shown, curve).encode() if request.report else None),
+        (request.report, faces_page(result, examples, curve).encode() if request.report else None),
     )
     for path, content in contents:
         if path is not None and content is not None:

@@ -1,4 +1,4 @@
-"""Other people's networks, as far as spandrel can load them, fed as the field feeds them."""
+"""Peers: networks of other projects, loaded by spandrel and run on the input that they were trained for."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ FACE_PX = 512  # what face restorers (GFPGAN, RestoreFormer) were trained on
 
 
 def load_peer(path: Path, device: torch.device) -> Method:
-    """A weights file of another project. LaaError where spandrel is missing or cannot use the file.
+    """Loads a weights file of another project. LaaError where spandrel is missing or cannot use the file.
 
     The face's 16x16 is enlarged bicubically until the network's own scale leads to 128 px: an 8x network gets 16x16, a 4x
     network 32x32, a 1x network 128x128. Face restorers get 512x512. Larger outputs are reduced to 128x128 by the protocol.
     """
-    model = descriptor(path, device)
-    fed_px = input_px(model)
-    restore = make_restore(model, fed_px, device)
+    model = load_descriptor(path, device)
+    side_px = input_px(model)
+    restore = make_restore(model, side_px, device)
     try:
         restore(torch.zeros(1, 3, LR_SIZE, LR_SIZE))
     except Exception as error:  # better now than after an hour
-        raise LaaError(f"the peer {path} fails on a face of {fed_px}x{fed_px}: {first_line(error)}") from error
+        raise LaaError(f"the peer {path} fails on a face of {side_px}x{side_px}: {first_line(error)}") from error
     count = sum(parameter.numel() for parameter in model.model.parameters())
     name = f"{path.stem} ({model.architecture.name})"
-    return Method(name, "peer", restore, count, f"fed {fed_px}x{fed_px}, {model.scale}x network", batch=1)
+    return Method(name, "peer", restore, count, f"fed {side_px}x{side_px}, {model.scale}x network", batch=1)
 
 
-def make_restore(model: Any, fed_px: int, device: torch.device) -> Restore:
-    """A network as a way from 16x16 to 128x128."""
+def make_restore(model: Any, side_px: int, device: torch.device) -> Restore:
+    """Wraps a network with its enlargement before and its reduction after: crops (n, 3, 16, 16) -> (n, 3, 128, 128)."""
 
     def restore(crops: Tensor) -> Tensor:
-        inputs = to_8_bits(resize(crops, fed_px)).to(device)
+        inputs = to_8_bits(resize(crops, side_px)).to(device)
         outputs = torch.cat([model(face[None]) for face in inputs]).float().cpu()  # one by one, as spandrel's interface says
         return outputs if outputs.shape[-1] == HR_SIZE else reduce(outputs, HR_SIZE)
 
     return restore
 
 
-def descriptor(path: Path, device: torch.device) -> Any:
-    """spandrel's description of a file, checked for what we need."""
+def load_descriptor(path: Path, device: torch.device) -> Any:
+    """Loads a file as spandrel's ImageModelDescriptor. LaaError where it is none, or takes no RGB."""
     try:
         import spandrel
     except ImportError as error:
@@ -66,12 +66,12 @@ def descriptor(path: Path, device: torch.device) -> Any:
 
 
 def input_px(model: Any) -> int:
-    """Side of the square that the network is fed."""
+    """Computes the side of the network's square input from its scale and purpose."""
     if model.scale == 1:
         return max(FACE_PX if model.purpose == "FaceSR" else HR_SIZE, model.size_requirements.minimum)
     return max(LR_SIZE, HR_SIZE // model.scale)
 
 
 def first_line(error: Exception) -> str:
-    """Of what an exception says, or its kind where it says nothing."""
+    """Returns the first line of an exception's message, or its type where it has none."""
     return str(error).strip().split("\n")[0] or type(error).__name__

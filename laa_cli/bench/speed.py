@@ -1,67 +1,40 @@
-"""`laa bench speed`: the network alone, beside the peers' networks, and the whole program on a photo."""
+"""`laa bench speed`: times the network beside the peers' networks, and the whole of `upscale` on a photo."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..console import Screen
-from ..errors import Exit, LaaError, out_of_memory
+from ..errors import out_of_memory
 from ..photo import read_photo
 from ..upscale import Options, Upscaler
-from ..utils import hardware as machine
+from ..utils import hardware
 from ..utils.atomic import check_writable, write_atomically
-from ..utils.hardware import choose_device
 from ..utils.timing import Timing
-from . import pipeline
-from . import speed_models as networks
+from . import pipeline, speed_models
 from .report import tables_page
+from .requests import ALL_DEVICES, OutputFormat, SpeedRequest
 from .speed_result import SpeedResult
-from .table import OutputFormat, emit
+from .table import emit
 
-ALL = "all"
-
-
-@dataclass(frozen=True)
-class SpeedRequest:
-    """What to time. LaaError on senseless values."""
-
-    photo: Path | None = None
-    weights: Path | None = None
-    device: str = ALL  # or one of choose_device's
-    seconds: float = 3.0  # for each measurement, at least; three rounds are made whatever they take
-    save: Path | None = None
-    report: Path | None = None
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks what can be checked before the work."""
-        if not 0 <= self.seconds < 1e6:
-            raise LaaError(f"--seconds must be 0 or more, not {self.seconds:g}", Exit.USAGE)
-
-    @property
-    def outputs(self) -> list[Path]:
-        """Files to write."""
-        return [path for path in (self.save, self.report) if path is not None]
+Step = Callable[[], list[Timing]]
 
 
-def run(request: SpeedRequest, screen: Screen, form: OutputFormat) -> None:
-    """Times, prints and writes."""
+def run(request: SpeedRequest, screen: Screen, output_format: OutputFormat) -> None:
+    """Times, prints and writes. What cannot be read or written is an error before anything is timed."""
     for path in request.outputs:
         check_writable(path, overwrite=request.overwrite)
     if request.photo is not None:
         read_photo(request.photo, max_pixels=Options().max_pixels)  # for its errors
-    devices = machine.devices() if request.device == ALL else [choose_device(request.device)]
-    about = machine.machine_info()
-    photos: dict[str, dict[str, Any]] = {}
-    timings = [timing for step in screen.track(list(steps(request, devices, photos, screen)), "speed") for timing in step()]
-    result = SpeedResult(about, timings, photos)
-    emit(result.tables(), result.record, result.csv, form, screen)
+    devices = hardware.list_devices() if request.device == ALL_DEVICES else [hardware.choose_device(request.device)]
+    result = SpeedResult(hardware.machine_info(), [], {})
+    for step in screen.track(list(plan_steps(request, devices, result.photos, screen)), "speed"):
+        result.timings.extend(step())
+    emit(result.tables(), result.record, result.csv, output_format, screen)
     contents = {
         request.save: json.dumps(result.record(), indent=1),
         request.report: tables_page("laa bench speed", result.tables()),
@@ -70,22 +43,21 @@ def run(request: SpeedRequest, screen: Screen, form: OutputFormat) -> None:
         write_atomically(path, contents[path].encode(), overwrite=request.overwrite)
 
 
-Step = Callable[[], list[Timing]]
-
-
-def steps(request: SpeedRequest, devices: list[torch.device], photos: dict[str, Any], screen: Screen) -> Iterator[Step]:
-    """What to do, the program on the photo first, because its memory counts; `photos` is filled on the way."""
+def plan_steps(
+    request: SpeedRequest, devices: list[torch.device], photos: dict[str, pipeline.PhotoRecord], screen: Screen
+) -> Iterator[Step]:
+    """Yields the measurements, the pipelines first, because their peak memory counts; they fill `photos` by device."""
     for device in devices:
         if request.photo is not None:
-            yield program(request, request.photo, device, photos)
+            yield pipeline_step(request, request.photo, device, photos)
     for device in devices:
-        yield from (limit(device, name, request.seconds) for name in machine.PRECISIONS)
-        for contender in networks.speed_models(request.weights, device, screen):
-            yield network(contender, device, request.seconds, screen)
+        yield from (matrix_product_step(device, precision, request.seconds) for precision in hardware.PRECISIONS)
+        for model in speed_models.speed_models(request.weights, device, screen):
+            yield network_step(model, device, request.seconds, screen)
 
 
-def program(request: SpeedRequest, photo: Path, device: torch.device, photos: dict[str, Any]) -> Step:
-    """The whole of `upscale`."""
+def pipeline_step(request: SpeedRequest, photo: Path, device: torch.device, photos: dict[str, pipeline.PhotoRecord]) -> Step:
+    """Returns the measurement of the whole of `upscale`."""
 
     def step() -> list[Timing]:
         upscaler = Upscaler.load(str(device), request.weights)
@@ -95,21 +67,21 @@ def program(request: SpeedRequest, photo: Path, device: torch.device, photos: di
     return step
 
 
-def limit(device: torch.device, precision: str, seconds: float) -> Step:
-    """What the machine can do at most."""
-    return lambda: [machine.time_matrix_product(device, precision, seconds)]
+def matrix_product_step(device: torch.device, precision: str, seconds: float) -> Step:
+    """Returns the measurement of what the device can do at most."""
+    return lambda: [hardware.time_matrix_product(device, precision, seconds)]
 
 
-def network(contender: networks.SpeedModel, device: torch.device, seconds: float, screen: Screen) -> Step:
-    """A network alone, unless the device is too small for it."""
+def network_step(model: speed_models.SpeedModel, device: torch.device, seconds: float, screen: Screen) -> Step:
+    """Returns the measurement of a network alone, which is left out where the device has too little memory for it."""
 
     def step() -> list[Timing]:
         try:
-            return networks.time_network(contender, device, seconds)
+            return speed_models.time_network(model, device, seconds)
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            screen.notice(f"{contender.name} is not timed: {device} has too little memory for it")
+            screen.notice(f"{model.name} is not timed: {device} has too little memory for it")
             return []
 
     return step

@@ -1,20 +1,21 @@
-"""A table once, for terminals, for Markdown and for pages."""
+"""Tables for terminals, Markdown and HTML, and the printing of results in the format that is asked for."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any
 
 from ..console import Screen
+from .requests import OutputFormat
 
 
 @dataclass(frozen=True)
 class Table:
-    """Text in cells; columns whose names start with ">" are set flush right. `notes` stand below."""
+    """A table of text. Columns whose names start with ">" are set flush right; `notes` stand below."""
 
     title: str
     head: tuple[str, ...]
@@ -22,59 +23,57 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def show(self, screen: Screen) -> None:
-        """In a terminal."""
+        """Prints the table and its notes."""
         screen.table(self.title, self.head, self.lines)
         for note in self.notes:
             screen.say(note)
 
     def markdown(self) -> str:
-        """As Markdown, ended by an empty line."""
+        """Formats the table as Markdown, ended by an empty line."""
         rule = ["---:" if name.startswith(">") else "---" for name in self.head]
         names = [name.lstrip(">") for name in self.head]
         lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in (names, rule, *self.lines)]
         return "\n".join([f"{self.title}:", "", *lines, "", *(f"{note}\n" for note in self.notes)]) + "\n"
 
     def html(self) -> str:
-        """As part of a page."""
+        """Formats the table as a fragment of HTML, every value escaped."""
         numeric = [name.startswith(">") for name in self.head]
-        head = row((name.lstrip(">") for name in self.head), numeric, "th")
-        body = "".join(row(line, numeric, "td") for line in self.lines)
+        head = html_row((name.lstrip(">") for name in self.head), numeric, "th")
+        body = "".join(html_row(line, numeric, "td") for line in self.lines)
         notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in self.notes)
         rows = f"<thead>{head}</thead><tbody>{body}</tbody>"
         return f'<h3>{escape(self.title)}</h3><div class="scroll"><table>{rows}</table></div>{notes}\n'
 
 
-def row(cells: Iterable[str], numeric: list[bool], tag: str) -> str:
-    """One line of a table in HTML."""
-    kinds = (' class="number"' if right else "" for right in numeric)
-    return "<tr>" + "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True)) + "</tr>"
-
-
-# How results leave: a table for people, or one of the forms for programs and documents on stdout.
-
-
-OutputFormat = Literal["table", "json", "csv", "markdown"]
-
-
 def emit(
-    tables: list[Table], record: Callable[[], dict[str, Any]], as_csv: Callable[[], str], form: OutputFormat, screen: Screen
+    tables: list[Table],
+    record: Callable[[], Mapping[str, Any]],
+    as_csv: Callable[[], str],
+    output_format: OutputFormat,
+    screen: Screen,
 ) -> None:
-    """Prints in one form."""
-    if form == "json":
-        screen.record(record())
-    elif form == "csv":
+    """Prints a result: tables for people, or JSON, CSV or Markdown on stdout."""
+    if output_format == "json":
+        screen.record(dict(record()))
+    elif output_format == "csv":
         screen.bytes(as_csv().encode())
-    elif form == "markdown":
+    elif output_format == "markdown":
         screen.bytes("\n".join(table.markdown() for table in tables).encode())
     else:
         for table in tables:
             table.show(screen)
 
 
-def csv_text(rows: list[dict[str, Any]]) -> str:
-    """One or more rows with the same keys."""
+def format_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Formats one or more rows with the same keys as CSV with a header."""
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
+
+
+def html_row(cells: Iterable[str], numeric: list[bool], tag: str) -> str:
+    """Formats a `<tr>` of `<td>` or `<th>` cells."""
+    kinds = (' class="number"' if right else "" for right in numeric)
+    return "<tr>" + "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True)) + "</tr>"

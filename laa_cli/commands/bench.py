@@ -1,16 +1,14 @@
-"""`laa bench` and what it measures."""
+"""The commands of `laa bench`: faces, speed and compare."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from ..bench.requests import CURVE_FACES, BatchSpeedRequest, FacesRequest, OutputFormat, SpeedRequest
 from .parameters import Debug, DeviceName, Overwrite, Weights, usage
-
-if TYPE_CHECKING:
-    from ..bench.table import OutputFormat
 
 bench = typer.Typer(help="Measures what laa is worth and what it costs, on your machine.", no_args_is_help=True)
 
@@ -20,10 +18,10 @@ Markdown = Annotated[bool, typer.Option("--markdown", help="The tables as Markdo
 Report = Annotated[Path | None, typer.Option(help="One HTML page with everything.", show_default=False)]
 
 
-def output_format(json: bool, csv: bool, markdown: bool) -> OutputFormat:
-    """What stdout gets."""
-    forms: tuple[tuple[OutputFormat, bool], ...] = (("json", json), ("csv", csv), ("markdown", markdown))
-    chosen = [name for name, asked in forms if asked]
+def choose_format(*, json: bool, csv: bool, markdown: bool) -> OutputFormat:
+    """Returns the format of stdout; an error where two are asked for."""
+    formats: tuple[tuple[OutputFormat, bool], ...] = (("json", json), ("csv", csv), ("markdown", markdown))
+    chosen = [name for name, given in formats if given]
     if len(chosen) > 1:
         raise usage(f"stdout takes one form: --{chosen[0]} or --{chosen[1]}")
     return chosen[0] if chosen else "table"
@@ -41,12 +39,14 @@ def faces(
     prepare: Annotated[bool, typer.Option("--prepare", help="DATA are photos: find and cut the faces first.")] = False,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also measure over the size of the face in the photo.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="The same with JPEG, noise and blur.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first faces.", show_default="all; curves: 96")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first faces.", show_default=f"all; curves: {CURVE_FACES}")
+    ] = None,
     sheet: Annotated[Path | None, typer.Option(help="A PNG of faces by every method.", show_default=False)] = None,
     curve: Annotated[Path | None, typer.Option(help="A PNG of the curve of --sizes or --faults.", show_default=False)] = None,
     report: Report = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")] = False,
-    device: DeviceName = "auto",
+    device: DeviceName = FacesRequest.device,
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,
@@ -54,14 +54,14 @@ def faces(
     debug: Debug = False,
 ) -> None:
     """Quality on faces of known truth: bicubic, our weights, and the peers."""
-    form = output_format(json, csv, markdown)
-    from ..bench.faces import FacesRequest, run
+    output_format = choose_format(json=json, csv=csv, markdown=markdown)
+    from ..bench.faces import run
     from ..console import Screen
 
     request = FacesRequest(
-        data,
-        weights=weights or (),
-        peers=peer or (),
+        data=data,
+        weights=tuple(weights or ()),
+        peers=tuple(peer or ()),
         device=device,
         prepare=prepare,
         sizes=sizes,
@@ -73,7 +73,7 @@ def faces(
         report=report,
         overwrite=overwrite,
     )
-    raise typer.Exit(run(request, Screen(data_on_stdout=form != "table"), form))
+    raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
 
 
 @bench.command()
@@ -82,15 +82,17 @@ def speed(
         Path | None, typer.Argument(help="A photo to upscale, stage by stage; without it, networks only.", show_default=False)
     ] = None,
     weights: Weights = None,
-    device: Annotated[str, typer.Option(help="all, cpu, cuda or mps.")] = "all",
-    seconds: Annotated[float, typer.Option(help="Time for each measurement; three rounds are made at least.")] = 3,
+    device: Annotated[str, typer.Option(help="all, cpu, cuda or mps.")] = SpeedRequest.device,
+    seconds: Annotated[
+        float, typer.Option(help="Time for each measurement; three rounds are made at least.")
+    ] = SpeedRequest.seconds,
     batch: Annotated[
         Path | None,
         typer.Option(
             help="Instead: laa batch on photos of this folder, the Python API and single commands.", show_default=False
         ),
     ] = None,
-    photos: Annotated[int, typer.Option(min=1, help="Photos for --batch.")] = 24,
+    photos: Annotated[int, typer.Option(min=1, help="Photos for --batch.")] = BatchSpeedRequest.photos,
     save: Annotated[Path | None, typer.Option(help="Keep the run as JSON, for compare.", show_default=False)] = None,
     report: Report = None,
     json: Json = False,
@@ -100,36 +102,28 @@ def speed(
     debug: Debug = False,
 ) -> None:
     """Time and memory: the network beside the peers' networks, and the whole program."""
-    form = output_format(json, csv, markdown)
-    from ..bench.speed import SpeedRequest, run
+    output_format = choose_format(json=json, csv=csv, markdown=markdown)
+    from ..bench.speed import run
     from ..console import Screen
 
     if batch is not None:
-        speed_of_batch(batch, photos, "auto" if device == "all" else device, form)
+        measure_batch(BatchSpeedRequest(folder=batch, photos=photos, device=device), output_format)
         return
     request = SpeedRequest(
-        photo, weights=weights, device=device, seconds=seconds, save=save, report=report, overwrite=overwrite
+        photo=photo, weights=weights, device=device, seconds=seconds, save=save, report=report, overwrite=overwrite
     )
-    run(request, Screen(data_on_stdout=form != "table"), form)
+    run(request, Screen(data_on_stdout=output_format != "table"), output_format)
 
 
-def speed_of_batch(folder: Path, photos: int, device: str, form: OutputFormat) -> None:
-    """Photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
-    if form not in ("table", "json"):
+def measure_batch(request: BatchSpeedRequest, output_format: OutputFormat) -> None:
+    """Measures photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
+    if output_format not in ("table", "json"):
         raise usage("--batch has a table and --json")
-    from ..batch.executor import parse_size
     from ..bench.batch_speed import run
     from ..console import Screen
 
-    run(
-        folder,
-        photos,
-        max(1, photos // 6),
-        device,
-        parse_size(None),
-        Screen(data_on_stdout=form == "json"),
-        as_json=form == "json",
-    )
+    as_json = output_format == "json"
+    run(request, Screen(data_on_stdout=as_json), as_json=as_json)
 
 
 @bench.command()
@@ -142,8 +136,8 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Ratios between two kept runs."""
-    form = output_format(json, csv, markdown)
-    from ..bench.speed_result import run
+    output_format = choose_format(json=json, csv=csv, markdown=markdown)
+    from ..bench import speed_result
     from ..console import Screen
 
-    run(first, second, Screen(data_on_stdout=form != "table"), form)
+    speed_result.compare(first, second, Screen(data_on_stdout=output_format != "table"), output_format)

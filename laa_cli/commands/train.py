@@ -1,4 +1,4 @@
-"""`laa train`."""
+"""The command `laa train`: options in, one call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..train.schedule import TrainConfig
 from .parameters import Debug, DeviceName, Quiet, usage
 
 
@@ -22,7 +23,7 @@ def train(
     ] = None,
     task: Annotated[
         str, typer.Option(help="protocol: clean 16x16 as in the paper; photo: any size, with photos' faults.")
-    ] = "protocol",
+    ] = TrainConfig.task,
     minutes: Annotated[
         float | None, typer.Option(help="Budget of training time.", show_default="the paper's 100 epochs")
     ] = None,
@@ -49,30 +50,35 @@ def train(
     ] = None,
     schedule: Annotated[
         str, typer.Option(help="Of a budget: cosine falls to zero; hold keeps the learning rate up after its warm-up.")
-    ] = "cosine",
+    ] = TrainConfig.schedule,
     init_from: Annotated[
         Path | None, typer.Option(help="Weights to start from, whose network it will be; a larger --width widens it.")
     ] = None,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
-    save_minutes: Annotated[float, typer.Option(help="Minutes between validations, when everything is saved.")] = 10,
+    save_minutes: Annotated[
+        float, typer.Option(help="Minutes between validations, when everything is saved.")
+    ] = TrainConfig.save_minutes,
     device: DeviceName = "auto",
-    seed: Annotated[int, typer.Option(help="Of the initial weights and the order of the faces.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the initial weights and the order of the faces.")] = TrainConfig.seed,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Trains a network on faces: by the paper's schedule, or by one that fits a budget."""
     from ..console import Screen
     from ..train.run import PAPER_WIDTH, TrainRequest, network_width, parse_model_config, start
-    from ..train.schedule import TrainConfig
     from ..utils.hardware import choose_device
 
     if init_from is not None and settings:
         raise usage("--set has no meaning with --init-from: the network is that of the weights")
     model = parse_model_config(PAPER_WIDTH if width is None else width, settings or [])
-    run = TrainRequest(data, validation, output, about, resume, init_from, width, device)
-    config = TrainConfig.with_defaults(
-        minutes, faces, batch_size, learning_rate, task=task, seed=seed, save_minutes=save_minutes,
-        on_cpu=choose_device(device).type == "cpu", width=network_width(run, model), optimizer=optimizer, schedule=schedule,
+    request = TrainRequest(
+        data=data, validation=validation, folder=output, about=about, resume=resume, init_from=init_from, width=width,
+        device=device,
     )  # fmt: skip
-    start(run, model, config, Screen(quiet=quiet))
+    config = TrainConfig.with_defaults(
+        on_cpu=choose_device(device).type == "cpu", width=network_width(request, model), minutes=minutes, faces=faces,
+        batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer, task=task, seed=seed,
+        save_minutes=save_minutes, schedule=schedule,
+    )  # fmt: skip
+    start(request, model, config, Screen(quiet=quiet))

@@ -1,4 +1,4 @@
-"""Finds the coefficients of `gauge.fidelity` for trained weights: the ones that bring faces closest to the truth."""
+"""Fits the fidelity estimator to trained weights: the coefficients that bring faces closest to the truth."""
 
 from __future__ import annotations
 
@@ -8,42 +8,52 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.protocol import network_input, reduce, resize, to_8_bits
+from models.protocol import reduce, resize, to_8_bits
 
 from ..restore.back_projection import split_correction
 from ..restore.fidelity import FEATURES, fidelity_features
 from .corruptions import uniform
-from .tasks import BlindTask, Samples
+from .data import Samples
 
 FACES = 1536
-ENLARGED_SHARE, NOISE_SHARE = 0.12, 0.18  # of the crops: a photo enlarged before, and noise alone, which `Photo` has seldom
-PENALTY = 3e-4  # on the coefficients' squares, so that rare evidence stays moderate
+ENLARGED_SHARE = 0.12  # of the crops are of a photo that was enlarged before
+NOISE_SHARE = 0.18  # of the crops have noise alone, which `BlindTask` has seldom
+PENALTY = 3e-4  # on the coefficients' squares (L2 regularisation), so that those of rare features stay moderate
 
 
 @dataclass(frozen=True)
 class CalibrationCase:
-    """A face: the evidence, and the mean squared error over fidelity f, which is `error` - 2 f `gain` + f^2 `change`."""
+    """A face: its features (FEATURES,), and the mean squared error over fidelity f: `error` - 2 f `gain` + f^2 `change`."""
 
-    evidence: Tensor
+    features: Tensor
     error: float
     gain: float
     change: float
 
 
 @torch.no_grad()
-def calibrate(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, seed: int = 0) -> tuple[float, ...]:
-    """`network`: trained by the task "photo". `faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144; the first FACES count."""
+def calibrate(
+    network: Callable[[Tensor], Tensor],
+    faces: Tensor,
+    device: torch.device,
+    make_samples: Callable[[Tensor, torch.Generator], Samples],
+    seed: int = 0,
+) -> tuple[float, ...]:
+    """Fits coefficients, (FEATURES,). `faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144; only the first FACES are used.
+
+    `network`: trained for crops such as `make_samples` draws.
+    """
     random = torch.Generator().manual_seed(seed)
     cases: list[CalibrationCase] = []
     for part in faces[:FACES].split(8):
-        samples = add_rare_corruptions(BlindTask()(part, random), random)
-        drawn = network(torch.cat([network_input(crop[None]) for crop in samples.crops]).to(device)).float().cpu()
-        cases += [make_case(*item) for item in zip(drawn, samples.crops, samples.truth, strict=True)]
+        samples = add_rare_corruptions(make_samples(part, random), random)
+        restored = network(samples.network_inputs().to(device)).float().cpu()
+        cases += [make_case(*item) for item in zip(restored, samples.crops, samples.truth, strict=True)]
     return fit_coefficients(cases)
 
 
 def add_rare_corruptions(samples: Samples, random: torch.Generator) -> Samples:
-    """The samples, some of their crops with faults that `Photo` does not have or seldom has alone."""
+    """Replaces some crops by ones with corruptions that `BlindTask` does not draw, or seldom draws alone."""
     crops = []
     for crop, truth in zip(samples.crops, samples.truth, strict=True):
         chance, side = uniform(random, 0, 1), crop.shape[-1]
@@ -58,12 +68,12 @@ def add_rare_corruptions(samples: Samples, random: torch.Generator) -> Samples:
     return Samples(samples.truth, crops, samples.back_projected)
 
 
-def make_case(drawn: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:
-    """What a face of known truth teaches."""
-    coarse, fine = split_correction(drawn[None], crop[None])
+def make_case(restored: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:
+    """Measures a face: `restored` and `truth` (3, s, s), `crop` (3, e, e), all RGB in [0, 1]."""
+    coarse, fine = split_correction(restored[None], crop[None])
     missing = truth[None] - coarse
     return CalibrationCase(
-        fidelity_features(drawn[None], crop[None]),
+        fidelity_features(restored[None], crop[None]),
         missing.square().mean().item(),
         (missing * fine).mean().item(),
         fine.square().mean().item(),
@@ -71,9 +81,9 @@ def make_case(drawn: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:
 
 
 def fit_coefficients(cases: list[CalibrationCase]) -> tuple[float, ...]:
-    """Logistic regression of the fidelity on the evidence, for the highest mean PSNR."""
+    """Fits a logistic regression of the fidelity on the features, by L-BFGS, for the highest mean PSNR."""
     weights = torch.zeros(FEATURES, dtype=torch.float64, requires_grad=True)
-    told = torch.stack([case.evidence for case in cases])
+    features = torch.stack([case.features for case in cases])
     error, gain, change = (
         torch.tensor([getattr(case, name) for case in cases], dtype=torch.float64) for name in ("error", "gain", "change")
     )
@@ -81,9 +91,9 @@ def fit_coefficients(cases: list[CalibrationCase]) -> tuple[float, ...]:
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        fidelity = torch.sigmoid(told @ weights)
-        left = (error - 2 * fidelity * gain + fidelity**2 * change).clamp_min(1e-12)
-        value = torch.log10(left / error).mean() + PENALTY * weights.square().mean()
+        fidelity = torch.sigmoid(features @ weights)
+        remaining = (error - 2 * fidelity * gain + fidelity**2 * change).clamp_min(1e-12)
+        value = torch.log10(remaining / error).mean() + PENALTY * weights.square().mean()
         value.backward()
         return value
 

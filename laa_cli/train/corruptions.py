@@ -1,4 +1,7 @@
-"""The faults of real small faces, in the order in which a photo gets them: optics, sensor, camera software, JPEG."""
+"""Corruptions of real small faces, in the order in which a photo gets them: optics, sensor, camera software, JPEG.
+
+Crops are (3, e, e) RGB in [0, 1]. JPEG is coded in tensor arithmetic, so that training needs no files and runs on any device.
+"""
 
 from __future__ import annotations
 
@@ -12,100 +15,6 @@ from torch.nn import functional as F
 from models.protocol import to_8_bits
 
 from ..utils.tensor_ops import dct_matrix
-
-
-def uniform(random: torch.Generator, low: float, high: float) -> float:
-    """A number from low to high."""
-    return low + (high - low) * torch.rand((), generator=random).item()
-
-
-def corrupt(face: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """A face (3, 128, 128) as a photo shows it, (3, side, side): optics, sensor, camera software and JPEG, each by chance."""
-    kernel = list(KERNELS)[int(uniform(random, 0, len(KERNELS)))]
-    crop = resample(face, side, KERNELS[kernel])
-    for fault in (blur, add_noise, sharpen):
-        if uniform(random, 0, 1) < 0.5:
-            crop = fault(crop, random)
-    crop = to_8_bits(crop)
-    return compress_jpeg(crop, random) if uniform(random, 0, 1) < 0.75 else crop
-
-
-def blur(crop: Tensor, random: torch.Generator) -> Tensor:
-    """Slightly out of focus: Gaussian, up to 0.9 px of the photo."""
-    return gaussian_blur(crop, uniform(random, 0.2, 0.9))
-
-
-def sharpen(crop: Tensor, random: torch.Generator) -> Tensor:
-    """Unsharp masking as cameras and resizers do it."""
-    return crop + uniform(random, 0.1, 0.8) * (crop - gaussian_blur(crop, uniform(random, 0.5, 1.2)))
-
-
-def add_noise(crop: Tensor, random: torch.Generator) -> Tensor:
-    """Sensor noise up to sigma 10 of 255, stronger in the light (as photons are) and partly common to the channels."""
-    sigma = uniform(random, 0.2, 10) / 255
-    common = torch.randn(1, *crop.shape[1:], generator=random).to(crop.device)
-    noise = torch.randn(crop.shape, generator=random).to(crop.device)
-    share = uniform(random, 0, 1)
-    light = 1 + uniform(random, 0, 1) * (crop.clamp(0, 1).sqrt() - 0.7)
-    return crop + sigma * light * (math.sqrt(share) * common + math.sqrt(1 - share) * noise)
-
-
-def compress_jpeg(crop: Tensor, random: torch.Generator) -> Tensor:
-    """JPEG of quality 40 to 95, the blocks anywhere in the crop."""
-    top, left = (min(int(uniform(random, 0, 16)), crop.shape[-1] - 1) for _ in range(2))
-    padded = F.pad(crop[None], (left, 0, top, 0), mode="reflect")[0]
-    return jpeg(padded, round(uniform(random, 40, 95)))[:, top:, left:]
-
-
-def gaussian_blur(crop: Tensor, sigma_px: float) -> Tensor:
-    """Gaussian blur of (3, e, e), reflected at the edges."""
-    reach = min(math.ceil(3 * sigma_px), crop.shape[-1] - 1)
-    place = torch.arange(-reach, reach + 1, dtype=crop.dtype, device=crop.device)
-    line = torch.exp(-place.square() / (2 * sigma_px**2))
-    line = (line / line.sum()).expand(3, 1, 1, -1)
-    padded = F.pad(crop[None], (reach,) * 4, mode="reflect")
-    return F.conv2d(F.conv2d(padded, line, groups=3), line.mT, groups=3)[0]
-
-
-# Kernels by which photos are reduced, as matrices on lines of pixels.
-
-
-def lanczos(x: Tensor) -> Tensor:
-    """Three-lobed Lanczos."""
-    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), 0)
-
-
-def cubic(x: Tensor) -> Tensor:
-    """Cubic convolution with a = -0.5, the protocol's."""
-    x = x.abs()
-    return torch.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, torch.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
-
-
-# How photos are reduced: each kernel over distances in pixels of the result.
-KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
-    "bicubic": cubic,
-    "lanczos": lanczos,
-    "bilinear": lambda x: (1 - x.abs()).clamp_min(0),
-    "box": lambda x: (x.abs() <= 0.5).to(x.dtype),
-}
-
-
-def resample(face: Tensor, side: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
-    """(3, s, s) -> (3, side, side), antialiased: the kernel is as wide as a pixel of the result."""
-    weights = kernel_matrix(face.shape[-1], side, kernel).to(face)
-    return weights @ face @ weights.T
-
-
-def kernel_matrix(length: int, reduced: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
-    """(reduced, length): what each pixel of a line contributes to each of a shorter one; rows sum to one."""
-    scale = length / reduced
-    centres = (torch.arange(reduced, dtype=torch.float64)[:, None] + 0.5) * scale
-    weights = kernel((torch.arange(length, dtype=torch.float64) + 0.5 - centres) / scale)
-    return weights / weights.sum(1, keepdim=True)
-
-
-# What JPEG does to a picture, in tensor arithmetic, so that training needs no files and can run on any device.
-
 
 # Quantisation tables of the JPEG standard, Annex K, for quality 50.
 LUMA_TABLE = (
@@ -129,8 +38,101 @@ TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -
 TO_RGB = ((1, 0, 1.402), (1, -0.344136, -0.714136), (1, 1.772, 0))
 
 
+def uniform(random: torch.Generator, low: float, high: float) -> float:
+    """Draws a number from low to high."""
+    return low + (high - low) * torch.rand((), generator=random).item()
+
+
+def corrupt(face: Tensor, side: int, random: torch.Generator) -> Tensor:
+    """Reduces a face (3, s, s) to (3, side, side) on 8-bit levels, with blur, noise, sharpening and JPEG, each by chance."""
+    kernel = list(KERNELS)[int(uniform(random, 0, len(KERNELS)))]
+    crop = resample(face, side, KERNELS[kernel])
+    for corruption in (blur, add_noise, sharpen):
+        if uniform(random, 0, 1) < 0.5:
+            crop = corruption(crop, random)
+    crop = to_8_bits(crop)
+    return compress_jpeg(crop, random) if uniform(random, 0, 1) < 0.75 else crop
+
+
+def blur(crop: Tensor, random: torch.Generator) -> Tensor:
+    """Blurs as slightly out of focus: Gaussian, up to 0.9 px of the photo."""
+    return gaussian_blur(crop, uniform(random, 0.2, 0.9))
+
+
+def sharpen(crop: Tensor, random: torch.Generator) -> Tensor:
+    """Sharpens by unsharp masking, as cameras and resizers do."""
+    return crop + uniform(random, 0.1, 0.8) * (crop - gaussian_blur(crop, uniform(random, 0.5, 1.2)))
+
+
+def add_noise(crop: Tensor, random: torch.Generator) -> Tensor:
+    """Adds sensor noise up to sigma 10 of 255, stronger in the light (shot noise) and partly common to the channels."""
+    sigma = uniform(random, 0.2, 10) / 255
+    common = torch.randn(1, *crop.shape[1:], generator=random).to(crop.device)
+    noise = torch.randn(crop.shape, generator=random).to(crop.device)
+    share = uniform(random, 0, 1)
+    light = 1 + uniform(random, 0, 1) * (crop.clamp(0, 1).sqrt() - 0.7)
+    return crop + sigma * light * (math.sqrt(share) * common + math.sqrt(1 - share) * noise)
+
+
+def compress_jpeg(crop: Tensor, random: torch.Generator) -> Tensor:
+    """Codes and decodes as JPEG of quality 40 to 95, its 8x8 blocks anywhere in the crop."""
+    top, left = (min(int(uniform(random, 0, 16)), crop.shape[-1] - 1) for _ in range(2))
+    padded = F.pad(crop[None], (left, 0, top, 0), mode="reflect")[0]
+    return jpeg(padded, round(uniform(random, 40, 95)))[:, top:, left:]
+
+
+def gaussian_blur(crop: Tensor, sigma_px: float) -> Tensor:
+    """Applies a separable Gaussian blur to (3, e, e), reflected at the edges."""
+    reach = min(math.ceil(3 * sigma_px), crop.shape[-1] - 1)
+    place = torch.arange(-reach, reach + 1, dtype=crop.dtype, device=crop.device)
+    line = torch.exp(-place.square() / (2 * sigma_px**2))
+    line = (line / line.sum()).expand(3, 1, 1, -1)
+    padded = F.pad(crop[None], (reach,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, line, groups=3), line.mT, groups=3)[0]
+
+
+# Resampling kernels by which photos are reduced, as matrices on lines of pixels.
+
+
+def lanczos(x: Tensor) -> Tensor:
+    """Computes the three-lobed Lanczos kernel, elementwise."""
+    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), 0)
+
+
+def cubic(x: Tensor) -> Tensor:
+    """Computes the cubic convolution kernel with a = -0.5, the protocol's, elementwise."""
+    x = x.abs()
+    return torch.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, torch.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
+
+
+# How photos are reduced: each kernel over distances in pixels of the result.
+KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
+    "bicubic": cubic,
+    "lanczos": lanczos,
+    "bilinear": lambda x: (1 - x.abs()).clamp_min(0),
+    "box": lambda x: (x.abs() <= 0.5).to(x.dtype),
+}
+
+
+def resample(face: Tensor, side: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
+    """Resamples (3, s, s) -> (3, side, side), antialiased: the kernel is as wide as a pixel of the result."""
+    weights = kernel_matrix(face.shape[-1], side, kernel).to(face)
+    return weights @ face @ weights.T
+
+
+def kernel_matrix(length: int, reduced: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
+    """Makes the matrix (reduced, length) that maps a line of pixels to a shorter one; rows sum to one."""
+    scale = length / reduced
+    centres = (torch.arange(reduced, dtype=torch.float64)[:, None] + 0.5) * scale
+    weights = kernel((torch.arange(length, dtype=torch.float64) + 0.5 - centres) / scale)
+    return weights / weights.sum(1, keepdim=True)
+
+
+# JPEG in tensor arithmetic.
+
+
 def jpeg(rgb: Tensor, quality: int) -> Tensor:
-    """(3, h, w) RGB in [0, 1] -> the same after JPEG with 4:2:0 chroma at a quality of 1 to 100, at 8-bit levels.
+    """Codes (3, h, w) RGB in [0, 1] as JPEG with 4:2:0 chroma at a quality of 1 to 100, and decodes it, at 8-bit levels.
 
     As libjpeg codes and decodes, chroma enlarged by its triangle filter; checked against Pillow in the tests.
     """
@@ -146,7 +148,7 @@ def jpeg(rgb: Tensor, quality: int) -> Tensor:
 
 
 def quantize(planes: Tensor, table: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
-    """Planes (c, h, w) around 0, sides multiples of 8, through the cosine transform with coefficients rounded to the table."""
+    """Quantises the 8x8 discrete cosine transform (DCT) of planes (c, h, w) around 0, sides multiples of 8, and inverts it."""
     count, height, width = planes.shape
     basis = dct_matrix(planes)
     blocks = planes.view(count, height // 8, 8, width // 8, 8).transpose(2, 3)
@@ -156,6 +158,6 @@ def quantize(planes: Tensor, table: tuple[tuple[int, ...], ...], quality: int) -
 
 
 def scale_table(table: Tensor, quality: int) -> Tensor:
-    """libjpeg's table for a quality."""
+    """Scales a quantisation table (8, 8) to a quality as libjpeg does."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return ((table * percent + 50) // 100).clamp(1, 255)

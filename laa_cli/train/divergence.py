@@ -1,4 +1,4 @@
-"""Whether a run is sound: its loss over the last steps against what it was before."""
+"""Detects divergence: the loss of the last steps against the losses before."""
 
 from __future__ import annotations
 
@@ -12,44 +12,55 @@ from torch import Tensor
 from ..errors import LaaError
 from .parallel import Distributed
 
-HISTORY = 50  # looks whose median is what the loss was before
-FIRST = 5  # looks before there is a judgement
+HISTORY = 50  # good checks whose median is the loss to compare with
+FIRST = 5  # good checks before there is a verdict
 WORSE = 3.0  # times the median
-PATIENCE = 10  # looks in a row that are worse
+PATIENCE = 10  # bad checks in a row that end the run
+
+
+class DivergenceError(LaaError):
+    """A run that cannot go on from where it is, because its loss or its weights are no longer sensible."""
+
+    def __init__(self, symptom: str) -> None:
+        advice = "go on from the last good state with --resume and a lower --learning-rate"
+        super().__init__(f"{symptom}: training diverged: {advice}")
 
 
 class LossMonitor:
-    """Collects losses without making a GPU wait, and judges them at each look."""
+    """Collects losses without making a GPU wait, and judges them at each check."""
 
-    def __init__(self, world: Distributed) -> None:
-        self.world, self.recent, self.means, self.worse = world, list[Tensor](), deque[float](maxlen=HISTORY), 0
+    def __init__(self, distributed: Distributed) -> None:
+        self.distributed = distributed
+        self.recent: list[Tensor] = []  # losses since the last check
+        self.means = deque[float](maxlen=HISTORY)
+        self.bad_checks = 0  # in a row
 
     @property
     def is_good(self) -> bool:
-        """Whether the last look was good, so that the state may be kept."""
-        return self.worse == 0
+        """Whether the last check was good, so that the state may be saved."""
+        return self.bad_checks == 0
+
+    @property
+    def recent_are_finite(self) -> bool:
+        """Whether all losses since the last check are finite."""
+        return all(bool(loss.isfinite()) for loss in self.recent)
 
     def add(self, loss: Tensor) -> None:
-        """A step's loss."""
+        """Adds a step's loss, ()."""
         self.recent.append(loss)
 
     def check(self, step: int) -> float:
-        """The mean loss of all processes since the last look. Raises LaaError where training cannot go on with it."""
+        """Averages the losses of all processes since the last check. Raises DivergenceError where training cannot go on."""
         mean = torch.stack(self.recent).float().mean().item() if self.recent else math.nan
-        mean = self.world.all_reduce_sum(mean)[0] / self.world.size
+        mean = self.distributed.all_reduce_sum(mean)[0] / self.distributed.world_size
         self.recent = []
-        self.worse = self.worse + 1 if self.is_worse(mean) else 0
-        if not math.isfinite(mean) or self.worse == PATIENCE:
-            raise divergence_error(f"the loss is {mean:.4g} at step {step}")
+        self.bad_checks = self.bad_checks + 1 if self.is_worse(mean) else 0
+        if not math.isfinite(mean) or self.bad_checks == PATIENCE:
+            raise DivergenceError(f"the loss is {mean:.4g} at step {step}")
         if self.is_good:
             self.means.append(mean)
         return mean
 
     def is_worse(self, mean: float) -> bool:
-        """Whether a loss is far above what it was."""
+        """Tells whether a loss is not finite, or far above the median before it."""
         return not math.isfinite(mean) or (len(self.means) >= FIRST and mean > WORSE * median(self.means))
-
-
-def divergence_error(what: str) -> LaaError:
-    """The error of a run that lost its way."""
-    return LaaError(f"{what}: training diverged: go on from the last good state with --resume and a lower --learning-rate")

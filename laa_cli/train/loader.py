@@ -1,4 +1,4 @@
-"""Which faces a training step sees. All of it follows from seed and step."""
+"""The dataloader: which faces a step sees, and their samples, prefetched. All of it follows from seed and step."""
 
 from __future__ import annotations
 
@@ -8,74 +8,80 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from .data import Samples
 from .parallel import Distributed
-from .tasks import Samples, TrainingTask
+from .tasks import TrainingTask
+
+MEMORY_SHARE = 0.5  # of a GPU's free memory that the faces may take
 
 
 class EpochSampler:
-    """Endless batches over a set of faces, (N, 3, s, s) uint8; each epoch is a permutation of the set.
+    """Draws endless batches from a set of faces, (n, 3, s, s) uint8; each epoch is a permutation of the set.
 
     A batch depends on seed and step alone, so that a resumed run sees what it would have seen.
     """
 
-    def __init__(self, faces: Tensor, size: int, seed: int) -> None:
-        self.faces, self.size, self.seed = faces, size, seed
+    def __init__(self, faces: Tensor, batch_size: int, seed: int) -> None:
+        self.faces = faces
+        self.batch_size = batch_size
+        self.seed = seed
 
     def __call__(self, step: int) -> tuple[Tensor, torch.Generator]:
-        """The faces of a step, (size, 3, s, s) uint8 RGB, and the random numbers to change them with."""
-        return self.faces[self.indices(step)], generator(self.seed, step)
+        """Gives the faces of a step, (batch_size, 3, s, s) uint8 RGB, and a random generator for their augmentation."""
+        return self.faces[self.indices(step)], make_generator(self.seed, step)
 
     def indices(self, step: int) -> list[int]:
-        """Which faces a step sees."""
+        """Computes which faces a step sees."""
         count = len(self.faces)
-        positions = range(step * self.size, (step + 1) * self.size)
+        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
         return [int(epoch_permutation(count, self.seed, position // count)[position % count]) for position in positions]
 
 
 @lru_cache(maxsize=2)
 def epoch_permutation(count: int, seed: int, epoch: int) -> Tensor:
-    """The permutation of one epoch."""
-    return torch.randperm(count, generator=generator(seed, epoch))
+    """Draws the permutation of one epoch, (count,)."""
+    return torch.randperm(count, generator=make_generator(seed, epoch))
 
 
-def generator(seed: int, number: int) -> torch.Generator:
-    """Random numbers of their own for a step or an epoch."""
+def make_generator(seed: int, number: int) -> torch.Generator:
+    """Makes a random generator for one step or epoch."""
     return torch.Generator().manual_seed(seed * 1_000_003 + number)
 
 
-# What each step trains on, made where it is needed: on the device, and there ahead of time.
-
-
-ROOM = 0.5  # share of a GPU's free memory that the faces may take
-
-
 class PrefetchLoader:
-    """The samples of a step, this process's share of them; they depend on the step alone.
+    """Makes the samples of a step on the device, this process's shard of them; they depend on the step alone.
 
-    Beside a GPU a thread makes the next step's samples meanwhile; on a CPU it would only take time from the step.
+    Beside a GPU a thread prefetches the next step's samples; on a CPU it would only take time from the step.
     """
 
-    def __init__(self, batches: EpochSampler, degrade: TrainingTask, device: torch.device, world: Distributed) -> None:
-        self.batches, self.degrade, self.device, self.world = batches, degrade, device, world
-        batches.faces = to_device_if_fits(batches.faces, device)
+    def __init__(self, sampler: EpochSampler, task: TrainingTask, device: torch.device, distributed: Distributed) -> None:
+        self.sampler = sampler
+        self.task = task
+        self.device = device
+        self.distributed = distributed
         self.pool = ThreadPoolExecutor(1) if device.type != "cpu" else None
-        self.ready: tuple[int, Future[Samples]] | None = None
+        self.prefetched: tuple[int, Future[Samples]] | None = None  # and its step
+        sampler.faces = to_device_if_fits(sampler.faces, device)
 
     def __call__(self, step: int) -> Samples:
         if self.pool is None:
-            return self.make(step)
-        waiting = self.ready[1] if self.ready and self.ready[0] == step else self.pool.submit(self.make, step)
-        self.ready = step + 1, self.pool.submit(self.make, step + 1)
-        return waiting.result()
+            return self.make_samples(step)
+        if self.prefetched and self.prefetched[0] == step:
+            current = self.prefetched[1]
+        else:  # the first step
+            current = self.pool.submit(self.make_samples, step)
+        self.prefetched = step + 1, self.pool.submit(self.make_samples, step + 1)
+        return current.result()
 
-    def make(self, step: int) -> Samples:
-        """The whole batch is drawn and then shared, so that it is the same whatever the number of processes."""
-        faces, random = self.batches(step)
-        return self.world.shard(self.degrade(faces.to(self.device), random))
+    def make_samples(self, step: int) -> Samples:
+        """Makes the whole batch and then takes a shard, so that it is the same whatever the number of processes."""
+        faces, random = self.sampler(step)
+        samples = self.task.make_samples(faces.to(self.device), random)
+        return samples.shard(self.distributed.rank, self.distributed.world_size)
 
 
 def to_device_if_fits(faces: Tensor, device: torch.device) -> Tensor:
-    """The faces, uint8, on the GPU where they fit."""
-    if device.type != "cuda" or faces.nbytes > ROOM * torch.cuda.mem_get_info(device)[0]:
+    """Moves the faces, uint8, to the GPU where they fit."""
+    if device.type != "cuda" or faces.nbytes > MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
         return faces
     return faces.to(device)

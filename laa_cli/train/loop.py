@@ -1,4 +1,4 @@
-"""The loop: steps until the schedule is spent, saving on the way; interrupted, it saves what is whole and ends."""
+"""The training loop: steps until the schedule is spent, validating and saving on the way; interrupted, it saves and ends."""
 
 from __future__ import annotations
 
@@ -11,102 +11,128 @@ from ..errors import LaaError
 from ..utils.signals import DeferredSignals
 from .divergence import LossMonitor
 from .loader import PrefetchLoader
-from .log import Row
+from .log import TrainingFigures
 from .parallel import Distributed
 from .recorder import Recorder
 from .trainer import Trainer
 
-CHECK_STEPS = 20  # steps between looks at the loss, which make a GPU wait
+CHECK_STEPS = 20  # steps between checks of the loss, which make a GPU wait
 
 
 @dataclass
 class Interval:
-    """What happened since the last validation."""
+    """What happened since the last validation. `first_face`: faces seen when it began."""
 
-    faces: int
+    first_face: int
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0  # of steps, without validation
     data_seconds: float = 0.0  # of these, spent making samples or waiting for them
 
-    def row(self, trainer: Trainer, least_s: float) -> Row:
-        """For the log. `least_s`: what a face's matrix products alone would take."""
+    def figures(self, trainer: Trainer, min_seconds_per_face: float) -> TrainingFigures:
+        """Computes the log's figures. `min_seconds_per_face`: as `TrainingLoop` has it."""
         seconds = max(1e-9, self.seconds)
         loss = sum(self.losses) / len(self.losses) if self.losses else float("nan")
-        speed = (trainer.progress.faces - self.faces) / seconds
+        speed = (trainer.progress.faces - self.first_face) / seconds
         return {
             "loss": loss,
             "faces_per_s": round(speed, 3),
             "data_share": round(self.data_seconds / seconds, 4),
-            "matrix_share": round(speed * least_s, 4),
+            "matrix_share": round(speed * min_seconds_per_face, 4),
         }
 
 
 class TrainingLoop:
-    """Trains. Every process of a run goes through the same steps; the first one has the recorder's work.
+    """Trains. Every process of a run goes through the same steps; the main one validates and saves, too.
 
-    `least_s`: what the matrix products of a face alone would take on all devices together.
+    `min_seconds_per_face`: what a face takes at a model FLOPs utilization (MFU) of 1: its matrix products alone, on all
+    devices together.
     """
 
     def __init__(
-        self, trainer: Trainer, feed: PrefetchLoader, recorder: Recorder, world: Distributed, screen: Screen,
-        clock: Callable[[], float] = time.monotonic, least_s: float = 0.0,
-    ) -> None:  # fmt: skip
-        self.trainer, self.loader, self.recorder, self.world, self.screen, self.clock, self.min_seconds_per_face = (
-            trainer, feed, recorder, world, screen, clock, least_s,
-        )  # fmt: skip
-        self.monitor, self.interval, self.saved = LossMonitor(world), Interval(trainer.progress.faces), trainer.progress.minutes
-        self.row: Row = self.interval.row(trainer, least_s)
+        self,
+        trainer: Trainer,
+        loader: PrefetchLoader,
+        recorder: Recorder,
+        distributed: Distributed,
+        screen: Screen,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        min_seconds_per_face: float = 0.0,
+    ) -> None:
+        self.trainer = trainer
+        self.loader = loader
+        self.recorder = recorder
+        self.distributed = distributed
+        self.screen = screen
+        self.clock = clock
+        self.min_seconds_per_face = min_seconds_per_face
+        self.monitor = LossMonitor(distributed)
+        self.interval = Interval(trainer.progress.faces)
+        self.minutes_saved = trainer.progress.minutes  # of training, when it was last saved
+        self.figures = self.interval_figures()
 
-    def run(self) -> Row:
-        """Trains until the schedule is spent, and saves. Returns the last line's part of the log."""
-        with DeferredSignals(self.screen) as interruptions:
+    def run(self) -> TrainingFigures:
+        """Trains until the schedule is spent, and saves. Returns the figures of the last interval."""
+        with DeferredSignals(self.screen.notice) as signals:
             try:
                 with self.screen.live() as show:
-                    self.steps(interruptions, show)
+                    self.train(signals, show)
             except BaseException:
-                if not interruptions.mid_step:
+                if not signals.mid_step:
                     self.rescue()
                 raise
-        if self.world.is_main:
+        if self.distributed.is_main:
             self.recorder.save(self.trainer)
-        return self.row
+        return self.figures
 
-    def steps(self, interruptions: DeferredSignals, show: Callable[[str], None]) -> None:
-        """Steps, looks at the loss, and what is due."""
-        progress, last = self.trainer.progress, self.clock()
+    def train(self, signals: DeferredSignals, show: Callable[[str], None]) -> None:
+        """Steps, checks the loss, and validates and saves when that is due. KeyboardInterrupt after a deferred signal."""
+        end = self.clock()
         while self.trainer.progress_fraction < 1:
-            with interruptions.deferred():
-                start = self.clock()
-                samples = self.loader(progress.step)
-                self.interval.data_seconds += self.clock() - start
-                self.monitor.add(self.trainer.step(samples))
-                now = self.clock()
-                minutes = (progress.minutes + (now - last) / 60) * self.world.is_main
-                progress.minutes, stop = self.world.all_reduce_sum(minutes, interruptions.pending)
-                self.interval.seconds += now - start
-                last = now
+            with signals.deferred():
+                end, stop = self.step(end, signals)
             if stop:
                 raise KeyboardInterrupt
-            self.check_loss(last=self.trainer.progress_fraction >= 1)
-            show(self.line())
+            self.check_loss(is_last=self.trainer.progress_fraction >= 1)
+            show(self.live_line())
 
-    def check_loss(self, last: bool) -> None:
-        """Looks at the loss now and then, and before anything is kept: the last state must be a good one."""
+    def step(self, previous_end: float, signals: DeferredSignals) -> tuple[float, bool]:
+        """Makes a training step. Returns its end on the clock, and whether any process has a deferred signal."""
         progress = self.trainer.progress
-        due = not last and self.monitor.is_good and progress.minutes - self.saved > self.trainer.config.save_minutes
-        if due or last or progress.step % CHECK_STEPS == 0:
+        start = self.clock()
+        samples = self.loader(progress.step)
+        self.interval.data_seconds += self.clock() - start
+        self.monitor.add(self.trainer.step(samples))
+        now = self.clock()
+        # The main process's clock counts for all, so the others add nothing to the sum.
+        minutes = progress.minutes + (now - previous_end) / 60 if self.distributed.is_main else 0.0
+        progress.minutes, signals_pending = self.distributed.all_reduce_sum(minutes, signals.pending)
+        self.interval.seconds += now - start
+        return now, signals_pending > 0
+
+    def check_loss(self, is_last: bool) -> None:
+        """Checks the loss now and then, and before anything is saved: the last state must be a good one."""
+        progress = self.trainer.progress
+        since_saved = progress.minutes - self.minutes_saved
+        due = not is_last and self.monitor.is_good and since_saved > self.trainer.config.save_minutes
+        if due or is_last or progress.step % CHECK_STEPS == 0:
             self.interval.losses.append(self.monitor.check(progress.step))
-            self.row = self.interval.row(self.trainer, self.min_seconds_per_face)
+            self.figures = self.interval_figures()
         if due and self.monitor.is_good:
-            if self.world.is_main:
-                self.recorder.save_and_record(self.trainer, self.row)
-            self.saved, self.interval = progress.minutes, Interval(progress.faces)
+            if self.distributed.is_main:
+                self.recorder.save_and_record(self.trainer, self.figures)
+            self.minutes_saved = progress.minutes
+            self.interval = Interval(progress.faces)
+
+    def interval_figures(self) -> TrainingFigures:
+        """Computes the figures of the steps since the last validation."""
+        return self.interval.figures(self.trainer, self.min_seconds_per_face)
 
     def rescue(self) -> None:
-        """Saves what a run that ends early has reached, if it is sound."""
-        if not self.world.is_main or self.trainer.progress.step == 0 or not self.monitor.is_good:
+        """Saves what a run that ends early has reached, unless its loss is bad."""
+        if not self.distributed.is_main or self.trainer.progress.step == 0:
             return
-        if self.monitor.recent and not all(loss.isfinite() for loss in self.monitor.recent):
+        if not self.monitor.is_good or not self.monitor.recent_are_finite:
             return
         try:
             self.recorder.save(self.trainer)
@@ -115,19 +141,18 @@ class TrainingLoop:
         else:
             self.screen.say(f"saved after {self.trainer.progress.faces} faces: go on with --resume")
 
-    def line(self) -> str:
-        """What a person sees while it runs; short enough for 80 columns. In brackets: over bicubic."""
-        trainer, row, figures = self.trainer, self.interval.row(self.trainer, self.min_seconds_per_face), self.recorder.figures
-        left = self.seconds_left(row["faces_per_s"])
+    def live_line(self) -> str:
+        """Formats what a person sees while it runs; short enough for 80 columns. In brackets: gain over bicubic."""
+        figures, validated = self.interval_figures(), self.recorder.figures
         loss = f"loss {self.interval.losses[-1]:.4f}, " if self.interval.losses else ""
-        validated = f", {figures['psnr_db']:.2f} dB ({figures['gain_db']:+.2f})" if figures else ""
-        speed = f"{row['faces_per_s']:.1f} faces/s, {duration(left)} left"
-        return f"{trainer.progress.faces} faces, {loss}{speed}{validated}, {row['data_share']:.0%} data wait"
+        quality = f", {validated['psnr_db']:.2f} dB ({validated['gain_db']:+.2f})" if validated else ""
+        speed = f"{figures['faces_per_s']:.1f} faces/s, {duration(self.seconds_left(figures['faces_per_s']))} left"
+        return f"{self.trainer.progress.faces} faces, {loss}{speed}{quality}, {figures['data_share']:.0%} data wait"
 
     def seconds_left(self, faces_per_s: float) -> float:
-        """Until the schedule is spent, at the pace of now."""
+        """Estimates the seconds until the schedule is spent, at this speed."""
         trainer = self.trainer
         if trainer.config.minutes is not None:
             return max(0.0, 60 * (trainer.config.minutes - trainer.progress.minutes))
-        whole = trainer.progress.faces / max(trainer.progress_fraction, 1e-9)
-        return max(0.0, whole - trainer.progress.faces) / max(faces_per_s, 1e-9)
+        faces = trainer.progress.faces / max(trainer.progress_fraction, 1e-9)
+        return max(0.0, faces - trainer.progress.faces) / max(faces_per_s, 1e-9)

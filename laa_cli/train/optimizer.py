@@ -1,4 +1,4 @@
-"""The optimiser of a run: the paper's AdamW (Sec. 4.2), or Muon for the weights that are matrices and AdamW for the rest.
+"""The optimiser: the paper's AdamW (Sec. 4.2), or Muon for the weights that are matrices and AdamW for the rest.
 
 Muon (Jordan et al., 2024) steps along the orthogonalised momentum of each weight matrix; torch.optim has it.
 """
@@ -41,7 +41,7 @@ class RunOptimizer:
                 group["initial_lr"] = group["lr"]
 
     def step(self, factor: float) -> None:
-        """One update at `factor` times the highest learning rates; the gradients are gone then."""
+        """Updates the parameters at `factor` times the highest learning rates, and clears the gradients."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["initial_lr"]
@@ -55,7 +55,7 @@ class RunOptimizer:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Its tensors as `kind.parameter`; none before the first step."""
+        """Collects the optimisers' tensors by `kind.parameter`; none before the first step."""
         tensors: dict[str, Tensor] = {}
         for optimizer, parameters in zip(self.optimizers, self.by_optimizer(), strict=True):
             for name, parameter in parameters.items():
@@ -63,7 +63,7 @@ class RunOptimizer:
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Fills in what `state` gave, as far as it is there."""
+        """Loads the tensors that `state` collected, as far as they are there."""
         for optimizer, parameters in zip(self.optimizers, self.by_optimizer(), strict=True):
             kinds = ("momentum_buffer",) if isinstance(optimizer, torch.optim.Muon) else ("exp_avg", "exp_avg_sq")
             for name, parameter in parameters.items():
@@ -76,21 +76,21 @@ class RunOptimizer:
                 optimizer.state[parameter] = state
 
     def by_optimizer(self) -> list[dict[str, Tensor]]:
-        """What each optimiser steps, by the parameters' names."""
+        """Lists the tensors that each optimiser updates, by the parameters' names."""
         rest: dict[str, Tensor] = {name: value for name, value in self.parameters.items() if name not in self.matrices}
         return [rest, self.matrices] if self.matrices else [rest]
 
 
 def matrix_names(network: nn.Module) -> list[str]:
-    """The weights of linear layers and of convolutions over all channels, but for those from and to pixels."""
+    """Lists the weights of linear layers and of convolutions over all channels, except those from and to pixels."""
     names = []
     for name, module in network.named_modules():
-        over_all = isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.groups == 1 and name not in NOT_MATRICES
-        if over_all or isinstance(module, nn.Linear):
+        dense = isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.groups == 1
+        if (dense and name not in NOT_MATRICES) or isinstance(module, nn.Linear):
             names.append(f"{name}.weight")
     return names
 
 
 def as_matrix(weight: Tensor) -> Tensor:
-    """(o, i) as it is; (o, i, h, w) -> (o, h * w * i), a view where the kernel is channels-last."""
+    """Reshapes a kernel (o, i, h, w) to a matrix (o, h * w * i), a view where it is channels-last; (o, i) stays as it is."""
     return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)

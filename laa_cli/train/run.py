@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
@@ -14,178 +15,199 @@ from models.laa.widen import widen
 from models.protocol import HR_SIZE
 
 from ..console import Screen
-from ..errors import Exit, LaaError, out_of_memory
+from ..errors import LaaError, UsageError, out_of_memory
 from ..restore.restorer import read_weights
 from ..utils.atomic import remove_partial_files
-from ..utils.hardware import choose_device, keep_freed_memory, matrix_rate, training_flops_per_face
-from .calibration import calibrate
-from .data import read
+from ..utils.hardware import choose_device, count_flops, keep_freed_memory, matrix_rate
+from .data import FaceSplits, read_splits
 from .loader import EpochSampler, PrefetchLoader
 from .loop import TrainingLoop
 from .parallel import Distributed, process_group
 from .recorder import STATE, WEIGHTS, Recorder
 from .schedule import TrainConfig
-from .tasks import TASKS
 from .trainer import Trainer
 
+PAPER_WIDTH = LAAConfig().base_channels
+SETTING_TYPES = {"int": int, "float": float}  # of the fields of LAAConfig by their annotation; the others are text
+# Fields of LAAConfig that are no settings: why, and the parameters that the reason names.
+FIXED_SETTINGS: dict[str, tuple[str, ...]] = {
+    "base_channels": ("is width", "width"),
+    "image_size": (f"is {HR_SIZE} in the protocol",),
+}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class TrainRequest:
     """Where a run's faces come from, where its results go, and how it starts.
 
-    `about`: what the card says of the data. `widen_to`: base channels that the weights of `init_from` are to have.
+    `validation`: None means the validation faces of prepared folders. `about`: what the weights' card says of the data.
+    `width`: base channels that the weights of `init_from` are widened to.
     """
 
     data: list[Path]
-    held_out: Path | None
+    validation: Path | None = None
     folder: Path
     about: str = ""
     resume: bool = False
     init_from: Path | None = None
-    widen_to: int | None = None
+    width: int | None = None
     device: str = "auto"
 
 
-def start(run: TrainRequest, model: LAAConfig, config: TrainConfig, screen: Screen) -> Path:
+def start(request: TrainRequest, model: LAAConfig, config: TrainConfig, screen: Screen) -> Path:
     """Trains, in this process or in those that torchrun started, and returns the path of the weights."""
-    refuse_existing(run)
-    with process_group() as world:
-        world.check_batch_size(config.batch_size)
-        train(run, model, config, world, screen if world.is_main else Screen(quiet=True))
-    return run.folder / WEIGHTS
+    refuse_existing(request)
+    with process_group() as distributed:
+        distributed.check_batch_size(config.batch_size)
+        train(request, model, config, distributed, screen if distributed.is_main else Screen(quiet=True))
+    return request.folder / WEIGHTS
 
 
-def network_width(run: TrainRequest, model: LAAConfig) -> int:
-    """Base channels of the network that a run trains."""
-    if run.init_from is None or run.widen_to is not None:
+def network_width(request: TrainRequest, model: LAAConfig) -> int:
+    """Finds the base channels of the network that a run trains."""
+    if request.init_from is None or request.width is not None:
         return model.base_channels
-    return read_weights(run.init_from)[1].config.base_channels
+    return read_weights(request.init_from)[1].config.base_channels
 
 
-def refuse_existing(run: TrainRequest) -> None:
-    """LaaError where another run's results are in the way."""
-    for path in (run.folder / STATE, run.folder / WEIGHTS):
-        if path.exists() and not run.resume:
+def refuse_existing(request: TrainRequest) -> None:
+    """Raises LaaError where another run's results would be overwritten."""
+    for path in (request.folder / STATE, request.folder / WEIGHTS):
+        if path.exists() and not request.resume:
             raise LaaError(f"{path} exists already: go on with --resume, or choose another --output")
 
 
-def train(run: TrainRequest, model: LAAConfig, config: TrainConfig, world: Distributed, screen: Screen) -> None:
-    """The run of one process."""
-    device = choose_device(world.device_name(run.device))
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    if device.type == "cpu":
-        keep_freed_memory()
-    faces = read(run.data, run.held_out)
-    origin = InitialWeights.of(run.init_from, run.widen_to) if run.init_from else None
-    trainer = make_trainer(run, model, origin, config, device, len(faces.training), world)
-    processes = f" in {world.size} processes" if world.size > 1 else ""
+def train(request: TrainRequest, model: LAAConfig, config: TrainConfig, distributed: Distributed, screen: Screen) -> None:
+    """Trains in this process, one of those of `distributed`; the main one validates and saves."""
+    device = prepare_device(distributed.device_name(request.device))
+    faces = read_splits(request.data, request.validation)
+    initial = InitialWeights.read(request.init_from, request.width) if request.init_from else None
+    trainer = make_trainer(request, model, initial, config, device, len(faces.training), distributed)
+    processes = f" in {distributed.world_size} processes" if distributed.world_size > 1 else ""
     screen.say(f"{len(faces.training)} faces for training, {len(faces.validation)} for validation, on {device}{processes}")
-    make_folder(run.folder)
-    if world.is_main:
-        remove_partial_files(run.folder)
-    about = {"name": run.folder.resolve().name, "about": run.about, "training_faces": len(faces.training)}
-    about |= {"init_from": origin.history} if origin else {}
-    recorder = Recorder(run.folder, faces.validation, about, screen)
-    feed = PrefetchLoader(EpochSampler(faces.training, config.batch_size, config.seed), TASKS[config.task], device, world)
+    make_folder(request.folder)
+    if distributed.is_main:
+        remove_partial_files(request.folder)
+    recorder = make_recorder(request, faces, initial, screen)
     try:
-        training = TrainingLoop(
-            trainer, feed, recorder, world, screen, least_s=min_seconds_per_face(trainer, device, world)
-        ).run()
+        figures = make_loop(trainer, faces.training, recorder, distributed, screen).run()
     except Exception as error:
         if not out_of_memory(error):
             raise
         raise LaaError(f"not enough memory for --batch-size {config.batch_size}: choose a smaller one") from error
-    if world.is_main:
-        if config.task == "photo":
-            recorder.fidelity_coefficients = calibrate(trainer.ema, faces.training, device)
-        recorder.record(trainer, faces.validation, training)
+    if distributed.is_main:
+        recorder.fidelity_coefficients = trainer.task.calibrate(trainer.ema, faces.training, device)
+        recorder.record(trainer, faces.validation, figures)
         gain = f"{recorder.figures['gain_db']:+.2f} dB over bicubic"
-        screen.say(f"{run.folder / WEIGHTS}: {gain} after {trainer.progress.faces} faces")
+        screen.say(f"{request.folder / WEIGHTS}: {gain} after {trainer.progress.faces} faces")
 
 
-def min_seconds_per_face(trainer: Trainer, device: torch.device, world: Distributed) -> float:
-    """Seconds that the matrix products of a face would take, if they were all, at the measured rate of all devices."""
-    return training_flops_per_face(trainer.network.config) / (matrix_rate(device) * world.size)
+def prepare_device(name: str) -> torch.device:
+    """Chooses the device and sets the process up for it."""
+    device = choose_device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device
+
+
+def training_flops_per_face(config: LAAConfig) -> int:
+    """Counts the FLOPs that one face takes in training, forward and backward; the backward pass takes twice the forward's."""
+    with torch.device("meta"):
+        return 3 * count_flops(LAATransformer(config), torch.empty(1, 3, config.image_size, config.image_size))
 
 
 def make_trainer(
-    run: TrainRequest,
+    request: TrainRequest,
     model: LAAConfig,
-    origin: InitialWeights | None,
+    initial: InitialWeights | None,
     config: TrainConfig,
     device: torch.device,
     set_size: int,
-    world: Distributed,
+    distributed: Distributed,
 ) -> Trainer:
-    """A new trainer, one that starts from weights, or one that goes on."""
-    trainer = Trainer(origin.network.config if origin else model, config, device, set_size=set_size, world=world)
-    if origin:
-        trainer.load_weights(origin.network)
-    if run.resume:
-        trainer.resume(run.folder / STATE)
+    """Makes a new trainer, one that starts from weights, or one that resumes."""
+    network = initial.network.config if initial else model
+    trainer = Trainer(network, config, device, set_size=set_size, distributed=distributed)
+    if initial:
+        trainer.load_weights(initial.network)
+    if request.resume:
+        trainer.resume(request.folder / STATE)
     return trainer
 
 
+def make_recorder(request: TrainRequest, faces: FaceSplits, initial: InitialWeights | None, screen: Screen) -> Recorder:
+    """Makes the recorder, with what the weights' card says of their origin."""
+    about: dict[str, Any] = {"name": request.folder.resolve().name, "about": request.about}
+    about["training_faces"] = len(faces.training)
+    if initial:
+        about["init_from"] = initial.history
+    return Recorder(request.folder, faces.validation, about, screen)
+
+
+def make_loop(trainer: Trainer, faces: Tensor, recorder: Recorder, distributed: Distributed, screen: Screen) -> TrainingLoop:
+    """Makes the loop over training faces (n, 3, s, s) uint8 RGB."""
+    sampler = EpochSampler(faces, trainer.config.batch_size, trainer.config.seed)
+    loader = PrefetchLoader(sampler, trainer.task, trainer.device, distributed)
+    seconds = min_seconds_per_face(trainer, distributed)
+    return TrainingLoop(trainer, loader, recorder, distributed, screen, min_seconds_per_face=seconds)
+
+
+def min_seconds_per_face(trainer: Trainer, distributed: Distributed) -> float:
+    """Computes a face's time at a model FLOPs utilization (MFU) of 1: its matrix products at all devices' measured rate."""
+    return training_flops_per_face(trainer.network.config) / (matrix_rate(trainer.device) * distributed.world_size)
+
+
 def make_folder(folder: Path) -> None:
-    """Makes the output folder."""
+    """Makes the output folder. Raises LaaError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LaaError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-# Weights that a run starts from: as they are, or widened.
-
-
 @dataclass(frozen=True)
 class InitialWeights:
-    """A trained network, and what the card of the weights that come of it should say of it."""
+    """A trained network that a run starts from, and its history for the card of the weights that come of it."""
 
     network: LAATransformer
     history: dict[str, Any]
 
     @classmethod
-    def of(cls, path: Path, widen_to: int | None = None) -> InitialWeights:
-        """Reads weights, and widens them where more base channels are asked for. LaaError where that cannot be."""
+    def read(cls, path: Path, width: int | None = None) -> InitialWeights:
+        """Reads weights, and widens them to `width` base channels. LaaError where that cannot be."""
         network, card = read_weights(path)
-        past: dict[str, Any] = {
+        history: dict[str, Any] = {
             name: card.training[name] for name in ("faces", "minutes", "init_from") if name in card.training
         }
-        past |= {"name": card.name, "base_channels": card.config.base_channels}
-        if widen_to is None or widen_to == card.config.base_channels:
-            return cls(network, past)
+        history |= {"name": card.name, "base_channels": card.config.base_channels}
+        if width is None or width == card.config.base_channels:
+            return cls(network, history)
         try:
-            return cls(widen(network, widen_to), past)
+            return cls(widen(network, width), history)
         except ValueError as error:
-            raise LaaError(f"--width with --init-from {path}: {error}", Exit.USAGE) from error
-
-
-# From the command line's words to the network's configuration.
-
-
-PAPER_WIDTH = LAAConfig().base_channels
-KINDS = {"int": int, "float": float}
-FIXED = {"base_channels": "is --width", "image_size": f"is {HR_SIZE} in the protocol"}
+            raise UsageError(f"width with init_from {path}: {error}", "width", "init_from") from error
 
 
 def parse_model_config(width: int, settings: list[str]) -> LAAConfig:
-    """The network of --width and --set NAME=VALUE. Raises LaaError on what it has no setting for, or cannot build."""
+    """Parses NAME=VALUE settings to the network's configuration. UsageError on a wrong name or value."""
     try:
         return LAAConfig.from_dict({"base_channels": width} | dict(map(parse_setting, settings)))
     except ValueError as error:
-        raise LaaError(f"--set or --width: {error}", Exit.USAGE) from error
+        raise UsageError(f"set or width: {error}", "set", "width") from error
 
 
 def parse_setting(text: str) -> tuple[str, int | float | str]:
-    """One NAME=VALUE."""
+    """Parses one NAME=VALUE. UsageError names the option, `set`."""
     name, equals, value = text.partition("=")
-    known = {field.name: str(field.type) for field in fields(LAAConfig) if field.name not in FIXED}
-    if name in FIXED:
-        raise LaaError(f"--set {name}: this {FIXED[name]}", Exit.USAGE)
-    if not equals or name not in known:
-        raise LaaError(f"--set takes NAME=VALUE with one of {', '.join(known)}, not {text!r}", Exit.USAGE)
+    if name in FIXED_SETTINGS:
+        reason, *parameters = FIXED_SETTINGS[name]
+        raise UsageError(f"set {name}: this {reason}", "set", *parameters)
+    types = {field.name: str(field.type) for field in fields(LAAConfig) if field.name not in FIXED_SETTINGS}
+    if not equals or name not in types:
+        raise UsageError(f"set takes NAME=VALUE with one of {', '.join(types)}, not {text!r}", "set")
     try:
-        return name, KINDS.get(known[name], str)(value)
+        return name, SETTING_TYPES.get(types[name], str)(value)
     except ValueError:
-        raise LaaError(f"--set {name} takes a number, not {value!r}", Exit.USAGE) from None
+        raise UsageError(f"set {name} takes a number, not {value!r}", "set") from None

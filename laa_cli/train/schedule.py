@@ -1,91 +1,109 @@
-"""How to train, and where a run stands on its way: the paper's schedule (Sec. 4.2), or one that fits a budget."""
+"""The settings of a training run and its learning-rate schedule: the paper's (Sec. 4.2), or one that fits a budget.
+
+Imports no torch, so that the command line can show the defaults of `TrainConfig`.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..errors import Exit, LaaError
-from .tasks import TASKS
+from ..errors import UsageError
 
-EPOCHS, HALVED_EVERY = 100, 20  # Sec. 4.2
+TASK_NAMES = ("protocol", "photo")  # of tasks.TASKS
 OPTIMIZERS = ("muon", "adamw")
 SCHEDULES = ("cosine", "hold")
-PAPER = {"batch_size": 32, "learning_rate": 4e-4}  # Sec. 4.2, AdamW
+EPOCHS = 100  # Sec. 4.2
+HALVED_EVERY = 20  # epochs, Sec. 4.2
+
+
+class BatchAndRate(NamedTuple):
+    """Batch size, and AdamW's highest learning rate with it."""
+
+    batch_size: int
+    learning_rate: float
+
+
+PAPER = BatchAndRate(32, 4e-4)  # Sec. 4.2
 # Assumption: what went furthest in trials of 1,600 to 3,200 faces on a CPU, where a larger batch saves no time; see
 # docs/training-trials.md. On a GPU it does: there the paper's batch, at 3 x its rate, which a short schedule needs (untried).
-CPU_BUDGET = {"batch_size": 4, "learning_rate": 6e-4}
-GPU_BUDGET = {"batch_size": 32, "learning_rate": 1.2e-3}
+CPU_BUDGET = BatchAndRate(4, 6e-4)
+GPU_BUDGET = BatchAndRate(32, 1.2e-3)
 # Assumption: Muon's rate for matrices falls with the root of the width: 5e-3, 3.5e-3 at 8, 16 base channels went furthest.
-MUON_RATE, MUON_WIDTH = 3.5e-3, 16
-HOLD_WARMUP_FACES = 2000  # after which a rate that is held is at its height
+MUON_RATE = 3.5e-3
+MUON_WIDTH = 16
+HOLD_WARMUP_FACES = 2000  # after which a learning rate that is held is at its highest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How to train. `task`: "protocol", the paper's, or "photo". `minutes` or `faces`: a budget; neither: the paper's epochs.
+    """Hyperparameters of a run. `minutes` or `faces`: a budget; neither: the paper's epochs. UsageError on senseless values.
 
     `learning_rate`: the highest; with Muon that of the matrices. `schedule`: of a budget, "cosine" to zero or "hold" after
-    the warm-up. Loss, AdamW, its betas and weight decay are the paper's (Sec. 4.2). LaaError on senseless values.
+    the warm-up. Loss, AdamW, its betas and weight decay are the paper's (Sec. 4.2).
     """
 
     minutes: float | None = None
-    task: str = "protocol"
-    batch_size: int = 4
-    learning_rate: float = 6e-4
+    task: str = "protocol"  # one of TASK_NAMES
+    batch_size: int = CPU_BUDGET.batch_size
+    learning_rate: float = CPU_BUDGET.learning_rate
     faces: int | None = None  # seen, not of the set
     weight_decay: float = 0.02
     warmup: float = 0.03  # share of the budget
-    ema: float = 0.999
-    save_minutes: float = 10.0
+    ema: float = 0.999  # decay of the weights' exponential moving average (EMA)
+    save_minutes: float = 10
     seed: int = 0
     optimizer: str = "adamw"
     schedule: str = "cosine"
 
     def __post_init__(self) -> None:
-        """Names the first value that is out of range."""
-        if self.task not in TASKS:
-            raise LaaError(f"--task must be one of {', '.join(TASKS)}, not {self.task!r}", Exit.USAGE)
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise LaaError(f"--{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}", Exit.USAGE)
-        if self.schedule == "hold" and self.minutes is None and self.faces is None:
-            raise LaaError("--schedule hold needs a budget: --minutes or --faces", Exit.USAGE)
+        """Raises UsageError on the first value that is out of range."""
+        for name, choices in (("task", TASK_NAMES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}", name)
+        if self.schedule == "hold" and not self.has_budget:
+            raise UsageError("schedule hold needs a budget: minutes or faces", "schedule", "minutes", "faces")
         if self.minutes is not None and self.faces is not None:
-            raise LaaError("--minutes and --faces are two budgets: choose one", Exit.USAGE)
+            raise UsageError("minutes and faces are two budgets: choose one", "minutes", "faces")
         if not 0 <= self.save_minutes < math.inf:
-            raise LaaError(f"--save-minutes must not be below 0, not {self.save_minutes}", Exit.USAGE)
+            raise UsageError(f"save_minutes must not be below 0, not {self.save_minutes}", "save_minutes")
         for name in ("minutes", "faces", "batch_size", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise LaaError(f"--{name.replace('_', '-')} must be above 0, not {value}", Exit.USAGE)
+                raise UsageError(f"{name} must be above 0, not {value}", name)
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the run ends with a budget instead of the paper's epochs."""
+        return self.minutes is not None or self.faces is not None
 
     @classmethod
     def with_defaults(
-        cls, minutes: float | None, faces: int | None, batch_size: int | None, learning_rate: float | None,
-        *, task: str, seed: int, save_minutes: float, on_cpu: bool, width: int,
-        optimizer: str | None = None, schedule: str = "cosine",
+        cls, *, on_cpu: bool, width: int, minutes: float | None = None, faces: int | None = None,
+        batch_size: int | None = None, learning_rate: float | None = None, optimizer: str | None = None,
+        task: str = task, seed: int = seed, save_minutes: float = save_minutes, schedule: str = schedule,
     ) -> TrainConfig:  # fmt: skip
-        """With the optimiser, batch and learning rate that belong to the paper's schedule or to a budget, where none are given.
+        """Chooses optimiser, batch size and learning rate, where they are None, for the paper's schedule or for a budget.
 
         `width`: base channels of the network.
         """
         has_budget = minutes is not None or faces is not None
         optimizer = optimizer or ("muon" if has_budget else "adamw")
         usual = PAPER if not has_budget else CPU_BUDGET if on_cpu else GPU_BUDGET
-        usual_rate = MUON_RATE * math.sqrt(MUON_WIDTH / width) if optimizer == "muon" else usual["learning_rate"]
-        batch = usual["batch_size"] if batch_size is None else batch_size
-        rate = usual_rate if learning_rate is None else learning_rate
+        usual_rate = MUON_RATE * math.sqrt(MUON_WIDTH / width) if optimizer == "muon" else usual.learning_rate
         warmup = cls.warmup if schedule != "hold" or faces is None else min(cls.warmup, HOLD_WARMUP_FACES / faces)
         return cls(
-            minutes, task, int(batch), rate, faces, warmup=warmup, save_minutes=save_minutes, seed=seed,
-            optimizer=optimizer, schedule=schedule,
+            minutes=minutes, faces=faces, task=task, seed=seed, save_minutes=save_minutes, schedule=schedule, warmup=warmup,
+            batch_size=usual.batch_size if batch_size is None else batch_size,
+            learning_rate=usual_rate if learning_rate is None else learning_rate,
+            optimizer=optimizer,
         )  # fmt: skip
 
 
 @dataclass
 class Progress:
-    """Where a run stands; the rest of its state is in the tensors."""
+    """How far a run has come; the rest of its state is in the tensors."""
 
     step: int = 0
     faces: int = 0
@@ -93,23 +111,23 @@ class Progress:
 
 
 def progress_fraction(config: TrainConfig, progress: Progress, set_size: int) -> float:
-    """Share of the schedule that is behind a run: 1 at its end. `set_size`: training faces of an epoch."""
+    """Computes the share of the schedule that is done: 1 at its end. `set_size`: training faces of an epoch."""
     if config.minutes is not None:
         return progress.minutes / config.minutes
     return progress.faces / (config.faces if config.faces is not None else EPOCHS * set_size)
 
 
-def learning_rate_factor(config: TrainConfig, spent: float) -> float:
-    """The learning rate at a share of the schedule, as a share of the highest."""
-    if config.minutes is None and config.faces is None:
-        return 0.5 ** int(spent * EPOCHS / HALVED_EVERY)  # Sec. 4.2
+def learning_rate_factor(config: TrainConfig, fraction: float) -> float:
+    """Computes the learning rate, as a share of the highest, at a fraction of the schedule."""
+    if not config.has_budget:
+        return 0.5 ** int(fraction * EPOCHS / HALVED_EVERY)  # Sec. 4.2
     if config.schedule == "hold":
-        return min(1.0, max(spent / config.warmup, 0.01))
-    return warmed_cosine(spent, config.warmup)
+        return min(1.0, max(fraction / config.warmup, 0.01))
+    return cosine_with_warmup(fraction, config.warmup)
 
 
-def warmed_cosine(done: float, warmup: float) -> float:
-    """Learning-rate factor at a share `done` of a budget: linear warm-up, then half a cosine to zero."""
-    if done < warmup:
-        return max(done / warmup, 0.01)
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (done - warmup) / (1 - warmup)))
+def cosine_with_warmup(fraction: float, warmup: float) -> float:
+    """Computes the learning-rate factor of linear warm-up, then cosine annealing (half a cosine) to zero."""
+    if fraction < warmup:
+        return max(fraction / warmup, 0.01)
+    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (fraction - warmup) / (1 - warmup)))

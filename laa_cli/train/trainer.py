@@ -1,4 +1,4 @@
-"""A training run's state and its step: the paper's loss and optimiser (Sec. 4.2)."""
+"""The trainer: a network with its optimiser and moving average, the training step, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from torch.nn.parallel import DistributedDataParallel
 
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
-from models.protocol import network_input
 
 from ..errors import LaaError
-from ..restore.back_projection import back_project
 from ..utils.atomic import write_atomically
-from .divergence import divergence_error
+from .data import Samples
+from .divergence import DivergenceError
 from .optimizer import RunOptimizer
 from .parallel import Distributed, ThreadedDataParallel
 from .schedule import Progress, TrainConfig, learning_rate_factor, progress_fraction
-from .tasks import Samples
+from .tasks import TASKS
 
 
 class Trainer:
-    """A network, its moving average and its optimiser, saved and resumed as one. `set_size`: training faces of an epoch."""
+    """A network, its exponential moving average (EMA) and its optimiser, saved and resumed as one.
+
+    `set_size`: training faces of an epoch.
+    """
 
     def __init__(
         self,
@@ -37,25 +39,29 @@ class Trainer:
         device: torch.device,
         *,
         set_size: int = 1,
-        world: Distributed | None = None,
+        distributed: Distributed | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device, self.set_size, self.progress = config, device, set_size, Progress()
+        self.config = config
+        self.task = TASKS[config.task]
+        self.device = device
+        self.set_size = set_size
+        self.progress = Progress()
         self.network = LAATransformer(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = RunOptimizer(self.network, config)
-        several = world is not None and world.size > 1
+        several = distributed is not None and distributed.world_size > 1
         self.ddp: nn.Module = DistributedDataParallel(self.network) if several else self.network
-        alone = device.type == "cpu" and not several
-        self.threaded = ThreadedDataParallel(self.network, config.batch_size, torch.get_num_threads()) if alone else None
+        by_threads = device.type == "cpu" and not several
+        self.threaded = ThreadedDataParallel(self.network, config.batch_size, torch.get_num_threads()) if by_threads else None
 
     @property
     def progress_fraction(self) -> float:
-        """Share of the schedule that is behind the run: 1 at its end."""
+        """The share of the schedule that is done: 1 at its end."""
         return progress_fraction(self.config, self.progress, self.set_size)
 
     def step(self, samples: Samples) -> Tensor:
-        """One update, on this process's share of a batch; returns the L1 loss."""
+        """Updates the weights by this process's shard of a batch; returns its loss, ()."""
         loss = self.backward(samples)
         self.optimizer.step(learning_rate_factor(self.config, self.progress_fraction))
         self.progress.step += 1
@@ -64,7 +70,7 @@ class Trainer:
         return loss
 
     def backward(self, samples: Samples) -> Tensor:
-        """Sets the gradients; returns the loss."""
+        """Sets the gradients; returns the loss, ()."""
         if self.threaded is not None:
             return self.threaded.backward(self.loss, samples)
         loss = self.loss(self.ddp, samples)
@@ -72,47 +78,47 @@ class Trainer:
         return loss.detach()
 
     def loss(self, network: nn.Module, samples: Samples) -> Tensor:
-        """The L1 loss of what a network makes of the samples, in bfloat16."""
+        """Computes the task's loss of what a network, in bfloat16 by autocast, makes of the samples."""
         with torch.autocast(self.device.type, torch.bfloat16):
-            restored = network(torch.cat([network_input(crop[None]) for crop in samples.crops]))
-        return l1(restored.float(), samples)
+            restored = network(samples.network_inputs())
+        return self.task.loss(restored.float(), samples)
 
     @torch.no_grad()
     def update_ema(self) -> None:
-        """The exponential moving average that is validated and shipped; short at first, so that it forgets the start."""
+        """Updates the EMA, which is validated and shipped; its decay is low at first, so that it forgets the start."""
         decay = min(self.config.ema, (1 + self.progress.step) / (10 + self.progress.step))
         averages, weights = list(self.ema.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
     def load_weights(self, network: LAATransformer) -> None:
-        """Takes over trained weights; the optimiser starts afresh."""
-        for ours in (self.network, self.ema):
-            ours.load_state_dict(network.state_dict())
+        """Copies trained weights; the optimiser starts afresh."""
+        for target in (self.network, self.ema):
+            target.load_state_dict(network.state_dict())
 
     def state(self) -> dict[str, Tensor]:
-        """All tensors of a run: weights, moving average and the optimiser's moments."""
+        """Collects all tensors of a run by name: weights, moving average and the optimiser's moments."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.ema.state_dict().items()}
         tensors |= self.optimizer.state()
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def save(self, path: Path) -> None:
-        """Writes the run's state, from which `resume` goes on. LaaError where it cannot, or is not one to go on from."""
+        """Writes the run's state, from which `resume` goes on. LaaError where it cannot, DivergenceError for bad weights."""
         tensors = self.state()
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
-            raise divergence_error(f"the weights are not finite at step {self.progress.step}")
+            raise DivergenceError(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
         write_atomically(path, save(tensors, metadata | self.identity()), overwrite=True)
 
     def identity(self) -> dict[str, str]:
-        """What must be the same for a run to go on with a state: the network, and which faces a step sees."""
+        """Lists what must be the same for a run to resume from a state: the network, and which faces a step sees."""
         network = json.dumps(self.network.config.to_dict(), sort_keys=True)
         return {"network": network, "task": self.config.task, "training_faces": str(self.set_size)} | {
             name: str(getattr(self.config, name)) for name in ("batch_size", "seed", "optimizer")
         }
 
     def resume(self, path: Path) -> None:
-        """Takes up a saved run. LaaError where the file is no state of such a run."""
+        """Loads the state of a saved run. LaaError where the file is no state of such a run."""
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -128,26 +134,12 @@ class Trainer:
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Fills in what `state` gave."""
+        """Loads the tensors that `state` collected."""
         self.network.load_state_dict(strip_prefix(tensors, "network."))
         self.ema.load_state_dict(strip_prefix(tensors, "average."))
         self.optimizer.load_state(tensors)
 
 
-def l1(restored: Tensor, samples: Samples) -> Tensor:
-    """The paper's loss (Sec. 4.2); of faces that are projected, half of it after the projection that `upscale` makes.
-
-    The other half keeps the network's own answer near the face: how far it is from the crop tells how noisy the crop is.
-    """
-    losses = [(restored - samples.truth).abs().mean()]
-    chosen = [index for index, projected in enumerate(samples.back_projected) if projected]
-    for index in chosen:
-        face = back_project(restored[index : index + 1], samples.crops[index][None])
-        before, after = ((image - samples.truth[index]).abs().mean() for image in (restored[index], face[0]))
-        losses.append((after - before) / (2 * len(restored)))
-    return torch.stack(losses).sum()
-
-
 def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The entries under a prefix, without it."""
+    """Selects the entries whose names have a prefix, and removes it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,8 +1,8 @@
-"""Figures of a network on held-out faces, under the protocol and always beside bicubic's."""
+"""Figures of a network on held-out faces, always beside bicubic's: under the protocol, or on a task's own samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from models.metrics import psnr_db, ssim
 from models.protocol import network_input, reduce
 
-from .tasks import BlindTask
+from .data import Samples
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ValidationFigures:
     bicubic_ssim: Tensor
 
     def summary(self) -> dict[str, Any]:
-        """The means, as a checkpoint's card holds them."""
+        """Averages over the faces, as a checkpoint's card holds them."""
         means = {name: value.mean().item() for name, value in vars(self).items()}
         gain = means["psnr_db"] - means["bicubic_psnr_db"]
         return {"validated_faces": len(self.psnr_db)} | means | {"gain_db": gain}
@@ -46,13 +46,11 @@ def validate(
 
 
 @torch.inference_mode()
-def photo_gain_db(network: Callable[[Tensor], Tensor], faces: Tensor, device: torch.device, batch_size: int = 16) -> float:
-    """Mean gain of the network alone over bicubic, PSNR on Y, on faces with the sizes and faults that `Photo` gives them."""
-    random = torch.Generator().manual_seed(0)  # the same sizes and faults each time
+def mean_gain_db(network: Callable[[Tensor], Tensor], batches: Iterable[Samples], device: torch.device) -> float:
+    """Computes the mean gain of the network alone over bicubic, PSNR on Y in dB, on batches of samples on the CPU."""
     gains = []
-    for part in faces.split(batch_size):
-        samples = BlindTask().corrupt_batch(part.float().div(255), random)
-        enlarged = torch.cat([network_input(crop[None]) for crop in samples.crops])
+    for samples in batches:
+        enlarged = samples.network_inputs()
         restored = network(enlarged.to(device)).float().cpu()
         gains.append(psnr_db(restored, samples.truth) - psnr_db(enlarged, samples.truth))
     return torch.cat(gains).mean().item()

@@ -1,4 +1,4 @@
-"""Pages for a browser: HTML that needs nothing but itself, readable on a phone, in light and in dark."""
+"""Self-contained, responsive HTML pages with a light and a dark colour scheme, and a before/after slider."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ th { white-space: nowrap } td:first-child { min-width: 7rem } .number { text-ali
 .slider input::-moz-range-thumb { width: 44px; height: 44px; border: 0; background: none }
 .slider:focus-within { outline: 3px solid var(--accent) }
 """
-# The input is wider than the pictures by its thumb, so that the thumb's middle is where the pictures are divided; the thumb is
-# as wide as a finger, because phones move a range by its thumb only.
+# The range input is wider than the pictures by its thumb, so that the thumb's middle is on the dividing line; the thumb is as
+# wide as a finger, because phones move a range by its thumb only.
 
 
 def page(title: str, body: str) -> str:
-    """A whole page. `title`: text. `body`: HTML, as the functions here make it."""
+    """Builds a complete HTML page. `title`: plain text, escaped here. `body`: HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -44,9 +44,9 @@ def page(title: str, body: str) -> str:
 
 
 def slider(before: str, after: str, alt: str, width: int, height: int) -> str:
-    """Two pictures on top of each other, divided where the reader puts the line, by mouse, finger or arrow keys.
+    """Builds a before/after slider of two pictures, which is moved by mouse, finger or arrow keys.
 
-    `before`, `after`: `data:` URIs or relative addresses. `alt`: what they show. `width`, `height`: their size or its ratio.
+    `before`, `after`: `data:` URIs or relative URLs. `alt`: alternative text. `width`, `height`: in px, or their ratio.
     """
     pictures = "".join(
         f'<img src="{escape(source)}" alt="{escape(alt)}, {when}" loading="lazy" width="{width}" height="{height}">'

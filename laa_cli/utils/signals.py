@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait until a training step is whole, so that what is saved then is exactly resumable."""
+"""Signal handlers for Ctrl-C (SIGINT) and SIGTERM that wait until a unit of work is whole, so that its result can be saved."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-from ..console import Screen
 from ..errors import Exit
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class DeferredSignals:
-    """While entered, a signal that arrives within `held` is kept as `pending`; a second one, or one outside, acts at once.
+    """While entered, defers a signal that arrives in a `deferred` step; a second one, or one between steps, acts at once.
 
-    `torn`: whether a step began and did not end, so that the run's state is not one to keep.
+    `pending`: whether a signal was deferred. `mid_step`: whether a step began and did not end, so that the state is
+    inconsistent. `notify` is called with a line for people. Outside the main thread, which alone gets signals, it does nothing.
     """
 
-    def __init__(self, screen: Screen) -> None:
-        self.screen, self.pending, self.mid_step, self.before = screen, False, False, dict[signal.Signals, object]()
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self.notify = notify
+        self.pending = False
+        self.mid_step = False
+        self.previous_handlers: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> DeferredSignals:
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self.handle) for number in SIGNALS}
+            self.previous_handlers = {number: signal.signal(number, self.handle) for number in SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """The handler."""
+        """Handles a signal: defers it, or raises KeyboardInterrupt."""
         if not self.mid_step or self.pending:
             raise KeyboardInterrupt
         self.pending = True
-        self.screen.notice("stopping after this step, then saving; again to stop at once")
+        self.notify("stopping after this step, then saving; again to stop at once")
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """A step that is whole at its end."""
+        """Marks a step that must be whole at its end; one that raises stays `mid_step`."""
         self.mid_step = True
         yield
         self.mid_step = False

@@ -1,4 +1,4 @@
-"""How long a piece of work takes: warm-up, repetitions, median and spread."""
+"""Timing: wall-clock rounds of a piece of work with warm-up, median and interquartile range; seconds by stage."""
 
 from __future__ import annotations
 
@@ -9,38 +9,43 @@ from statistics import median, quantiles
 
 import torch
 
-WARM_UP = 2
-LEAST, MOST = 3, 1000  # rounds, whatever the time they take
+WARM_UP_ROUNDS = 2
+MIN_ROUNDS, MAX_ROUNDS = 3, 1000  # whatever the time they take
 
-Clock = Callable[[], float]
+Clock = Callable[[], float]  # seconds
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one call of something took. `gflops`: the work in it, where it is known."""
+    """The time of one call of `what`, on `batch` items. `gflops`: floating-point operations of a call in 10^9, where known."""
 
     what: str
     device: str
     precision: str
     batch: int
     median_ms: float
-    iqr_ms: float  # from the first quartile to the third
+    iqr_ms: float  # interquartile range
     best_ms: float
     rounds: int
     gflops: float | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int]:
-        """What can be compared with another run."""
+        """What must be equal for a comparison with another run."""
         return self.what, self.device, self.precision, self.batch
 
     @property
     def per_second(self) -> float:
-        """Items."""
+        """Items per second."""
         return 1000 * self.batch / self.median_ms
 
+    @property
+    def best_flops_per_s(self) -> float:
+        """FLOP/s of the fastest round; 0 where the operations are not known."""
+        return 1e9 * (self.gflops or 0) / (self.best_ms / 1000)
+
     def share_of(self, limit: Timing) -> float | None:
-        """Of the work that the limit's fastest round does in a second, how much this does by the median."""
+        """Computes the utilisation: FLOP/s by the median over those of the limit's fastest round."""
         if self.gflops is None or limit.gflops is None:
             return None
         return (self.gflops / self.median_ms) / (limit.gflops / limit.best_ms)
@@ -49,12 +54,12 @@ class Timing:
 def time_rounds(
     work: Callable[[], object], device: torch.device, seconds: float, clock: Clock = time.perf_counter
 ) -> list[float]:
-    """Milliseconds of each round, warm-up left out: as many as fit into `seconds`, but at least three."""
-    for _ in range(WARM_UP):
+    """Times calls of `work`, in ms, after a warm-up that is not timed: as many as fit into `seconds`, but at least three."""
+    for _ in range(WARM_UP_ROUNDS):
         work()
     synchronize(device)
     spent: list[float] = []
-    while len(spent) < LEAST or (sum(spent) < 1000 * seconds and len(spent) < MOST):
+    while len(spent) < MIN_ROUNDS or (sum(spent) < 1000 * seconds and len(spent) < MAX_ROUNDS):
         start = clock()
         work()
         synchronize(device)
@@ -62,19 +67,19 @@ def time_rounds(
     return spent
 
 
-def iqr(spent: list[float]) -> float:
-    """From the first quartile to the third, by linear interpolation."""
+def interquartile_range(spent: list[float]) -> float:
+    """Computes the distance from the first quartile to the third, by linear interpolation."""
     first, _, third = quantiles(spent, method="inclusive")
     return third - first
 
 
 def summarize(what: str, device: str, precision: str, batch: int, spent: list[float], gflops: float | None = None) -> Timing:
-    """Rounds as a Timing."""
-    return Timing(what, device, precision, batch, median(spent), iqr(spent), min(spent), len(spent), gflops)
+    """Reduces the rounds of `time_rounds`, in ms, to a Timing."""
+    return Timing(what, device, precision, batch, median(spent), interquartile_range(spent), min(spent), len(spent), gflops)
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits for a GPU."""
+    """Waits until a GPU has done its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -82,19 +87,19 @@ def synchronize(device: torch.device) -> None:
 
 
 class StageTimer:
-    """Seconds by stage."""
+    """A stopwatch with a lap for each stage; `seconds` holds the time of each by its name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """Ends a stage."""
+        """Ends a stage and begins the next."""
         now = time.perf_counter()
         self.seconds[stage] = now - self.last
         self.last = now
 
     def add(self, seconds: dict[str, float]) -> None:
-        """Adds stages that were timed elsewhere, and goes on from now."""
+        """Adds stages that were timed elsewhere, and begins the next stage now."""
         self.seconds |= seconds
         self.last = time.perf_counter()

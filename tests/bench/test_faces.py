@@ -1,13 +1,11 @@
-"""`laa bench faces`: its data, its rows, its peers, and what leaves it."""
+"""`laa bench faces`: its data, its rows, and what leaves it."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import sys
 import tarfile
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,20 +14,16 @@ import numpy as np
 import pytest
 import torch
 from browser import needs_chromium, opened
-from fakes import folder_of, pictures
+from fakes import folder_of, pictures, save_network, small_swinir
 from PIL import Image
-from safetensors.torch import save_file
-from spandrel.architectures.RCAN import RCAN
-from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from laa_cli.bench import faces as bench
-from laa_cli.bench.data import as_face_crop, faces_of_photos, read_set
-from laa_cli.bench.evaluate import Method, back_project_bicubic, count_gflops, evaluate, our_methods, our_restorers
-from laa_cli.bench.faces import FacesRequest
-from laa_cli.bench.peers import load_peer
-from laa_cli.bench.perceptual import Column
-from laa_cli.bench.report import chosen
+from laa_cli.bench.data import crop_detected_faces, crop_to_face, read_set
+from laa_cli.bench.evaluate import Method, back_project_bicubic, evaluate, our_methods, our_restorers
+from laa_cli.bench.perceptual import MetricColumn
+from laa_cli.bench.report import rank_places
+from laa_cli.bench.requests import FacesRequest
 from laa_cli.bench.result import PUBLISHED
 from laa_cli.bench.table import Table
 from laa_cli.console import Screen
@@ -44,9 +38,9 @@ from models.protocol import network_input, reduce
 CPU = torch.device("cpu")
 QUIET = Screen(quiet=True)
 COLUMNS = [
-    Column("psnr_db", "PSNR", 2, psnr_db, gains=True),
-    Column("ssim", "SSIM", 4, ssim, gains=True),
-    Column("lpips", "LPIPS", 4, None, gains=True, why="no weights"),
+    MetricColumn("psnr_db", "PSNR", 2, psnr_db, gains=True),
+    MetricColumn("ssim", "SSIM", 4, ssim, gains=True),
+    MetricColumn("lpips", "LPIPS", 4, None, gains=True, unavailable="no weights"),
 ]
 
 
@@ -58,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the metrics whose weights may or may not be here."""
-    monkeypatch.setattr(bench, "columns", lambda **_: COLUMNS)
+    monkeypatch.setattr(bench, "metric_columns", lambda **_: COLUMNS)
 
 
 @pytest.fixture
@@ -74,7 +68,7 @@ def light(measured: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_larger_faces_are_reduced_by_the_protocol(tmp_path: Path) -> None:
     folder = folder_of(pictures(2, 256), tmp_path / "faces")
-    found = read_set(folder, as_face_crop, None, QUIET)
+    found = read_set(folder, crop_to_face, None, QUIET)
     pixels = Image.open(folder / "000.png").resize((128, 128), Image.Resampling.BICUBIC)
     assert np.abs(found.faces[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(pixels)).max() <= 1
 
@@ -84,14 +78,14 @@ def test_faces_of_128_px_are_left_as_they_are_and_limited(folder: Path, tmp_path
         for path in sorted(folder.iterdir(), reverse=True):
             tar.add(path, path.name)
     for source in (folder, tmp_path / "faces.tar"):
-        assert torch.equal(read_set(source, as_face_crop, 3, QUIET).faces, pictures(5, 128)[:3])
+        assert torch.equal(read_set(source, crop_to_face, 3, QUIET).faces, pictures(5, 128)[:3])
 
 
 def test_unusable_pictures_are_left_out_by_name(folder: Path, capsys: Any) -> None:
     (folder / "002.png").write_bytes(b"\x89PNG broken")
     Image.new("RGB", (130, 140)).save(folder / "003.png")
     Image.new("RGB", (64, 64)).save(folder / "004.png")
-    found = read_set(folder, as_face_crop, None, Screen())
+    found = read_set(folder, crop_to_face, None, Screen())
     assert [Path(name).name for name in found.names] == ["000.png", "001.png"]
     notices = capsys.readouterr().err
     assert "002.png" in notices
@@ -103,21 +97,21 @@ def test_unusable_pictures_are_left_out_by_name(folder: Path, capsys: Any) -> No
 def test_no_faces_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(LaaError, match=r"no usable faces in .*empty: it holds no pictures"):
-        read_set(tmp_path / "empty", as_face_crop, None, QUIET)
+        read_set(tmp_path / "empty", crop_to_face, None, QUIET)
     Image.new("RGB", (64, 64)).save(tmp_path / "empty" / "small.png")
     with pytest.raises(LaaError, match=r"no usable faces in .*; the first: .*small.png: it is 64x64"):
-        read_set(tmp_path / "empty", as_face_crop, None, QUIET)
+        read_set(tmp_path / "empty", crop_to_face, None, QUIET)
     with pytest.raises(LaaError, match=r"no usable faces in .*: no large face in its 1 pictures"):
-        read_set(tmp_path / "empty", faces_of_photos(lambda _: []), None, QUIET)
+        read_set(tmp_path / "empty", crop_detected_faces(lambda _: []), None, QUIET)
     with pytest.raises(LaaError, match="cannot read faces from"):
-        read_set(tmp_path / "missing.tar", as_face_crop, None, QUIET)
+        read_set(tmp_path / "missing.tar", crop_to_face, None, QUIET)
 
 
 def test_prepared_faces_are_the_protocols_crops(tmp_path: Path) -> None:
     """Of two faces that a detector finds, the one whose crop has 128 px or more."""
     folder = folder_of(pictures(1, 400), tmp_path / "photos")
     boxes = ((100.0, 110.0, 220.0, 270.0), (10.0, 10.0, 60.0, 60.0))
-    found = read_set(folder, faces_of_photos(lambda _: [Face(box, 1.0, ()) for box in boxes]), None, QUIET)
+    found = read_set(folder, crop_detected_faces(lambda _: [Face(box, 1.0, ()) for box in boxes]), None, QUIET)
     corner = (60, 90, 260, 290)  # 1.25 x 160 px around (160, 190)
     pixels = Image.open(folder / "000.png").crop(corner).resize((128, 128), Image.Resampling.BICUBIC)
     assert found.faces.shape == (1, 3, 128, 128)
@@ -137,7 +131,7 @@ def test_a_row_has_every_face_and_what_it_costs() -> None:
     assert row.figures["psnr_db"].tolist() == pytest.approx(psnr_db(network_input(reduce(truth)), truth).tolist(), abs=1e-4)
     assert row.gflops == pytest.approx(2 * 128 * 128 * 3 * 3 * 9 / 1e9)  # by hand: two for each of 27 x 3 products per pixel
     assert row.ms > 0
-    assert count_gflops(replace(method, restore=network_input), pictures(1, 128)) == 0
+    assert evaluate(replace(method, restore=network_input), pictures(1, 128), [], QUIET).gflops == 0
 
 
 def untrained(path: Path) -> Path:
@@ -165,74 +159,10 @@ def shipped() -> list[str]:
 def test_examples_are_best_median_and_worst() -> None:
     gains = torch.arange(20.0)[torch.randperm(20, generator=torch.Generator().manual_seed(0))]
     by_label: dict[str, list[float]] = {}
-    for place, label in chosen(gains).items():
+    for place, label in rank_places(gains).items():
         by_label.setdefault(label, []).append(gains[place].item())
     assert by_label == {"best": [19, 18, 17], "median": [11, 10, 9], "worst": [2, 1, 0]}
-    assert [len(chosen(torch.arange(float(count)))) for count in (1, 2, 3, 4, 9)] == [1, 2, 3, 3, 9]
-
-
-# peers
-
-
-def saved(network: nn.Module, path: Path) -> Path:
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
-    return path
-
-
-def small_swinir(upscale: int) -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return SwinIR(
-            img_size=16, embed_dim=8, depths=[2], num_heads=[2], window_size=8, mlp_ratio=2, upscale=upscale,
-            upsampler="pixelshuffle",
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("network", "fed_px"),
-    [
-        (small_swinir(8), 16),
-        (small_swinir(2), 64),
-        (RCAN(scale=4, n_resgroups=1, n_resblocks=1, n_feats=8, reduction=4), 32),
-    ],
-    ids=["8x", "2x", "4x"],
-)
-def test_a_peer_is_fed_by_its_scale(network: nn.Module, fed_px: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes: list[tuple[int, ...]] = []
-    forward = type(network).forward
-    monkeypatch.setattr(type(network), "forward", lambda self, x: (shapes.append(tuple(x.shape)), forward(self, x))[1])
-    method = load_peer(saved(network, tmp_path / "peer.safetensors"), CPU)
-    output = method.restore(reduce(pictures(2, 128) / 255))
-    assert output.shape == (2, 3, 128, 128)
-    assert shapes == [(1, 3, fed_px, fed_px)] * 3  # one to see that it works
-    assert method.parameters == sum(parameter.numel() for parameter in network.parameters())
-    assert f"fed {fed_px}x{fed_px}" in method.note
-    assert type(network).__name__ in method.name
-
-
-def test_a_peer_that_fails_is_named_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise RuntimeError("shapes differ\nin many lines")
-
-    path = saved(small_swinir(8), tmp_path / "peer.safetensors")
-    monkeypatch.setattr(SwinIR, "forward", broken)
-    with pytest.raises(LaaError, match=r"the peer .*peer.safetensors fails on a face of 16x16: shapes differ$"):
-        load_peer(path, CPU)
-
-
-def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, content in (("broken.pth", b"PK broken"), ("broken.safetensors", b"nothing"), ("notes.txt", b"text")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(LaaError, match=rf"cannot use the peer .*{name}: spandrel cannot load it \(\S"):
-            load_peer(tmp_path / name, CPU)
-    with pytest.raises(LaaError, match=r"cannot use the peer .*gone.pth: .*No such file"):
-        load_peer(tmp_path / "gone.pth", CPU)
-    save_file({"strange": torch.zeros(1)}, tmp_path / "strange.safetensors")
-    with pytest.raises(LaaError, match=r"cannot use the peer .*strange.safetensors"):
-        load_peer(tmp_path / "strange.safetensors", CPU)
-    monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(LaaError, match=r"pip install 'laa\[bench\]'"):
-        load_peer(tmp_path / "gone.pth", CPU)
+    assert [len(rank_places(torch.arange(float(count)))) for count in (1, 2, 3, 4, 9)] == [1, 2, 3, 3, 9]
 
 
 # the command
@@ -241,8 +171,8 @@ def test_an_unusable_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("measured")
 def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) -> None:
     weights = untrained(tmp_path / "untrained.safetensors")
-    other = saved(small_swinir(8), tmp_path / "peer.safetensors")
-    request = FacesRequest(folder, [weights], [other], "cpu", limit=4)
+    other = save_network(small_swinir(8), tmp_path / "peer.safetensors")
+    request = FacesRequest(data=folder, weights=(weights,), peers=(other,), device="cpu", limit=4)
     assert bench.run(request, Screen(data_on_stdout=True), "json") == Exit.OK
     found = json.loads(capsys.readouterr().out)
     methods = {method["name"]: method for method in found["methods"]}
@@ -266,7 +196,7 @@ def test_the_record_has_every_method(folder: Path, tmp_path: Path, capsys: Any) 
 
 @pytest.mark.usefixtures("light")
 def test_the_forms_agree(folder: Path, capsys: Any) -> None:
-    request = FacesRequest(folder, device="cpu", limit=2)
+    request = FacesRequest(data=folder, device="cpu", limit=2)
     bench.run(request, Screen(data_on_stdout=True), "csv")
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     (bicubic,) = (float(line["value"]) for line in lines if (line["table"], line["method"], line["metric"])
@@ -294,7 +224,7 @@ def test_the_papers_gains_are_the_papers() -> None:
 @pytest.mark.usefixtures("light")
 def test_a_smaller_set_than_asked_for_has_its_own_exit_code(folder: Path, capsys: Any) -> None:
     (folder / "002.png").write_bytes(b"\x89PNG broken")
-    assert bench.run(FacesRequest(folder, device="cpu"), Screen(data_on_stdout=True), "json") == Exit.PARTLY
+    assert bench.run(FacesRequest(data=folder, device="cpu"), Screen(data_on_stdout=True), "json") == Exit.PARTLY
     found = json.loads(capsys.readouterr().out)
     assert found["faces"] == 4
     assert len(found["left_out"]) == 1
@@ -305,11 +235,11 @@ def test_outputs_are_checked_before_the_work(folder: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "taken.png").write_bytes(b"precious")
     for request, message in (
-        (FacesRequest(folder, report=tmp_path / "file" / "report.html"), "cannot write .*report.html: .*file is no folder"),
-        (FacesRequest(folder, sheet=tmp_path / "taken.png"), "taken.png exists already"),
-        (FacesRequest(folder, curve=folder), "is a folder: name a file"),
-        (FacesRequest(folder, peers=[tmp_path / "gone.pth"]), "cannot use the peer"),
-        (FacesRequest(folder, [tmp_path / "gone.safetensors"]), "cannot read the weights"),
+        (FacesRequest(data=folder, report=tmp_path / "file" / "page.html"), "cannot write .*page.html: .*file is no folder"),
+        (FacesRequest(data=folder, sheet=tmp_path / "taken.png"), "taken.png exists already"),
+        (FacesRequest(data=folder, curve=folder), "is a folder: name a file"),
+        (FacesRequest(data=folder, peers=(tmp_path / "gone.pth",)), "cannot use the peer"),
+        (FacesRequest(data=folder, weights=(tmp_path / "gone.safetensors",)), "cannot read the weights"),
     ):
         with pytest.raises(LaaError, match=message):
             bench.run(replace(request, device="cpu"), QUIET, "table")
@@ -329,7 +259,7 @@ def test_a_table_escapes_what_it_holds() -> None:
 @pytest.mark.usefixtures("light")
 def test_the_report_is_one_page_for_every_screen(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "FACE_SIZES_PX", (16, 32))
-    request = FacesRequest(folder, device="cpu", limit=3, sizes=True, sheet=tmp_path / "sheet.png",
+    request = FacesRequest(data=folder, device="cpu", limit=3, sizes=True, sheet=tmp_path / "sheet.png",
                       curve=tmp_path / "curve.png",
                       report=tmp_path / "report.html")  # fmt: skip
     bench.run(request, QUIET, "table")

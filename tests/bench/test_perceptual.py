@@ -25,12 +25,12 @@ from laa_cli.bench.perceptual import (
     ALEXNET,
     VGGFACE2,
     UnavailableError,
-    available,
-    columns,
+    available_metrics,
     consistency,
-    identity,
     load_cached,
-    lpips_alex,
+    load_identity_similarity,
+    load_lpips,
+    metric_columns,
 )
 from models.protocol import resize
 
@@ -50,7 +50,9 @@ def lumas(images: torch.Tensor) -> list[np.ndarray]:
 
 def test_psnr_and_ssim_are_the_fields() -> None:
     output, truth = pair()
-    found = {key: metric(output, truth).tolist() for key, metric in available(columns()) if key in ("psnr_db", "ssim")}
+    found = {
+        key: metric(output, truth).tolist() for key, metric in available_metrics(metric_columns()) if key in ("psnr_db", "ssim")
+    }
     for index, (a, b) in enumerate(zip(lumas(output), lumas(truth), strict=True)):
         assert found["psnr_db"][index] == pytest.approx(10 * np.log10(255**2 / np.mean((a - b) ** 2)), abs=1e-4)
         _, full = structural_similarity(
@@ -89,7 +91,7 @@ def test_lpips_is_the_packages(capsys: Any) -> None:
     with torch.no_grad():
         expected = theirs(levels * 2 - 1, truth * 2 - 1).flatten().tolist()
     assert min(expected) > 0
-    assert lpips_alex(state)(output, truth).tolist() == pytest.approx(expected, rel=1e-4)
+    assert load_lpips(state)(output, truth).tolist() == pytest.approx(expected, rel=1e-4)
     assert capsys.readouterr() == ("", "")  # no word of its own
 
 
@@ -108,7 +110,7 @@ def random_facenet() -> InceptionResnetV1:
 def test_identity_is_a_cosine() -> None:
     network = random_facenet()
     output, truth = pair()
-    metric = identity(network.state_dict())
+    metric = load_identity_similarity(network.state_dict())
     assert metric(truth, truth).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
     levels = [(images * 255).round() for images in (output, truth)]  # facenet-pytorch's own scaling of 8-bit faces follows
     inputs = [(F.interpolate(x, (160, 160), mode="bicubic", antialias=True) - 127.5) / 128.0 for x in levels]
@@ -133,16 +135,16 @@ def test_missing_weights_make_a_column_unavailable(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", never)
     with cache(tmp_path, monkeypatch):
-        table = {column.key: column for column in columns()}
+        table = {column.key: column for column in metric_columns()}
     assert [key for key, column in table.items() if column.measure is None] == ["lpips", "identity"]
-    assert "alexnet-owt-7be5be79.pth is not in torch's cache" in table["lpips"].why
-    assert "--fetch" in table["identity"].why
+    assert "alexnet-owt-7be5be79.pth is not in torch's cache" in table["lpips"].unavailable
+    assert "--fetch" in table["identity"].unavailable
 
 
 def test_a_missing_package_makes_a_column_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lpips", None)
-    why = next(column.why for column in columns() if column.key == "lpips")
-    assert "pip install 'laa[bench]'" in why
+    reason = next(column.unavailable for column in metric_columns() if column.key == "lpips")
+    assert "pip install 'laa[bench]'" in reason
 
 
 def test_a_failed_download_makes_a_column_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +171,8 @@ def test_weights_are_read_from_either_cache_and_never_run(tmp_path: Path, monkey
             load_cached(VGGFACE2, fetch=False)
         torch.save({"a": torch.ones(1)}, folder / name)
         with pytest.raises(UnavailableError, match="other weights"):
-            identity()
-    assert perceptual.PATIENCE_S <= 60
+            load_identity_similarity()
+    assert perceptual.TIMEOUT_S <= 60
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:

@@ -1,25 +1,39 @@
-"""The curve over sizes and faults, and LPIPS in it."""
+"""The curve over sizes and faults, LPIPS in it, and each fault against another way of making it."""
 
 from __future__ import annotations
 
-import sys
+import io
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from fakes import pictures
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from laa_cli.bench import faces as bench
-from laa_cli.bench.perceptual import Column
+from laa_cli.bench.perceptual import MetricColumn
+from laa_cli.bench.requests import FacesRequest
 from laa_cli.bench.result import curve_table
-from laa_cli.bench.size_curve import DEGRADATIONS, FACE_SIZES_PX, THROUGH_16, degrade, measure_curve, methods_at_any_size
+from laa_cli.bench.size_curve import (
+    DEGRADATIONS,
+    FACE_SIZES_PX,
+    Degradation,
+    degrade,
+    degrade_face,
+    measure_curve,
+    methods_at_any_size,
+)
 from laa_cli.console import Screen
-from laa_cli.errors import LaaError
+from laa_cli.errors import UsageError
 from laa_cli.interfaces import FaceCrop
 from laa_cli.restore.restorer import NetworkRestorer
+from models.checkpoint import PROTOCOL_WEIGHTS
 from models.metrics import psnr_db
-from models.protocol import resize
+from models.protocol import reduce, resize
 
 CPU = torch.device("cpu")
 
@@ -40,7 +54,7 @@ def test_a_point_is_the_mean_over_all_faces() -> None:
 
 
 def test_the_rows_are_what_they_say() -> None:
-    restorer = NetworkRestorer.load(THROUGH_16, CPU)
+    restorer = NetworkRestorer.load(PROTOCOL_WEIGHTS, CPU)
     crops = degrade(pictures(2, 128) / 255, 20, "clean")
     found = {name: function(crops) for name, function in methods_at_any_size({"laa": restorer}, restorer).items()}
     assert list(found) == ["bicubic", "back-projection", "through 16x16", "laa"]
@@ -51,12 +65,11 @@ def test_the_rows_are_what_they_say() -> None:
 
 
 def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        bench, "methods_at_any_size", lambda *_: {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")}
-    )
-    table = [Column("psnr_db", "PSNR", 2, psnr_db), Column("consistency", "RMSE", 4, psnr_db)]
-    request = bench.FacesRequest(Path("faces"), device="cpu", faults=True, limit=2)
-    curve = bench.curves(request, CPU, pictures(3, 128), table, Screen())
+    methods = {name: lambda crops: resize(crops, 128) for name in ("bicubic", "laa")}
+    monkeypatch.setattr(bench, "methods_at_any_size", lambda *_: methods)
+    table = [MetricColumn("psnr_db", "PSNR", 2, psnr_db), MetricColumn("consistency", "RMSE", 4, psnr_db)]
+    request = FacesRequest(data=Path("faces"), device="cpu", faults=True, limit=2)
+    curve = bench.measure_curves(request, CPU, pictures(3, 128), table, Screen())
     assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in DEGRADATIONS for s in FACE_SIZES_PX]
     assert {point.faces for point in curve} == {2}
     assert set(curve[0].rows["laa"]) == {"psnr_db"}
@@ -64,11 +77,81 @@ def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -
     assert "mixed    96 px" in capsys.readouterr().out
     lines = curve_table(curve[:8], table).lines
     assert [line[0] for line in lines] == [str(size) for size in FACE_SIZES_PX]
-    assert bench.curves(bench.FacesRequest(Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
+    assert bench.measure_curves(FacesRequest(data=Path("faces")), CPU, pictures(3, 128), table, Screen()) == []
 
 
-def test_a_missing_matplotlib_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    request = bench.FacesRequest(tmp_path / "missing", device="cpu", curve=tmp_path / "curve.png")
-    with pytest.raises(LaaError, match=r"matplotlib .*pip install 'laa\[bench\]'"):
-        bench.run(request, Screen(), "table")
+def truths(count: int) -> torch.Tensor:
+    """Faces with fine structure, on 8-bit levels."""
+    noise = torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    return (pictures(count, 128) / 255 * 0.7 + resize(noise, 128) * 0.3).clamp(0, 1).mul(255).round().div(255)
+
+
+@pytest.mark.parametrize("side_px", FACE_SIZES_PX)
+def test_clean_is_the_protocols_reduction(side_px: int) -> None:
+    truth = truths(2)
+    assert torch.equal(degrade(truth, side_px, "clean"), reduce(truth, side_px))
+
+
+@pytest.mark.parametrize("fault", DEGRADATIONS)
+def test_a_face_looks_the_same_in_every_batch(fault: str) -> None:
+    truth = truths(3)
+    together = degrade(truth, 20, fault)
+    assert together.shape == (3, 3, 20, 20)
+    assert torch.equal(together[1:2], degrade(truth[1:2], 20, fault))
+    assert torch.equal(together.flip(0), degrade(truth.flip(0), 20, fault))
+    levels = together * 255
+    assert torch.equal(levels.round(), levels)
+    assert together.min() >= 0
+    assert together.max() <= 1
+
+
+def test_noise_has_its_strength_and_follows_the_seed() -> None:
+    truth = torch.full((4, 3, 128, 128), 128 / 255)
+    truth[:, :, 0, 0] += torch.arange(4)[:, None] / 255  # four faces, not one
+    noise = (degrade(truth, 96, "noise5") - degrade(truth, 96, "clean")) * 255
+    assert noise.std().item() == pytest.approx(5, rel=0.03)
+    assert abs(noise.mean().item()) < 0.1
+    channels = noise.transpose(0, 1).flatten(1)
+    assert (torch.corrcoef(channels) - torch.eye(3)).abs().max() < 0.03  # each channel has its own
+    faces = noise.flatten(1)
+    assert (torch.corrcoef(faces) - torch.eye(4)).abs().max() < 0.03  # and so has each face
+    assert not torch.equal(degrade(truth, 96, "noise5", seed=1), degrade(truth, 96, "noise5"))
+
+
+@pytest.mark.parametrize(("fault", "quality"), [("jpeg75", 75), ("jpeg50", 50)])
+def test_jpeg_is_pillows(fault: str, quality: int) -> None:
+    """Against OpenCV's encoder: the tables and the subsampling are the standard's in both."""
+    truth = truths(1)
+    clean = (reduce(truth, 48)[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    _, encoded = cv2.imencode(
+        ".jpg",
+        clean[..., ::-1],
+        [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420],
+    )
+    expected = np.asarray(Image.open(io.BytesIO(encoded.tobytes()))).astype(float)
+    found = (degrade(truth, 48, fault)[0] * 255).permute(1, 2, 0).numpy()
+    damage = np.abs(found - clean).mean()
+    assert damage > 1
+    assert np.abs(found - expected).mean() < 0.1 * damage
+
+
+def test_blur_is_a_gaussian_of_a_lanczos_reduction() -> None:
+    """Against SciPy, which filters in floats and knows nothing of OpenCV."""
+    truth = truths(1)[0]
+    whole = (truth * 255).round().byte().permute(1, 2, 0).numpy()
+    reduced = np.asarray(Image.fromarray(whole).resize((40, 40), Image.Resampling.LANCZOS)).astype(float)
+    expected = gaussian_filter(reduced, (0.5, 0.5, 0), mode="mirror")
+    found = degrade_face(truth, 40, Degradation(lanczos=True, blur_px=0.5), seed=0)
+    assert np.abs(found - expected).max() <= 1
+    assert np.abs(expected - reduced).max() > 5
+
+
+def test_mixed_is_all_of_them() -> None:
+    assert DEGRADATIONS["mixed"] == Degradation(lanczos=True, blur_px=0.5, noise=3, jpeg_quality=60)
+    truth = truths(1)
+    assert (degrade(truth, 48, "mixed") - degrade(truth, 48, "clean")).abs().mean() > 2 / 255
+
+
+def test_an_unknown_fault_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown fault 'rain': use one of clean, jpeg75"):
+        degrade(truths(1), 16, "rain")

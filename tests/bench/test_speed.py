@@ -18,53 +18,20 @@ from browser import needs_chromium, opened
 from PIL import Image
 from torch import nn
 
-from laa_cli.bench import pipeline, speed
-from laa_cli.bench import speed_models as contenders
-from laa_cli.bench import speed_result as compare
+from laa_cli.bench import pipeline, speed, speed_models
 from laa_cli.bench.pipeline import STAGES
-from laa_cli.bench.speed import SpeedRequest
+from laa_cli.bench.requests import SpeedRequest
 from laa_cli.bench.speed_models import SpeedModel
-from laa_cli.bench.speed_result import SpeedResult, read_speed_result
+from laa_cli.bench.speed_result import SpeedResult, TimingKind, compare, timing_kind
 from laa_cli.console import Screen
-from laa_cli.errors import LaaError
+from laa_cli.errors import LaaError, UsageError
 from laa_cli.upscale import Upscaler
-from laa_cli.utils import hardware as machine
-from laa_cli.utils.timing import Timing, iqr, summarize, time_rounds
+from laa_cli.utils import hardware
+from laa_cli.utils.timing import Timing
 from models.checkpoint import DEFAULT_WEIGHTS
 
 CPU = torch.device("cpu")
 QUIET = Screen(quiet=True)
-
-
-class Watch:
-    """A clock that work moves on by hand."""
-
-    def __init__(self, *seconds: float) -> None:
-        self.now, self.calls, self.seconds = 0.0, 0, seconds
-
-    def __call__(self) -> float:
-        return self.now
-
-    def work(self) -> None:
-        self.now += self.seconds[min(self.calls, len(self.seconds) - 1)]
-        self.calls += 1
-
-
-def test_warm_up_is_left_out_and_time_bounds_the_rounds() -> None:
-    watch = Watch(9, 9, 1, 2, 3, 4, 5)
-    assert time_rounds(watch.work, CPU, 9, watch) == [1000, 2000, 3000, 4000]
-    watch = Watch(60)
-    assert time_rounds(watch.work, CPU, 0, watch) == [60000] * 3  # slow work is done three times, whatever it takes
-
-
-def test_median_and_quartiles_by_hand() -> None:
-    timing = summarize("x", "cpu", "float32", 4, [1.0, 2.0, 3.0, 4.0, 100.0], gflops=6)
-    assert (timing.median_ms, timing.iqr_ms, timing.best_ms, timing.rounds) == (3, 2, 1, 5)
-    assert iqr([5.0, 5.0, 5.0]) == 0
-    assert timing.per_second == pytest.approx(4000 / 3)
-    limit = summarize("limit", "cpu", "float32", 1, [1.0, 4.0, 4.0], gflops=8)
-    assert timing.share_of(limit) == pytest.approx(2 / 8)  # 6 in 3 ms, of 8 in 1 ms
-    assert replace(timing, gflops=None).share_of(limit) is None
 
 
 @pytest.fixture
@@ -77,21 +44,21 @@ def photo(tmp_path: Path) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is measured in no time, with two small networks and no detector."""
-    monkeypatch.setattr(machine, "LONG_ENOUGH_MS", 0)
+    monkeypatch.setattr(hardware, "FULL_RATE_MS", 0)
     one, two = (SpeedModel(name, lambda: nn.Conv2d(3, 3, 1), px, batches) for name, px, batches in
                 (("laa-x8", 8, (1, 2)), ("Peer", 16, (1,))))  # fmt: skip
-    monkeypatch.setattr(contenders, "speed_models", lambda *_: [one, two])
-    monkeypatch.setattr(machine, "devices", lambda: [CPU])
+    monkeypatch.setattr(speed_models, "speed_models", lambda *_: [one, two])
+    monkeypatch.setattr(hardware, "list_devices", lambda: [CPU])
     monkeypatch.setattr(Upscaler, "load", lambda *_: Upscaler(lambda rgb: [], lambda crops: []))
 
 
 @pytest.mark.usefixtures("small")
 def test_a_run_is_kept_and_read_back(photo: Path, tmp_path: Path, capsys: Any) -> None:
-    request = SpeedRequest(photo, seconds=0, save=tmp_path / "run.json", report=tmp_path / "run.html")
+    request = SpeedRequest(photo=photo, seconds=0, save=tmp_path / "run.json", report=tmp_path / "run.html")
     speed.run(request, Screen(data_on_stdout=True), "json")
     found = json.loads(capsys.readouterr().out)
     assert json.loads((tmp_path / "run.json").read_text()) == found
-    assert read_speed_result(tmp_path / "run.json").record() == found
+    assert SpeedResult.load(tmp_path / "run.json").record() == found
     keys = [(t["what"], t["precision"], t["batch"]) for t in found["timings"]]
     precisions = ("float32", "bfloat16")
     networks = [("laa-x8", 1), ("laa-x8", 2), ("Peer", 1)]
@@ -111,7 +78,7 @@ def test_a_run_is_kept_and_read_back(photo: Path, tmp_path: Path, capsys: Any) -
 
 @pytest.mark.usefixtures("small")
 def test_speed_has_every_form(photo: Path, capsys: Any) -> None:
-    request = SpeedRequest(photo, seconds=0)
+    request = SpeedRequest(photo=photo, seconds=0)
     speed.run(request, Screen(data_on_stdout=True), "csv")
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(lines) == 16
@@ -142,42 +109,12 @@ def test_stages_are_upscales_own(photo: Path) -> None:
     assert (about["width"], about["faces"], about["scale"]) == (40, 0, 4)
 
 
-def test_peak_memory_shows_an_array_of_200_mb() -> None:
-    """And one that was freed before the measurement does not show."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pytest.skip("this system cannot reset the peak")
-    small = torch.ones(50_000_000)
-    del small
-    machine.reset_peak_memory(CPU)
-    before = machine.resident_peak_mb()
-    block = torch.ones(50_000_000)
-    during = machine.resident_peak_mb()
-    del block
-    after = machine.resident_peak_mb()
-    assert before is not None
-    assert during is not None
-    assert 190 < during - before < 230
-    assert after == pytest.approx(during, abs=5)
-
-
-def test_peak_memory_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "PROC", tmp_path / "missing")
-    machine.reset_peak_memory(CPU)  # does no harm where there is nothing to reset
-    elsewhere = machine.resident_peak_mb()
-    assert elsewhere is not None
-    assert 150 < elsewhere < 100_000  # MB, not KB or bytes
-    monkeypatch.setitem(sys.modules, "resource", None)
-    assert machine.resident_peak_mb() is None
-
-
 def test_the_peers_are_what_they_are_called() -> None:
     """SwinIR takes 16x16 to 128x128 and is of the size that its paper calls classical; the others are not built: too slow."""
-    swinir, gfpgan, restoreformer = contenders.peer_models()
+    swinir, gfpgan, restoreformer = speed_models.peer_models()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network = swinir.make().eval()
+        network = swinir.build().eval()
     with torch.inference_mode():
         assert network(torch.rand(1, 3, 16, 16)).shape == (1, 3, 128, 128)
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(12e6, rel=0.05)
@@ -189,7 +126,7 @@ def test_the_peers_are_what_they_are_called() -> None:
 
 def test_missing_spandrel_is_a_notice(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setitem(sys.modules, "spandrel.architectures.GFPGAN", None)
-    (mine,) = contenders.speed_models(None, CPU, Screen())
+    (mine,) = speed_models.speed_models(None, CPU, Screen())
     assert mine.name == DEFAULT_WEIGHTS.stem
     assert "pip install 'laa[bench]'" in capsys.readouterr().err
 
@@ -198,22 +135,23 @@ def test_a_network_too_large_for_the_device_is_left_out(capsys: Any) -> None:
     def large() -> nn.Module:
         raise RuntimeError("CUDA out of memory")
 
-    assert speed.network(SpeedModel("Large", large, 8), CPU, 0, Screen())() == []
+    assert speed.network_step(SpeedModel("Large", large, 8), CPU, 0, Screen())() == []
     assert "Large is not timed" in capsys.readouterr().err
 
 
 def test_what_cannot_work_is_said_first(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for request, message in (
-        (SpeedRequest(photo, save=tmp_path / "file" / "run.json"), "cannot write .*run.json"),
-        (SpeedRequest(tmp_path / "gone.jpg"), "cannot read .*gone.jpg"),
+        (SpeedRequest(photo=photo, save=tmp_path / "file" / "run.json"), "cannot write .*run.json"),
+        (SpeedRequest(photo=tmp_path / "gone.jpg"), "cannot read .*gone.jpg"),
         (SpeedRequest(weights=tmp_path / "gone.safetensors"), "cannot read the weights"),
         (SpeedRequest(device="abacus"), "unknown device"),
     ):
         with pytest.raises(LaaError, match=message):
             speed.run(request, QUIET, "table")
-    with pytest.raises(LaaError, match="--seconds must be 0 or more"):
+    with pytest.raises(UsageError, match=r"^seconds must be 0 or more, not -1$") as error:
         SpeedRequest(seconds=-1)
+    assert error.value.for_command_line() == "--seconds must be 0 or more, not -1"
 
 
 # compare
@@ -230,24 +168,33 @@ def saved(path: Path, ms: dict[str, float], **machine_values: Any) -> Path:
 def test_ratios_are_second_over_first(tmp_path: Path, capsys: Any) -> None:
     first = saved(tmp_path / "a.json", {"net": 100, "gone": 1, "same": 10})
     second = saved(tmp_path / "b.json", {"new": 1, "net": 50, "same": 10.5})
-    compare.run(first, second, Screen(data_on_stdout=True), "json")
+    compare(first, second, Screen(data_on_stdout=True), "json")
     found = json.loads(capsys.readouterr().out)
     assert [(r["what"], r["ratio"], r["within_spread"]) for r in found["ratios"]] == [("net", 0.5, False), ("same", 1.05, True)]
     assert found["differences"] == []
-    compare.run(first, second, Screen(data_on_stdout=True), "csv")
+    compare(first, second, Screen(data_on_stdout=True), "csv")
     assert next(csv.DictReader(io.StringIO(capsys.readouterr().out)))["ratio"] == "0.5"
-    compare.run(first, second, Screen(), "table")
+    compare(first, second, Screen(), "table")
     assert "1.05~" in capsys.readouterr().out
+
+
+def test_the_kind_of_a_timing_is_not_its_networks_name() -> None:
+    """Weights may be called anything."""
+    timing = Timing("upscale", "cpu", "as run", 1, 1.0, 0.0, 1.0, 3)
+    assert timing_kind(timing) is TimingKind.PIPELINE
+    assert timing_kind(replace(timing, what="upscale: paste")) is TimingKind.PIPELINE
+    assert timing_kind(replace(timing, what="matrix product 512", precision="float32")) is TimingKind.LIMIT
+    assert timing_kind(replace(timing, what="upscale.safetensors", precision="float32")) is TimingKind.NETWORK
 
 
 def test_different_machines_are_flagged(tmp_path: Path, capsys: Any) -> None:
     first = saved(tmp_path / "a.json", {"net": 100})
     second = saved(tmp_path / "b.json", {"net": 50}, cpu="B", threads=4)
-    compare.run(first, second, Screen(), "table")
+    compare(first, second, Screen(), "table")
     captured = capsys.readouterr()
     assert "different machines: cpu is A and B" in captured.out
     assert "threads is 2 and 4" in captured.out
-    compare.run(first, second, Screen(data_on_stdout=True), "csv")  # which has no place for it
+    compare(first, second, Screen(data_on_stdout=True), "csv")  # which has no place for it
     assert "cpu is A and B" in capsys.readouterr().err
 
 
@@ -267,19 +214,19 @@ def broken_runs(folder: Path) -> Iterator[tuple[str, str]]:
 def test_broken_runs_are_named(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     with pytest.raises(LaaError, match=r"cannot read .*run.json: No such file"):
-        read_speed_result(path)
+        SpeedResult.load(path)
     for content, message in broken_runs(tmp_path):
         path.write_text(content)
         with pytest.raises(LaaError, match=f"run.json is {message}"):
-            read_speed_result(path)
+            SpeedResult.load(path)
     with pytest.raises(LaaError, match="no measurement in common"):
-        compare.run(saved(path, {"a": 1}), saved(tmp_path / "b.json", {"b": 1}), QUIET, "table")
+        compare(saved(path, {"a": 1}), saved(tmp_path / "b.json", {"b": 1}), QUIET, "table")
 
 
 @needs_chromium
 @pytest.mark.usefixtures("small")
 def test_the_page_of_a_run_fits_a_phone(photo: Path, tmp_path: Path) -> None:
-    speed.run(SpeedRequest(photo, seconds=0, report=tmp_path / "run.html"), QUIET, "table")
+    speed.run(SpeedRequest(photo=photo, seconds=0, report=tmp_path / "run.html"), QUIET, "table")
     with opened(tmp_path / "run.html", 400) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") <= 400
         assert "upscale: paste" in tab.locator("table").nth(1).inner_text()

@@ -17,9 +17,8 @@ from fakes import ROOT, in_a_terminal, laa, one_line, records, result_files, run
 from PIL import Image
 from skimage.data import astronaut
 
-from laa_cli.bench import batch_speed as measure
 from laa_cli.console import Screen
-from laa_cli.errors import Exit, LaaError
+from laa_cli.errors import Exit
 from laa_cli.upscale import Options, Upscaler
 
 
@@ -153,22 +152,3 @@ def test_a_pipe_has_no_progress_bar(capfd: Any) -> None:
     with Screen().progress(3) as bar:
         bar.advance(1)
     assert capfd.readouterr() == ("", "")
-
-
-def test_the_measurement_copies_only_sound_photos(tmp_path: Path) -> None:
-    for number in range(6):
-        write_photo_of_noise(tmp_path / "in" / f"{number}.png", number)
-    (tmp_path / "in" / "0.png").write_bytes(b"no photo")
-    (tmp_path / "scratch").mkdir()
-    place = measure.copy_sample(tmp_path / "in", tmp_path / "scratch", 3)
-    assert len(list(place.iterdir())) == 3
-    with pytest.raises(LaaError, match="too few"):
-        measure.copy_sample(tmp_path / "in", tmp_path / "scratch", 7)
-
-
-def test_the_measurements_ratios_are_those_of_their_rounds() -> None:
-    batch_runs, api_runs = [(1.0, 500.0), (2.0, 700.0)], [(2.0, 900.0), (3.0, 800.0)]
-    figure = measure.summarize("Python API", 4, api_runs, batch_runs)
-    assert figure["times_batch"] == [2.0, 1.5]
-    assert figure["peak_mb"] == 900
-    assert figure["photos_per_s"] == pytest.approx((2 + 4 / 3) / 2)

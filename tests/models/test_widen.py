@@ -82,7 +82,7 @@ def test_training_starts_from_widened_weights_and_says_so(tmp_path: Path) -> Non
     weights = tmp_path / "known.safetensors"
     weights.write_bytes(save_bytes(known, ModelCard(TINY, "known", {"faces": 50, "minutes": 2.5, "seed": 3})))
     faces, held_out = folder_of(pictures(4, 144), tmp_path / "faces"), folder_of(pictures(3, 128), tmp_path / "held-out")
-    run = TrainRequest([faces], held_out, tmp_path / "run", init_from=weights, widen_to=4, device="cpu")
+    run = TrainRequest(data=[faces], validation=held_out, folder=tmp_path / "run", init_from=weights, width=4, device="cpu")
     network, card = load(start(run, TINY, TrainConfig(faces=2, batch_size=2, learning_rate=1e-9), Screen(quiet=True)))
     assert card.config == replace(TINY, base_channels=4)
     assert card.training["init_from"] == {"name": "known", "base_channels": 2, "faces": 50, "minutes": 2.5}
@@ -90,5 +90,5 @@ def test_training_starts_from_widened_weights_and_says_so(tmp_path: Path) -> Non
     for name, value in expected.items():
         torch.testing.assert_close(moved[name], value, atol=1e-3, rtol=2e-3)  # kept as float16
     with pytest.raises(LaaError, match="2 base channels can be widened to a multiple of that, not to 3") as refused:
-        start(replace(run, folder=tmp_path / "other", widen_to=3), TINY, TrainConfig(faces=2), Screen(quiet=True))
+        start(replace(run, folder=tmp_path / "other", width=3), TINY, TrainConfig(faces=2), Screen(quiet=True))
     assert refused.value.code == Exit.USAGE

@@ -23,7 +23,7 @@ from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
 from laa_cli.restore.alignment import Square, crop_square
-from laa_cli.train.data import read
+from laa_cli.train.data import read_splits
 
 
 def photos(folder: Path, count: int) -> Path:
@@ -141,12 +141,12 @@ def test_a_finished_folder_is_left_alone(tmp_path: Path) -> None:
 def test_training_takes_the_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     prepare(photos(tmp_path / "in", 12), out, validation_share=0.3, shard_size=3)
-    faces = read([out], None)
+    faces = read_splits([out], None)
     splits = [row["split"] for row in manifest(out)]
     assert (len(faces.training), len(faces.validation)) == (splits.count(TRAIN), splits.count(VALIDATION))
     (out / "unfinished").mkdir()
     with pytest.raises(LaaError, match="is not finished"):
-        read([out], None)
+        read_splits([out], None)
 
 
 def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:

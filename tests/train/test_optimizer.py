@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
-import pytest
 import torch
-from fakes import CPU, TINY
 from torch import Tensor, nn
 
-from laa_cli.errors import LaaError
 from laa_cli.train.optimizer import LEARNING_RATE_BESIDE_MUON, RunOptimizer, as_matrix, matrix_names
-from laa_cli.train.schedule import TrainConfig, learning_rate_factor
-from laa_cli.train.trainer import Trainer
+from laa_cli.train.schedule import TrainConfig
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
 
@@ -124,32 +117,3 @@ def test_adamw_alone_has_every_parameter() -> None:
     assert isinstance(adamw, torch.optim.AdamW)
     assert sum(len(group["params"]) for group in adamw.param_groups) == len(list(ours.parameters()))
     assert adamw.param_groups[0]["lr"] == 0.25
-
-
-def test_a_state_of_the_other_optimizer_is_refused(tmp_path: Path) -> None:
-    Trainer(TINY, TrainConfig(), CPU).save(tmp_path / "state.safetensors")
-    with pytest.raises(LaaError, match="its optimizer is adamw, this run's muon"):
-        Trainer(TINY, TrainConfig(optimizer="muon"), CPU).resume(tmp_path / "state.safetensors")
-
-
-def test_a_rate_that_is_held_stays_up_after_its_warm_up() -> None:
-    config = TrainConfig.with_defaults(
-        None, 20_000, None, None, task="photo", seed=0, save_minutes=10, on_cpu=True, width=16, schedule="hold"
-    )
-    factors = [learning_rate_factor(config, faces / 20_000) for faces in (300, 600, 601, 19_999)]
-    assert factors == pytest.approx([0.5, 1, 1, 1])
-    config = replace(config, faces=1_000_000, warmup=0.002)
-    assert [learning_rate_factor(config, faces / 1_000_000) for faces in (1000, 2000, 999_999)] == pytest.approx([0.5, 1, 1])
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"optimizer": "sgd"}, "--optimizer must be one of muon, adamw, not 'sgd'"),
-        ({"schedule": "linear"}, "--schedule must be one of cosine, hold, not 'linear'"),
-        ({"schedule": "hold"}, "--schedule hold needs a budget"),
-    ],
-)
-def test_an_unknown_optimizer_or_schedule_is_refused(values: dict[str, str], message: str) -> None:
-    with pytest.raises(LaaError, match=message):
-        TrainConfig(**values)  # type: ignore[arg-type]

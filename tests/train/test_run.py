@@ -1,52 +1,43 @@
-"""Whole runs of a tiny network: what they write, and that a run which was killed or interrupted ends as if it never was."""
+"""Whole runs of a tiny network: what they write, and what they refuse."""
 
 from __future__ import annotations
 
 import csv
-import errno
 import os
-import platform
-import re
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from fakes import ALONE, CPU, ROOT, TINY, pictures
+from fakes import CPU, ROOT, TINY, pictures
 from PIL import Image
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from laa_cli.console import Screen
-from laa_cli.errors import LaaError
+from laa_cli.errors import LaaError, UsageError
 from laa_cli.faceset.reading import read_faces
 from laa_cli.restore.fidelity import FEATURES
-from laa_cli.train.divergence import FIRST, PATIENCE, LossMonitor
-from laa_cli.train.loader import EpochSampler, PrefetchLoader
+from laa_cli.train.data import Samples
 from laa_cli.train.log import read_rows
-from laa_cli.train.loop import TrainingLoop
 from laa_cli.train.recorder import Recorder
-from laa_cli.train.run import TrainRequest, start
+from laa_cli.train.run import TrainRequest, parse_model_config, start, training_flops_per_face
 from laa_cli.train.schedule import TrainConfig
-from laa_cli.train.tasks import TASKS, BlindTask, Samples
+from laa_cli.train.tasks import TASKS, BlindTask, ProtocolTask
 from laa_cli.train.trainer import Trainer
 from laa_cli.train.validation import validate
-from laa_cli.utils.hardware import keep_freed_memory
 from models.checkpoint import ModelCard, load, save_bytes
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
+from models.protocol import reduce
 
 
 def started(data: tuple[Path, Path], config: TrainConfig, screen: Screen | None = None, **values: Any) -> Path:
-    run = TrainRequest([data[0]], data[1], data[0].parent / "run", device="cpu", **values)
+    run = TrainRequest(data=[data[0]], validation=data[1], folder=data[0].parent / "run", device="cpu", **values)
     return start(run, TINY, config, screen or Screen(quiet=True))
 
 
@@ -104,200 +95,6 @@ def test_a_run_can_be_used_and_watched_before_it_ends(data: tuple[Path, Path], m
         assert np.asarray(drawn).std() > 5
 
 
-# Killed, interrupted, resumed
-
-
-class Killed(BaseException):
-    """kill -9, as far as a test can throw it: nothing is saved on the way out."""
-
-
-class Small(nn.Module):
-    """A network that takes no time."""
-
-    def __init__(self, config: LAAConfig) -> None:
-        super().__init__()
-        self.config, self.conv = config, nn.Conv2d(3, 3, 3, padding=1)
-
-    def forward(self, enlarged: Tensor) -> Tensor:
-        return enlarged + self.conv(enlarged)
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laa_cli.train.trainer.LAATransformer", Small)
-
-
-def loop(
-    folder: Path, config: TrainConfig, at: Callable[[int], None] = lambda step: None, resume: bool = False
-) -> TrainingLoop:
-    """A run on a clock of its own, a minute for each step. `at` is called within each."""
-    trainer = Trainer(TINY, config, CPU, set_size=6)
-    if resume and (folder / "state.safetensors").exists():
-        trainer.resume(folder / "state.safetensors")
-    feed = PrefetchLoader(EpochSampler(pictures(6, 144), config.batch_size, config.seed), TASKS[config.task], CPU, ALONE)
-
-    class Fed:
-        def __call__(self, step: int) -> Samples:
-            samples = feed(step)
-            at(step)
-            return samples
-
-    folder.mkdir(exist_ok=True)
-    recorder = Recorder(folder, pictures(1, 128), {"name": "run"}, Screen(quiet=True))
-    ticks = count()
-    return TrainingLoop(trainer, Fed(), recorder, ALONE, Screen(quiet=True), lambda: 20.0 * next(ticks))  # type: ignore[arg-type]
-
-
-def dying(at_step: int, how: Callable[[], None]) -> Callable[[int], None]:
-    def at(step: int) -> None:
-        if step == at_step:
-            how()
-
-    return at
-
-
-def kill() -> None:
-    raise Killed
-
-
-def interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("task", ["protocol", "photo"])
-@pytest.mark.parametrize("budget", [{"minutes": 7.0}, {"faces": 14}])
-def test_a_run_that_is_stopped_anywhere_ends_as_if_it_never_was(tmp_path: Path, task: str, budget: dict[str, Any]) -> None:
-    config = TrainConfig(task=task, batch_size=2, save_minutes=1.5, **budget)
-    whole = loop(tmp_path / "whole", config)
-    whole.run()
-    folder = tmp_path / "stopped"
-    for step, how, what in (
-        (0, kill, Killed),
-        (1, interrupt, KeyboardInterrupt),
-        (4, kill, Killed),
-        (5, terminate, KeyboardInterrupt),
-    ):
-        with pytest.raises(what):
-            loop(folder, config, dying(step, how), resume=True).run()
-    again = loop(folder, config, resume=True)
-    assert 2 <= again.trainer.progress.step < 7
-    again.run()
-    assert again.trainer.progress == whole.trainer.progress
-    expected = whole.trainer.state()
-    for name, value in again.trainer.state().items():
-        assert torch.equal(value, expected[name]), name
-    assert same(folder, tmp_path / "whole")
-
-
-def same(one: Path, other: Path) -> bool:
-    """Whether two runs left the same state."""
-    left, right = (load_file(folder / "state.safetensors") for folder in (one, other))
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
-
-
-@pytest.mark.usefixtures("small")
-def test_the_live_line_says_how_it_goes(tmp_path: Path) -> None:
-    for name, budget, left in (("faces", {"faces": 40}, 6), ("minutes", {"minutes": 20.0}, 9)):
-        config = TrainConfig(batch_size=2, save_minutes=4.5, **budget)  # type: ignore[arg-type]
-        run = loop(tmp_path / name, config, dying(10, interrupt))
-        with pytest.raises(KeyboardInterrupt):
-            run.run()
-        expected = rf"22 faces, 0\.1 faces/s, {left} min left, \d\d\.\d\d dB \([+-]\d+\.\d\d\), 50% data wait"
-        assert re.fullmatch(expected, run.line()), run.line()
-
-
-@pytest.mark.usefixtures("small")
-def test_ctrl_c_waits_for_the_step_and_the_second_does_not(tmp_path: Path) -> None:
-    config, steps = TrainConfig(faces=20, batch_size=2), []
-
-    def twice() -> None:
-        interrupt()
-        steps.append("first")
-        interrupt()
-        steps.append("second")
-
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
-        loop(tmp_path / "run", config, dying(2, twice)).run()
-    assert steps == ["first"]
-    assert not (tmp_path / "run" / "state.safetensors").exists()  # half a step is not one to go on from
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_diverged_run_leaves_the_last_good_state(tmp_path: Path, loss: float) -> None:
-    config = TrainConfig(faces=20, batch_size=2, save_minutes=0)
-    run = loop(tmp_path / "run", config)
-    step = run.trainer.step
-    run.trainer.step = lambda samples: step(samples) * (loss if run.trainer.progress.step == 2 else 1)  # type: ignore[method-assign]
-    with pytest.raises(LaaError, match=rf"the loss is {loss} at step 2: .*--resume"):
-        run.run()
-    assert loop(tmp_path / "run", config, resume=True).trainer.progress.step == 1
-
-
-def test_a_loss_that_stays_far_above_what_it_was_is_an_error() -> None:
-    watch = LossMonitor(ALONE)
-
-    def look(loss: float) -> float:
-        watch.add(torch.tensor(loss))
-        return watch.check(7)
-
-    for _ in range(FIRST):
-        assert look(0.1) == pytest.approx(0.1)
-    for _ in range(PATIENCE - 1):
-        look(0.31)
-        assert not watch.is_good
-    look(0.29)
-    assert watch.is_good
-    for _ in range(PATIENCE - 1):
-        look(0.31)
-    with pytest.raises(LaaError, match="diverged"):
-        look(0.31)
-
-
-@pytest.mark.usefixtures("small")
-def test_a_full_disk_loses_no_state_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = TrainConfig(faces=14, batch_size=2, save_minutes=0)
-    whole = loop(tmp_path / "whole", config)
-    whole.run()
-    full, fsync = [False], os.fsync
-    kept: list[bytes] = []
-
-    def fill(step: int) -> None:
-        full[0] = 2 <= step < 5
-        if full[0]:
-            kept.append((tmp_path / "run" / "state.safetensors").read_bytes())
-
-    def failing(handle: int) -> None:
-        if full[0]:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        fsync(handle)
-
-    monkeypatch.setattr(os, "fsync", failing)
-    run = loop(tmp_path / "run", config, fill)
-    run.run()
-    assert len(set(kept)) == 1
-    assert same(tmp_path / "run", tmp_path / "whole")
-    assert [int(row["step"]) for row in read_rows(tmp_path / "run" / "log.csv")] == [1, 2, 6]
-    assert not list((tmp_path / "run").glob("*.part"))
-
-
-@pytest.mark.usefixtures("small")
-def test_a_disk_that_stays_full_is_a_clear_message_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(LaaError, match="No space left on device: make room"):
-        loop(tmp_path / "run", TrainConfig(faces=4, batch_size=2, save_minutes=0)).run()
-
-
 def test_out_of_memory_names_the_batch(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def step(self: Trainer, samples: Samples) -> Tensor:
         raise RuntimeError("CUDA out of memory. Tried to allocate")
@@ -311,10 +108,6 @@ def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])
-
-
-def test_memory_is_kept_where_glibc_is() -> None:
-    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
 
 
 @pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])
@@ -345,3 +138,79 @@ def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rou
     first = Trainer(TINY, TrainConfig(), CPU).network.state_dict()
     moved, apart = (sum((one[name] - other[name]).abs().sum().item() for name in one) for other in (first, two))
     assert apart < rounding * moved
+
+
+def test_the_papers_ablations_are_settings() -> None:
+    ablations = ["attention=csa", "integration=first", "integration=second", "integration=dwconv", "integration=position"]
+    for text in [*ablations, "fusion=wfm_unsplit", "fusion=concat", "mlp_ratio=2", "blocks=1"]:
+        name, value = text.split("=")
+        config = parse_model_config(2, [text])
+        assert str(getattr(config, name)) == value
+        assert config.base_channels == 2
+    network = LAATransformer(parse_model_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
+    assert network(torch.zeros(1, 3, 128, 128)).shape == (1, 3, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("attention", "--set takes NAME=VALUE with one of blocks, attention"),
+        ("depth=3", "--set takes NAME=VALUE with one of blocks, attention"),
+        ("attention=full", "--set or --width: attention must be one of rsa, csa, not 'full'"),
+        ("blocks=two", "--set blocks takes a number, not 'two'"),
+        ("blocks=0", "--set or --width: blocks must be a positive whole number"),
+        ("base_channels=8", "--set base_channels: this is --width"),
+        ("image_size=64", "--set image_size: this is 128 in the protocol"),
+    ],
+)
+def test_senseless_settings_are_named(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_model_config(32, [text])
+    assert refused.value.for_command_line().startswith(message)
+    assert "--" not in str(refused.value)
+
+
+class NegativeTask(ProtocolTask):
+    """A third task, on inverted faces."""
+
+    name = "negative"
+    crop_px = (20, 20)
+    gain_labels: ClassVar = {"negative_gain_db": "in negatives"}
+
+    def make_samples(self, faces: Tensor, random: torch.Generator) -> Samples:
+        truth = super().make_samples(255 - faces, random).truth
+        return Samples(truth, list(reduce(truth, 20)), [False] * len(truth))
+
+    def validate(self, network: Any, faces: Tensor, device: torch.device) -> dict[str, float]:
+        return {"negative_gain_db": 0.125}
+
+    def calibrate(self, network: Any, faces: Tensor, device: torch.device) -> tuple[float, ...]:
+        return (0.5,) * FEATURES
+
+
+def test_a_third_task_is_a_class_and_an_entry(
+    data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("laa_cli.train.schedule.TASK_NAMES", ("negative",))
+    monkeypatch.setitem(TASKS, "negative", NegativeTask())
+    _, card = load(started(data, TrainConfig(task="negative", faces=2, batch_size=2), Screen()))
+    assert (card.crop_px, card.training["task"], card.fidelity_coefficients) == ((20, 20), "negative", (0.5,) * FEATURES)
+    assert card.validation["negative_gain_db"] == 0.125
+    assert read_rows(data[0].parent / "run" / "log.csv")[-1]["negative_gain_db"] == "0.125"
+    assert "over bicubic  +0.125 dB in negatives  " in capsys.readouterr().out
+
+
+def test_training_needs_neither_opencv_nor_the_detector() -> None:
+    code = (
+        "import sys\nimport laa_cli.train.run, laa_cli.commands.train\n"
+        "print(sorted({'cv2', 'facenet_pytorch', 'torchvision', 'matplotlib'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_the_work_of_a_face_is_counted() -> None:
+    config = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+    more = training_flops_per_face(replace(config, mlp_ratio=2)) - training_flops_per_face(config)
+    places = [(stage.channels, stage.size) for stage in (*config.extraction, config.transformation, *config.recovery)]
+    assert more == 3 * sum(2 * 2 * channels**2 * size**2 for channels, size in places)  # forward and twice that back
