@@ -15,7 +15,7 @@ from .errors import Exit, LaaError, SetupError
 from .interfaces import FaceCrop, RestoredFace
 from .options import Options
 from .photo import Photo, check_output, encode_photo, read_photo, without_metadata
-from .records import PhotoRecord, photo_record
+from .restore.records import PhotoRecord, photo_record
 from .upscale import Upscaled, Upscaler, check_size
 from .utils.timing import StageTimer
 
@@ -50,7 +50,16 @@ class ProcessedPhoto:
     @property
     def record(self) -> PhotoRecord:
         """The machine-readable record."""
-        return photo_record(self.request.source, self.request.output, self.request.options.scale, self.result)
+        request, (height, width) = self.request, self.result.pixels.shape[:2]
+        return photo_record(
+            request.source,
+            request.output,
+            width=width,
+            height=height,
+            scale=request.options.scale,
+            faces=self.result.faces,
+            seconds=self.result.seconds,
+        )
 
     def with_seconds(self, seconds: dict[str, float]) -> ProcessedPhoto:
         """The same with other seconds by stage."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ..errors import LaaError
 from ..photo import encode_thumbnail, read_photo
 from ..photo.pixels import Pixels, blend_on_white, to_rgb8
-from ..records import FaceRecord, restored_faces
 from ..restore.alignment import Square, crop_square
+from ..restore.records import FaceRecord, restored_faces
 from ..utils.atomic import write_atomically
 from ..utils.html import page, slider
 from .manifest import Manifest, ManifestRecord

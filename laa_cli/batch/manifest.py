@@ -20,7 +20,7 @@ from models.checkpoint import DEFAULT_WEIGHTS
 from .. import __version__
 from ..errors import LaaError, SetupError
 from ..options import ModelOptions, Options
-from ..records import FaceRecord
+from ..restore.records import FaceRecord
 from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
 

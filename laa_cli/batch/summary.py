@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..console import Screen
 from ..errors import Exit, exit_code
-from ..records import restored_faces
+from ..restore.records import restored_faces
 from .manifest import ManifestRecord
 
 

@@ -13,7 +13,7 @@ from typing import cast
 from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_memory, out_of_memory_error
 from ..photo import Photo, peek, read_bytes
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
-from ..records import rounded_seconds
+from ..restore.records import rounded_seconds
 from ..upscale import Upscaler
 from ..utils.atomic import already_exists, write_atomically
 from ..utils.timing import StageTimer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..detect.face import Face
-from ..records import LEFT, RESTORED
+from ..restore.records import LEFT, RESTORED
 from ..upscale import Upscaled
 
 DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right

@@ -13,7 +13,7 @@ from ..photo import STDIN_NAME, check_output, read_bytes, without_metadata, writ
 from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
 from ..process import PhotoRequest, ProcessedPhoto, load_once, process
-from ..records import FailureRecord
+from ..restore.records import FailureRecord
 from ..upscale import Options, Upscaler
 from ..utils.atomic import write_atomically
 from ..utils.timing import StageTimer

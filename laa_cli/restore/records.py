@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
-from .detect.face import Face
-from .restore.selection import FaceReport
-from .upscale import Upscaled
+from ..detect.face import Face
+from .selection import FaceReport
 
 RESTORED, LEFT = "restored", "left"  # values of `action`
 
@@ -92,17 +92,18 @@ def face_record(number: int, report: FaceReport) -> FaceRecord:
     }
 
 
-def photo_record(source: str, output: str, scale: int, result: Upscaled) -> PhotoRecord:
+def photo_record(
+    source: str, output: str, *, width: int, height: int, scale: int, faces: Sequence[FaceReport], seconds: dict[str, float]
+) -> PhotoRecord:
     """Describes an upscaled photo."""
-    height, width = result.pixels.shape[:2]
     return {
         "input": source,
         "output": output,
         "width": width,
         "height": height,
         "scale": scale,
-        "faces": [face_record(number, report) for number, report in enumerate(result.faces, 1)],
-        "seconds": rounded_seconds(result.seconds),
+        "faces": [face_record(number, report) for number, report in enumerate(faces, 1)],
+        "seconds": rounded_seconds(seconds),
     }
 
 
