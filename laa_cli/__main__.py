@@ -7,7 +7,7 @@ import signal
 import sys
 from types import FrameType
 
-from .errors import Exit, LaaError, UsageError
+from .errors import Exit, LaaError
 
 
 def main() -> None:
@@ -28,10 +28,8 @@ def guarded() -> int:
         from .commands.app import app
 
         app(prog_name="laa")
-    except UsageError as error:
-        return report_failure(error.for_command_line(), error.code)
     except LaaError as error:
-        return report_failure(str(error), error.code)
+        return report_failure(error.for_command_line(), error.code)
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != Exit.INTERRUPTED:  # typer makes one of Ctrl-C
             raise

@@ -25,7 +25,7 @@ class LaaError(Exception):
         self.code = code
 
     def for_command_line(self) -> str:
-        """The message as the command line shows it."""
+        """Formats the message for the command line."""
         return str(self)
 
 
@@ -40,7 +40,7 @@ class UsageError(LaaError):
         self.parameters = parameters
 
     def for_command_line(self) -> str:
-        """The message with options (`--max-face`) in the place of parameters."""
+        """Formats the message with options (`--max-face`) in the place of parameters."""
         text, done = str(self), ""
         for parameter in self.parameters:
             before, _, text = text.partition(parameter)
@@ -49,7 +49,7 @@ class UsageError(LaaError):
 
 
 def as_flag(parameter: str) -> str:
-    """The command line's name of a parameter: max_face_px -> --max-face."""
+    """Names a parameter as the command line does: max_face_px -> --max-face."""
     return "--" + parameter.removesuffix("_px").replace("_", "-")
 
 
@@ -70,18 +70,18 @@ class OutOfMemoryError(LaaError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out. torch on the CPU, torch on MPS and OpenCV say so in the text of a general error only."""
+    """Tells whether memory ran out. torch on the CPU, torch on MPS and OpenCV say so in the text of a general error only."""
     words = ("out of memory", "allocate memory", "failed to allocate", "insufficient memory")
     return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
 
 
 def out_of_memory_error(photo: object, hint: str) -> OutOfMemoryError:
-    """The error for a photo that memory ran out on. `hint`: what to do beside using a smaller photo or scale."""
+    """Makes the error for a photo that memory ran out on. `hint`: what to do beside using a smaller photo or scale."""
     return OutOfMemoryError(f"not enough memory for {photo}: use a smaller photo or --scale, {hint}")
 
 
 def exit_code(succeeded: int, failures: Collection[Exit]) -> Exit:
-    """The exit code of a run over several photos. `succeeded`: how many did; `failures`: a code for each that did not."""
+    """Computes the exit code of a run over several photos. `succeeded`: how many did; `failures`: a code for each that did not."""
     if not failures:
         return Exit.OK
     if succeeded:

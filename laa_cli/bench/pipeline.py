@@ -21,7 +21,7 @@ STAGES = ("read", "detect", "crop", "network", "enlarge", "paste", "write")
 AS_RUN = "as run"  # the precision of a pipeline's timings, which only they have
 
 
-class PhotoFacts(TypedDict):
+class TimedPhoto(TypedDict):
     """The photo and what was done with it. `faces`: detected; `restored`: of them."""
 
     photo: str
@@ -32,18 +32,18 @@ class PhotoFacts(TypedDict):
     restored: int
 
 
-class PhotoRecord(PhotoFacts, PeakMemory):
+class TimedPhotoRecord(TimedPhoto, PeakMemory):
     """A photo and the peak memory of the run."""
 
 
-def time_upscale(photo: Path, upscale: Upscale, device: torch.device, seconds: float) -> tuple[list[Timing], PhotoRecord]:
+def time_upscale(photo: Path, upscale: Upscale, device: torch.device, seconds: float) -> tuple[list[Timing], TimedPhotoRecord]:
     """Times reading, upscaling and writing a photo: a Timing of the whole, one for each stage, and the photo's record."""
-    runs: list[tuple[dict[str, float], PhotoFacts]] = []
+    runs: list[tuple[dict[str, float], TimedPhoto]] = []
     with tempfile.TemporaryDirectory(prefix="laa-bench-") as folder:
         target = Path(folder) / default_name(photo, "_upscaled")
         reset_peak_memory(device)
         spent = time_rounds(lambda: runs.append(upscale_once(photo, target, upscale)), device, seconds)
-        record: PhotoRecord = {**runs[-1][1], **peak_memory(device)}
+        record: TimedPhotoRecord = {**runs[-1][1], **peak_memory(device)}
     laps = [lap for lap, _ in runs[-len(spent) :]]  # without the warm-up
     stages = [
         summarize(f"{TOTAL}: {stage}", str(device), AS_RUN, 1, [1000 * lap.get(stage, 0.0) for lap in laps]) for stage in STAGES
@@ -51,7 +51,7 @@ def time_upscale(photo: Path, upscale: Upscale, device: torch.device, seconds: f
     return [summarize(TOTAL, str(device), AS_RUN, 1, spent), *stages], record
 
 
-def upscale_once(photo: Path, target: Path, upscale: Upscale) -> tuple[dict[str, float], PhotoFacts]:
+def upscale_once(photo: Path, target: Path, upscale: Upscale) -> tuple[dict[str, float], TimedPhoto]:
     """Reads, upscales and writes a photo; returns the seconds by stage and facts of the photo."""
     options = Options()
     timer = StageTimer()

@@ -44,7 +44,7 @@ def run(request: SpeedRequest, screen: Screen, output_format: OutputFormat) -> N
 
 
 def plan_steps(
-    request: SpeedRequest, devices: list[torch.device], photos: dict[str, pipeline.PhotoRecord], screen: Screen
+    request: SpeedRequest, devices: list[torch.device], photos: dict[str, pipeline.TimedPhotoRecord], screen: Screen
 ) -> Iterator[Step]:
     """Yields the measurements, the pipelines first, because their peak memory counts; they fill `photos` by device."""
     for device in devices:
@@ -56,7 +56,9 @@ def plan_steps(
             yield network_step(model, device, request.seconds, screen)
 
 
-def pipeline_step(request: SpeedRequest, photo: Path, device: torch.device, photos: dict[str, pipeline.PhotoRecord]) -> Step:
+def pipeline_step(
+    request: SpeedRequest, photo: Path, device: torch.device, photos: dict[str, pipeline.TimedPhotoRecord]
+) -> Step:
     """Returns the measurement of the whole of `upscale`."""
 
     def step() -> list[Timing]:

@@ -12,7 +12,7 @@ from ..console import Screen
 from ..errors import LaaError
 from ..utils.hardware import LIMIT, MachineInfo, machine_line
 from ..utils.timing import Timing
-from .pipeline import AS_RUN, TOTAL, PhotoRecord
+from .pipeline import AS_RUN, TOTAL, TimedPhotoRecord
 from .requests import OutputFormat
 from .table import Table, emit, format_csv
 
@@ -29,7 +29,7 @@ class SpeedRecord(TypedDict):
     format: int
     machine: MachineInfo
     timings: list[dict[str, Any]]
-    photos: dict[str, PhotoRecord]
+    photos: dict[str, TimedPhotoRecord]
 
 
 class Comparison(TypedDict):
@@ -66,7 +66,7 @@ class SpeedResult:
 
     machine: MachineInfo
     timings: list[Timing]
-    photos: dict[str, PhotoRecord]
+    photos: dict[str, TimedPhotoRecord]
 
     @classmethod
     def load(cls, path: Path) -> SpeedResult:
@@ -134,7 +134,7 @@ def network_line(timing: Timing, limit: Timing) -> tuple[str, ...]:
     return timing.what, f"{timing.device}, {timing.precision}", str(timing.batch), *times, utilisation
 
 
-def format_memory(photo: PhotoRecord) -> str:
+def format_memory(photo: TimedPhotoRecord) -> str:
     """Formats peak memory, of the process and of the GPU."""
     peaks = ((photo.get("memory_mb"), "memory"), (photo.get("gpu_memory_mb"), "GPU memory"))
     return " and ".join(f"{peak:.0f} MB of {name}" for peak, name in peaks if peak is not None) or "not available"
@@ -197,6 +197,6 @@ def list_differences(before: SpeedResult, after: SpeedResult) -> list[str]:
     return differences
 
 
-def describe_photo(photo: PhotoRecord) -> str:
+def describe_photo(photo: TimedPhotoRecord) -> str:
     """Describes a photo by what decides how much work it is."""
     return f"{photo['photo']} {photo['width']}x{photo['height']}, {photo['restored']} of {photo['faces']} faces"

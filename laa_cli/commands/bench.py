@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ..bench.requests import CURVE_FACES, BatchSpeedRequest, FacesRequest, OutputFormat, SpeedRequest
-from .parameters import Debug, DeviceName, Overwrite, Weights, usage
+from ..errors import UsageError
+from .parameters import Debug, DeviceName, Overwrite, Weights
 
 bench = typer.Typer(help="Measures what laa is worth and what it costs, on your machine.", no_args_is_help=True)
 
@@ -23,7 +24,7 @@ def choose_format(*, json: bool, csv: bool, markdown: bool) -> OutputFormat:
     formats: tuple[tuple[OutputFormat, bool], ...] = (("json", json), ("csv", csv), ("markdown", markdown))
     chosen = [name for name, given in formats if given]
     if len(chosen) > 1:
-        raise usage(f"stdout takes one form: --{chosen[0]} or --{chosen[1]}")
+        raise UsageError(f"stdout takes one form: --{chosen[0]} or --{chosen[1]}")
     return chosen[0] if chosen else "table"
 
 
@@ -118,7 +119,7 @@ def speed(
 def measure_batch(request: BatchSpeedRequest, output_format: OutputFormat) -> None:
     """Measures photos per second and peak memory of `laa batch`, of a loop over the Python API, and of a command per photo."""
     if output_format not in ("table", "json"):
-        raise usage("--batch has a table and --json")
+        raise UsageError("--batch has a table and --json")
     from ..bench.batch_speed import run
     from ..console import Screen
 

@@ -49,8 +49,3 @@ def stdin() -> BinaryIO:
     if sys.stdin is None:
         raise UsageError("there is no standard input: name a photo")
     return sys.stdin.buffer
-
-
-def usage(message: str) -> UsageError:
-    """An error in the command line itself."""
-    return UsageError(message)

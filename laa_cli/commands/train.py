@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..train.schedule import TrainConfig
-from .parameters import Debug, DeviceName, Quiet, usage
+from .parameters import Debug, DeviceName, Quiet
 
 
 def train(
@@ -70,7 +71,7 @@ def train(
     from ..utils.hardware import choose_device
 
     if init_from is not None and settings:
-        raise usage("--set has no meaning with --init-from: the network is that of the weights")
+        raise UsageError("--set has no meaning with --init-from: the network is that of the weights")
     model = parse_model_config(PAPER_WIDTH if width is None else width, settings or [])
     request = TrainRequest(
         data=data, validation=validation, folder=output, about=about, resume=resume, init_from=init_from, width=width,
