@@ -81,7 +81,7 @@ def out_of_memory_error(photo: object, hint: str) -> OutOfMemoryError:
 
 
 def exit_code(succeeded: int, failures: Collection[Exit]) -> Exit:
-    """Computes the exit code of a run over several photos. `succeeded`: how many did; `failures`: a code for each that did not."""
+    """Computes the exit code of a run over several photos: `succeeded` of them, and a code for each that failed."""
     if not failures:
         return Exit.OK
     if succeeded:
