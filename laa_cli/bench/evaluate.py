@@ -137,14 +137,14 @@ def evaluate(method: Method, faces: Tensor, metrics: list[tuple[str, Metric]], s
     """Measures a method by the protocol. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
     flops = count_flops(method.restore, reduce(faces[:1].float().div(255)))  # a warm-up, too
     parts: dict[str, list[Tensor]] = {key: [] for key, _ in metrics}
-    spent: list[float] = []
+    times_ms: list[float] = []
     for part in screen.track(list(faces.split(method.batch)), method.name):
         truth = part.float().div(255)
         output, seconds = time_restore(method, reduce(truth))
-        spent.append(1000 * seconds / len(part))
+        times_ms.append(1000 * seconds / len(part))
         for key, metric in metrics:
             parts[key].append(metric(output, truth))
-    return MethodResult(method, {key: torch.cat(values) for key, values in parts.items()}, flops / 1e9, median(spent))
+    return MethodResult(method, {key: torch.cat(values) for key, values in parts.items()}, flops / 1e9, median(times_ms))
 
 
 @torch.inference_mode()

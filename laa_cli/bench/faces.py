@@ -70,13 +70,13 @@ def measure_curves(
     """Measures the points of the curves over size, reporting each: they take a while. `faces`: (n, 3, 128, 128) uint8 RGB."""
     if not request.measures_curves:
         return []
-    conditions = [(fault, side_px) for fault in (DEGRADATIONS if request.faults else [CLEAN]) for side_px in FACE_SIZES_PX]
+    points = [(fault, side_px) for fault in (DEGRADATIONS if request.faults else [CLEAN]) for side_px in FACE_SIZES_PX]
     through_16 = NetworkRestorer.load(PROTOCOL_WEIGHTS, device)  # whatever weights laa ships or is given
     methods = methods_at_any_size(our_restorers(list(request.weights), device), through_16)
     metrics = [(key, metric) for key, metric in available_metrics(columns) if key in CURVE_METRICS]
     curve: list[CurvePoint] = []
-    for condition in screen.track(conditions, "sizes and faults"):
-        curve += measure_curve(methods, faces[: request.limit or CURVE_FACES], [condition], metrics)
+    for point in screen.track(points, "sizes and faults"):
+        curve += measure_curve(methods, faces[: request.limit or CURVE_FACES], [point], metrics)
         screen.say(describe_point(curve[-1]))
     return curve
 

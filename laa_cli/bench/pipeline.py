@@ -42,13 +42,13 @@ def time_upscale(photo: Path, upscale: Upscale, device: torch.device, seconds: f
     with tempfile.TemporaryDirectory(prefix="laa-bench-") as folder:
         target = Path(folder) / default_name(photo, "_upscaled")
         reset_peak_memory(device)
-        spent = time_rounds(lambda: runs.append(upscale_once(photo, target, upscale)), device, seconds)
+        times_ms = time_rounds(lambda: runs.append(upscale_once(photo, target, upscale)), device, seconds)
         record: TimedPhotoRecord = {**runs[-1][1], **peak_memory(device)}
-    laps = [lap for lap, _ in runs[-len(spent) :]]  # without the warm-up
+    laps = [lap for lap, _ in runs[-len(times_ms) :]]  # without the warm-up
     stages = [
         summarize(f"{TOTAL}: {stage}", str(device), AS_RUN, 1, [1000 * lap.get(stage, 0.0) for lap in laps]) for stage in STAGES
     ]
-    return [summarize(TOTAL, str(device), AS_RUN, 1, spent), *stages], record
+    return [summarize(TOTAL, str(device), AS_RUN, 1, times_ms), *stages], record
 
 
 def upscale_once(photo: Path, target: Path, upscale: Upscale) -> tuple[dict[str, float], TimedPhoto]:

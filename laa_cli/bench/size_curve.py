@@ -78,10 +78,10 @@ def methods_at_any_size(restorers: dict[str, NetworkRestorer], through_16: Netwo
 
 
 def measure_curve(
-    methods: dict[str, Restore], faces: Tensor, conditions: list[tuple[str, int]], metrics: list[tuple[str, Metric]]
+    methods: dict[str, Restore], faces: Tensor, points: list[tuple[str, int]], metrics: list[tuple[str, Metric]]
 ) -> Iterator[CurvePoint]:
     """Measures each pair of degradation and size. `faces`: (n, 3, 128, 128) uint8 RGB, the truth."""
-    for fault, side_px in conditions:
+    for fault, side_px in points:
         yield CurvePoint(fault, side_px, len(faces), measure_point(methods, faces, fault, side_px, metrics))
 
 

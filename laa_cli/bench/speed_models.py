@@ -85,6 +85,6 @@ def time_network(model: SpeedModel, device: torch.device, seconds: float) -> lis
             gflops = count_flops(network, inputs) / 1e9
             for precision in PRECISIONS:
                 with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    spent = time_rounds(partial(network, inputs), device, seconds)
-                timings.append(summarize(model.name, str(device), precision, batch, spent, gflops))
+                    times_ms = time_rounds(partial(network, inputs), device, seconds)
+                timings.append(summarize(model.name, str(device), precision, batch, times_ms, gflops))
     return timings

@@ -22,9 +22,9 @@ def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tupl
 def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
     """The plainly enlarged photo on the left, the result on the right: (h, 2 w + gap, 3) uint8 RGB."""
     left, right = to_rgb8(before), to_rgb8(after)
-    shrink = SIDE_BY_SIDE_PX / max(2 * left.shape[1], left.shape[0])
-    if shrink < 1:
-        size = (max(1, round(left.shape[1] * shrink)), max(1, round(left.shape[0] * shrink)))
+    factor = SIDE_BY_SIDE_PX / max(2 * left.shape[1], left.shape[0])
+    if factor < 1:
+        size = (max(1, round(left.shape[1] * factor)), max(1, round(left.shape[0] * factor)))
         left, right = (cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8) for half in (left, right))
     gap = np.full((left.shape[0], max(2, left.shape[1] // 100), 3), 255, np.uint8)
     return np.hstack([left, gap, right])

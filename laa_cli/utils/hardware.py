@@ -136,8 +136,8 @@ def time_matrix_product(
     `size`: their side; by default the smallest power of two that brings the device to its full rate.
     """
     size = size or full_rate_size(device, precision)
-    spent = time_rounds(matrix_product(size, device, precision), device, seconds, clock)
-    return summarize(f"{LIMIT} {size}", str(device), precision, 1, spent, gflops=2 * size**3 / 1e9)
+    times_ms = time_rounds(matrix_product(size, device, precision), device, seconds, clock)
+    return summarize(f"{LIMIT} {size}", str(device), precision, 1, times_ms, gflops=2 * size**3 / 1e9)
 
 
 def matrix_rate(device: torch.device, size: int | None = None, clock: Clock = time.perf_counter) -> float:

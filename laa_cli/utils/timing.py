@@ -58,24 +58,26 @@ def time_rounds(
     for _ in range(WARM_UP_ROUNDS):
         work()
     synchronize(device)
-    spent: list[float] = []
-    while len(spent) < MIN_ROUNDS or (sum(spent) < 1000 * seconds and len(spent) < MAX_ROUNDS):
+    times_ms: list[float] = []
+    while len(times_ms) < MIN_ROUNDS or (sum(times_ms) < 1000 * seconds and len(times_ms) < MAX_ROUNDS):
         start = clock()
         work()
         synchronize(device)
-        spent.append(1000 * (clock() - start))
-    return spent
+        times_ms.append(1000 * (clock() - start))
+    return times_ms
 
 
-def interquartile_range(spent: list[float]) -> float:
+def interquartile_range(times_ms: list[float]) -> float:
     """Computes the distance from the first quartile to the third, by linear interpolation."""
-    first, _, third = quantiles(spent, method="inclusive")
+    first, _, third = quantiles(times_ms, method="inclusive")
     return third - first
 
 
-def summarize(what: str, device: str, precision: str, batch: int, spent: list[float], gflops: float | None = None) -> Timing:
+def summarize(what: str, device: str, precision: str, batch: int, times_ms: list[float], gflops: float | None = None) -> Timing:
     """Reduces the rounds of `time_rounds`, in ms, to a Timing."""
-    return Timing(what, device, precision, batch, median(spent), interquartile_range(spent), min(spent), len(spent), gflops)
+    return Timing(
+        what, device, precision, batch, median(times_ms), interquartile_range(times_ms), min(times_ms), len(times_ms), gflops
+    )
 
 
 def synchronize(device: torch.device) -> None:

@@ -66,8 +66,8 @@ class LAAConfig:
         """Stages of the decoder (Sec. 4.2): 2^(5-j) C channels and 2^(4-j) heads at step j."""
         return tuple(self._stage(self.base_channels << (i + 1), i, 1 << i) for i in reversed(range(STAGES)))
 
-    def _stage(self, channels: int, halvings: int, heads: int) -> Stage:
-        size = self.image_size >> halvings
+    def _stage(self, channels: int, level: int, heads: int) -> Stage:
+        size = self.image_size >> level
         return Stage(channels, size, heads, stride=1 if size <= 32 else 4)  # Sec. 4.2: lambda
 
     def to_dict(self) -> dict[str, Any]:
