@@ -30,9 +30,9 @@ class LaaError(Exception):
 
 
 class UsageError(LaaError):
-    """An argument that makes no sense. The message begins with the parameter's name in Python (`max_face_px must be ...`).
+    """An argument that makes no sense. The message calls parameters as Python does (`max_face_px must be ...`).
 
-    `parameters`: the names of parameters in the message that are options of the command line, in their order.
+    `parameters`: those of them that are options of the command line, in the order in which the message names them.
     """
 
     def __init__(self, message: str, *parameters: str) -> None:
@@ -43,8 +43,9 @@ class UsageError(LaaError):
         """Formats the message with options (`--max-face`) in the place of parameters."""
         text, done = str(self), ""
         for parameter in self.parameters:
-            before, _, text = text.partition(parameter)
-            done += before + as_flag(parameter)
+            before, found, rest = text.partition(parameter)
+            if found:
+                done, text = done + before + as_flag(parameter), rest
         return done + text
 
 

@@ -73,6 +73,7 @@ def process(content: bytes, request: PhotoRequest, load: Callable[[], Upscaler])
     """
     clock = StageTimer()
     photo = decode_photo(content, request)
+    del content  # as large as the photo, where its file is not compressed
     clock.lap("read")
     upscaler = load()
     processed = run_to_end(process_steps(photo, request, upscaler, upscaler.restore))
@@ -131,7 +132,7 @@ def run_to_end(steps: Steps) -> ProcessedPhoto:
 
 
 def load_once(load: Callable[[], T]) -> Callable[[], T]:
-    """Wraps a loader of models, to be called at most once, when they are first needed (lazy loading).
+    """Wraps a loader of models, to be called once, when they are first needed (lazy loading), by one thread.
 
     What it raises concerns every photo of a run: a LaaError becomes a SetupError.
     """

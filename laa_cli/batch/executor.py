@@ -47,7 +47,8 @@ class Executor(Protocol[T]):
     Contract: `write` runs in this process, one task at a time, for every task whose other stages were run or failed; once the
     run is to end no further `write` begins, and the block's end waits for the one under way. Where and when the other stages
     run is the executor's affair. One that works elsewhere (another process, a cluster) can take a `PhotoTask` apart: send
-    `read_file()` and `request` to `laa_cli.process.process` there, and hand its result to `accept`.
+    `read_file()` and `request` to `laa_cli.process.process` there, and hand its result to `accept`; a LaaError there counts
+    as the photo's own: it is not tried again.
     """
 
     def run(self, tasks: Iterable[T]) -> Iterator[T]:
@@ -190,6 +191,8 @@ class MemoryBudget:
 
 def parse_size(text: str | None) -> int:
     """Parses "4G", "500M" and the like to bytes; None: half of the machine's memory. Raises UsageError."""
+    if text is None and not hasattr(os, "sysconf"):
+        raise UsageError("memory must be given on this system, such as 4G", "memory")
     if text is None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     number = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)

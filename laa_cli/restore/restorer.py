@@ -15,6 +15,7 @@ from models.protocol import HR_SIZE, LR_SIZE, network_input, reduce
 
 from ..errors import LaaError, out_of_memory
 from ..interfaces import FaceCrop, RestoredFace
+from ..options import ModelOptions
 from .back_projection import back_project_partially, rmse_at_crop_resolution
 from .fidelity import FEATURES, estimate_fidelity
 
@@ -42,6 +43,7 @@ class NetworkRestorer:
         fidelity: float | None = None,
         fidelity_coefficients: tuple[float, ...] = (),
     ) -> None:
+        ModelOptions(fidelity=fidelity)  # checks the range
         self.network = network
         self.device = device
         self.crop_px = crop_px

@@ -56,6 +56,3 @@ def with_result(report: FaceReport, restored: RestoredFace) -> FaceReport:
     if not restored.worthwhile:
         return replace(report, restored=False, reason="noisy for its size: better as it is", fidelity=restored.fidelity)
     return replace(report, fidelity=restored.fidelity, consistency=restored.consistency)
-
-
-# For upscale.py, until it calls `alignment.extract_crop` and `paste.make_patch` itself.

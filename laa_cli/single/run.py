@@ -125,12 +125,14 @@ class Upscaling:
         """Reads a photo, upscales it, writes everything asked for, the photo first, and reports it. Raises LaaError."""
         clock = StageTimer()
         self.check_targets(paths)
-        content = read_source(paths.source, self.stdin, self.request.options.max_pixels)
+        content = [read_source(paths.source, self.stdin, self.request.options.max_pixels)]
         clock.lap("read")
-        processed = process(content, self.photo_request(paths), self.load)
+        processed = process(content.pop(), self.photo_request(paths), self.load)  # nothing else holds the content
         seconds = dict(processed.result.seconds)
         clock.add({})
-        self.write(paths, processed)
+        self.write_result(paths, processed)
+        processed = replace(processed, content=b"")
+        self.write_pictures(paths, processed)
         clock.lap("write")
         seconds["read"] += clock.seconds["read"]
         seconds["write"] = seconds.pop("encode") + clock.seconds["write"]
@@ -157,12 +159,15 @@ class Upscaling:
             output_title="stdout" if paths.output == STREAM else None,
         )
 
-    def write(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
-        """Writes the result, then the pictures asked for."""
+    def write_result(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
+        """Writes the enlarged photo."""
         if paths.output == STREAM:
             self.screen.bytes(processed.content)
         else:
             write_atomically(paths.output, processed.content, overwrite=self.request.overwrite)
+
+    def write_pictures(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
+        """Writes the comparison and the faces before and after, where they were asked for."""
         for path, pixels in make_pictures(paths, processed).items():
             check_target(path, self.photos, self.request.overwrite)
             picture = without_metadata(replace(processed.photo, pixels=pixels))

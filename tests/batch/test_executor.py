@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from laa_cli.batch.executor import MemoryBudget, ThreadPipeline, parse_size
-from laa_cli.errors import Exit, LaaError, SetupError
+from laa_cli.errors import Exit, LaaError, SetupError, UsageError
 
 
 class FakeTask:
@@ -106,6 +106,13 @@ def test_leaving_early_gives_up_what_is_left() -> None:
 def test_memory_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
     assert parse_size(None) > 1 << 28
+
+
+def test_memory_must_be_given_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sysconf")
+    with pytest.raises(UsageError, match="memory must be given on this system") as caught:
+        parse_size(None)
+    assert caught.value.for_command_line().startswith("--memory must be given")
 
 
 @pytest.mark.parametrize("text", ["", "0", "much", "-1G", "4X", "nan"])

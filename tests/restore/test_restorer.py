@@ -6,6 +6,7 @@ import pytest
 import torch
 from fakes import portrait
 
+from laa_cli.errors import UsageError
 from laa_cli.interfaces import FaceCrop
 from laa_cli.restore.back_projection import rmse_at_crop_resolution
 from laa_cli.restore.fidelity import FEATURES, estimate_fidelity
@@ -57,3 +58,9 @@ def test_weights_get_crops_of_the_sizes_they_know() -> None:
     NetworkRestorer(network, torch.device("cpu"), (10, 96))([FaceCrop(crop[0]) for crop in crops])
     expected = [resize(reduce(crops[0], 10), 128), resize(crops[1], 128), resize(reduce(crops[2], 96), 128)]
     torch.testing.assert_close(torch.cat(seen), torch.cat(expected).clamp(0, 1))
+
+
+@pytest.mark.parametrize("fidelity", [-0.1, 1.5, float("nan")])
+def test_a_senseless_fidelity_is_refused(fidelity: float) -> None:
+    with pytest.raises(UsageError, match="fidelity must be from 0 to 1"):
+        NetworkRestorer(lambda inputs: inputs, torch.device("cpu"), fidelity=fidelity)
