@@ -16,6 +16,7 @@ from ..options import ModelOptions
 from ..restore.restorer import NetworkRestorer
 from ..utils.atomic import check_writable, write_atomically
 from ..utils.hardware import choose_device, machine_info
+from ..utils.plotting import load_figure_class
 from .data import BenchFaces, crop_detected_faces, crop_to_face, read_set
 from .evaluate import MethodResult, baselines, evaluate, our_methods, our_restorers
 from .peers import load_peer
@@ -34,6 +35,8 @@ def run(request: FacesRequest, screen: Screen, output_format: OutputFormat) -> E
     """Measures, prints and writes. What cannot be written or loaded is an error before anything is measured."""
     for path in request.outputs:
         check_writable(path, overwrite=request.overwrite)
+    if request.draws_curves:
+        load_figure_class()  # for its errors
     device = choose_device(request.device)
     methods = [*baselines(), *our_methods(list(request.weights), device), *(load_peer(path, device) for path in request.peers)]
     columns = metric_columns(fetch=request.fetch)

@@ -21,12 +21,14 @@ from ..errors import UsageError
 from ..photo.pixels import Floats
 from ..restore.back_projection import back_project
 from ..restore.restorer import NetworkRestorer
+from ..utils.plotting import figure_to_png, load_figure_class
 from .evaluate import BACK_PROJECTION, BATCH, BICUBIC, Restore, back_project_bicubic, restore_batches
 from .perceptual import Metric
 
 FACE_SIZES_PX = (12, 16, 20, 24, 32, 48, 64, 96)  # sides of the crop in the photo
 BASELINES = (BICUBIC, BACK_PROJECTION, "through 16x16")
 CLEAN = "clean"
+PLOT_DPI = 110
 COLOURS = ("#888888", "#444444", "#d08000", "#0077bb", "#00aa77", "#cc3377")
 
 
@@ -150,10 +152,8 @@ def curve_png(curve: list[CurvePoint]) -> bytes:
 
     Returns a PNG file.
     """
-    from matplotlib.figure import Figure
-
     faults = list(dict.fromkeys(point.fault for point in curve))
-    figure = Figure(figsize=(max(5, 3.4 * len(faults)), 6.4), layout="constrained")
+    figure = load_figure_class()(figsize=(max(5, 3.4 * len(faults)), 6.4), layout="constrained")
     axes = figure.subplots(2, len(faults), sharex=True, sharey="row", squeeze=False)
     for column, fault in enumerate(faults):
         points = [point for point in curve if point.fault == fault]
@@ -164,9 +164,7 @@ def curve_png(curve: list[CurvePoint]) -> bytes:
     axes[0][0].set_ylabel("PSNR on Y at 128 px, dB")
     axes[1][0].set_ylabel("gain over bicubic, dB")
     axes[0][0].legend()
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
-    return file.getvalue()
+    return figure_to_png(figure, PLOT_DPI)
 
 
 def plot_psnr(axes: Any, points: list[CurvePoint], over: str | None) -> None:

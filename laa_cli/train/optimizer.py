@@ -19,14 +19,17 @@ NOT_MATRICES = ("head", "tail")  # convolutions from and to pixels, which Muon's
 class RunOptimizer:
     """Updates a network's parameters from their gradients; its state has their names.
 
-    Muon works on views of the kernels as (out, height * width * in) matrices in the kernels' own channels-last memory, so
-    the network must stay in that memory format, and its tensors must be filled in place.
+    Muon works on views of the kernels as matrices (`as_matrix`) in the kernels' own channels-last memory, so the network must
+    stay in that memory format (ValueError otherwise), and its tensors must be filled in place.
     """
 
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
         self.parameters = dict(network.named_parameters())
         names = matrix_names(network) if config.optimizer == "muon" else []
         self.matrices = {name: as_matrix(self.parameters[name].detach()) for name in names}
+        for name, matrix in self.matrices.items():
+            if matrix.data_ptr() != self.parameters[name].data_ptr():
+                raise ValueError(f"{name} is not in channels-last memory: Muon would update a copy")
         rest = [parameter for name, parameter in self.parameters.items() if name not in self.matrices]
         rest_rate = LEARNING_RATE_BESIDE_MUON if names else config.learning_rate
         adamw = torch.optim.AdamW(rest, rest_rate, BETAS, weight_decay=config.weight_decay, fused=True)
@@ -92,5 +95,8 @@ def matrix_names(network: nn.Module) -> list[str]:
 
 
 def as_matrix(weight: Tensor) -> Tensor:
-    """Reshapes a kernel (o, i, h, w) to a matrix (o, h * w * i), a view where it is channels-last; (o, i) stays as it is."""
+    """Reshapes a kernel (a, b, h, w) to a matrix (a, h * w * b), a view where it is channels-last; (a, b) stays as it is.
+
+    `a`: output channels, in transposed convolutions input channels; Muon's step does not depend on which.
+    """
     return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from models.protocol import network_input, reduce
 
+from ..utils.plotting import figure_to_png, load_figure_class
 from .log import Row, column
 
 CURVE_INCHES, CURVE_DPI = (9.2, 3.0), 100
-CURVE_COLOURS = ("#1e5aaa", "#d26414")
+CURVE_COLOURS = ("#1e5aaa", "#d26414", "#2a8a4a", "#8a3a9a")
 GRID_COLOUR = "#e1e1e1"
 PREVIEW_FACES = 8
 PREVIEW_ROWS = ("16 px, enlarged", "restored", "truth")
@@ -31,15 +32,11 @@ def draw_learning_curve(rows: list[Row], gain_labels: dict[str, str]) -> bytes:
 
     `gain_labels`: columns of gains (dB) beside that under the protocol, and what they are called.
     """
-    from matplotlib.figure import Figure  # only here: training starts without it
-
-    figure = Figure(CURVE_INCHES, CURVE_DPI, layout="constrained")
+    figure = load_figure_class()(CURVE_INCHES, layout="constrained")
     loss, gain = figure.subplots(1, 2)
     plot_columns(loss, "L1 loss", rows, {"loss": "training"})
     plot_columns(gain, "gain over bicubic, dB", rows, {"gain_db": "16 px, clean"} | gain_labels)
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return file.getvalue()
+    return figure_to_png(figure, CURVE_DPI)
 
 
 def plot_columns(axes: Any, title: str, rows: list[Row], labels: dict[str, str]) -> None:

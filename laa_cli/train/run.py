@@ -19,6 +19,7 @@ from ..errors import LaaError, UsageError, out_of_memory
 from ..restore.restorer import read_weights
 from ..utils.atomic import remove_partial_files
 from ..utils.hardware import choose_device, count_flops, keep_freed_memory, matrix_rate
+from ..utils.plotting import load_figure_class
 from .data import FaceSplits, read_splits
 from .loader import EpochSampler, PrefetchLoader
 from .loop import TrainingLoop
@@ -27,6 +28,7 @@ from .recorder import STATE, WEIGHTS, Recorder
 from .schedule import TrainConfig
 from .trainer import Trainer
 
+MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}  # of the matrix product whose rate the log compares with
 PAPER_WIDTH = LAAConfig().base_channels
 SETTING_TYPES = {"int": int, "float": float}  # of the fields of LAAConfig by their annotation; the others are text
 # Fields of LAAConfig that are no settings: why, and the parameters that the reason names.
@@ -143,6 +145,7 @@ def make_recorder(request: TrainRequest, faces: FaceSplits, initial: InitialWeig
     about["training_faces"] = len(faces.training)
     if initial:
         about["init_from"] = initial.history
+    load_figure_class()  # of the learning curve, for its errors
     return Recorder(request.folder, faces.validation, about, screen)
 
 
@@ -156,7 +159,8 @@ def make_loop(trainer: Trainer, faces: Tensor, recorder: Recorder, distributed: 
 
 def min_seconds_per_face(trainer: Trainer, distributed: Distributed) -> float:
     """Computes a face's time at a model FLOPs utilization (MFU) of 1: its matrix products at all devices' measured rate."""
-    return training_flops_per_face(trainer.network.config) / (matrix_rate(trainer.device) * distributed.world_size)
+    rate = matrix_rate(trainer.device, MATRIX_SIZE.get(trainer.device.type))
+    return training_flops_per_face(trainer.network.config) / (rate * distributed.world_size)
 
 
 def make_folder(folder: Path) -> None:

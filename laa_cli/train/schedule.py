@@ -92,7 +92,7 @@ class TrainConfig:
         optimizer = optimizer or ("muon" if has_budget else "adamw")
         usual = PAPER if not has_budget else CPU_BUDGET if on_cpu else GPU_BUDGET
         usual_rate = MUON_RATE * math.sqrt(MUON_WIDTH / width) if optimizer == "muon" else usual.learning_rate
-        warmup = cls.warmup if schedule != "hold" or faces is None else min(cls.warmup, HOLD_WARMUP_FACES / faces)
+        warmup = cls.warmup if schedule != "hold" or not faces else min(cls.warmup, HOLD_WARMUP_FACES / faces)
         return cls(
             minutes=minutes, faces=faces, task=task, seed=seed, save_minutes=save_minutes, schedule=schedule, warmup=warmup,
             batch_size=usual.batch_size if batch_size is None else batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -117,3 +118,9 @@ def test_adamw_alone_has_every_parameter() -> None:
     assert isinstance(adamw, torch.optim.AdamW)
     assert sum(len(group["params"]) for group in adamw.param_groups) == len(list(ours.parameters()))
     assert adamw.param_groups[0]["lr"] == 0.25
+
+
+def test_kernels_outside_channels_last_memory_are_refused() -> None:
+    ours = LAATransformer(LAAConfig(base_channels=4, blocks=1))
+    with pytest.raises(ValueError, match=r"is not in channels-last memory"):
+        RunOptimizer(ours, MUON)

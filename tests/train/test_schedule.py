@@ -85,3 +85,8 @@ def test_defaults_are_known_without_torch() -> None:
     code = "import sys, laa_cli.train.schedule, laa_cli.commands.train\nprint({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert result.stdout == "set()\n"
+
+
+def test_a_held_rate_needs_a_budget_above_zero() -> None:
+    with pytest.raises(UsageError, match="faces must be above 0"):
+        TrainConfig.with_defaults(faces=0, on_cpu=True, width=16, schedule="hold")
