@@ -16,7 +16,7 @@ from models.protocol import CROP_MARGIN, HR_SIZE, reduce
 from ..console import Screen
 from ..detect.face import Face
 from ..errors import LaaError
-from ..faceset.reading import encoded_pictures
+from ..faceset.format import encoded_pictures
 from ..options import Options
 from ..photo.decode import decode
 from ..photo.pixels import to_rgb8

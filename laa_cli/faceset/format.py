@@ -1,17 +1,30 @@
-"""The layout of a face set on disk, the folder that `laa prepare` writes and that `laa train` and `laa bench` read.
+"""The face set on disk, the folder that `laa prepare` writes and that `laa train` and `laa bench` read: layout and reading.
 
 manifest.csv                     a row for each face, in the columns of MANIFEST_COLUMNS
 train-0.tar, train-1.tar, ...    shards of training faces: train_000000.webp, ... (144 x 144 px, WebP or PNG)
 val.tar                          validation faces: val_000000.png, ... (128 x 128 px, PNG)
 contact-sheet.png                up to 96 of the faces, to look at
 unfinished/                      the journal of a run that has not ended; a complete set has no such folder
+
+Pictures are decoded by Pillow, for training must work without OpenCV, which `laa_cli.photo` needs.
 """
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
 from models.protocol import HR_SIZE
+
+from ..errors import LaaError
+from ..utils.tar import TAR_ERRORS, iter_members, open_tar
 
 MANIFEST = "manifest.csv"
 MANIFEST_COLUMNS = ("shard", "file", "source", "crop_side_px", "sharpness", "split", "person")
@@ -25,6 +38,9 @@ VALIDATION_SHARD = f"{VALIDATION}.tar"
 VALIDATION_FACE_PX = HR_SIZE  # the protocol's crop
 TRAINING_MARGIN = 1.125  # side of a stored training face over the protocol's crop: room for random shifts
 TRAINING_FACE_PX = round(HR_SIZE * TRAINING_MARGIN)  # 144
+
+# Narrower than photo.READABLE_SUFFIXES: face pictures are written by programs, and Pillow must read all of them without OpenCV.
+PICTURE_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
 
 def shard_name(split: str, index: int, shard_size: int) -> str:
@@ -50,3 +66,84 @@ def is_unfinished(path: Path) -> bool:
 def list_training_shards(folder: Path) -> list[Path]:
     """Lists the training shards of a face set by number: train-2.tar before train-10.tar."""
     return sorted(folder.glob(f"{TRAIN}-*.tar"), key=lambda shard: (len(shard.name), shard.name))
+
+
+# Reading, also from plain folders and tar files of faces
+
+
+def training_sources(path: Path) -> list[Path]:
+    """The training shards of a face set, by number; any other folder or tar file as it is. LaaError if a set is unfinished."""
+    if is_unfinished(path):
+        raise LaaError(f"{path} is not finished: repeat the `laa prepare` that began it")
+    return list_training_shards(path) if is_face_set(path) else [path]
+
+
+def validation_source(path: Path) -> Path:
+    """The validation shard of a face set; any other folder or tar file as it is."""
+    return path / VALIDATION_SHARD if is_face_set(path) else path
+
+
+def has_validation_faces(path: Path) -> bool:
+    """Whether the path is a face set that has a validation shard."""
+    return is_face_set(path) and (path / VALIDATION_SHARD).is_file()
+
+
+def read_faces(sources: list[Path], size_px: int) -> Tensor:
+    """Decodes all faces of folders and tar files, in the order of the names within each source.
+
+    Returns (n, 3, size_px, size_px) uint8 RGB. Raises LaaError on the first source that cannot be read, or picture that
+    cannot be decoded or has another size.
+    """
+    items = [item for source in sources for item in encoded_pictures(source)]
+    if not items:
+        raise LaaError(f"no pictures in {', '.join(map(str, sources))}: expected a folder or tar of {size_px}x{size_px} faces")
+    faces = torch.empty(len(items), 3, size_px, size_px, dtype=torch.uint8)
+
+    def decode_into(index: int) -> None:
+        faces[index] = decode_face(*items[index], size_px)
+
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(decode_into, range(len(items))):
+            pass
+    return faces
+
+
+def list_names(sources: list[Path]) -> list[str]:
+    """Lists the names of the faces that `read_faces` returns, in its order."""
+    return [name for source in sources for name, _ in encoded_pictures(source)]
+
+
+def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields the name and the file content of each picture in a folder (walked) or tar file. Raises LaaError."""
+    try:
+        yield from pictures_in_folder(source) if source.is_dir() else pictures_in_tar(source)
+    except TAR_ERRORS as error:
+        raise LaaError(f"cannot read faces from {source}: {error}") from error
+
+
+def pictures_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields the pictures below a folder by path."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            yield str(path), path.read_bytes()
+
+
+def pictures_in_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields the pictures in a tar file by name."""
+    with open_tar(archive) as (tar, _):
+        for member in sorted(iter_members(tar), key=lambda member: member.name):
+            content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
+            if content is not None:
+                yield f"{archive}:{member.name}", content.read()
+
+
+def decode_face(name: str, content: bytes, size_px: int) -> Tensor:
+    """Decodes one picture into (3, size_px, size_px) uint8 RGB. `name` is what errors call it. Raises LaaError."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            rgb = np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise LaaError(f"cannot read the face {name}: {error}") from error
+    if rgb.shape[:2] != (size_px, size_px):
+        raise LaaError(f"the face {name} is {rgb.shape[1]}x{rgb.shape[0]}, not {size_px}x{size_px}")
+    return torch.from_numpy(rgb.copy()).permute(2, 0, 1)

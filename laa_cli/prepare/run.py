@@ -20,11 +20,10 @@ from ..errors import Exit, LaaError
 from ..faceset.format import TRAIN, UNFINISHED, is_face_set, is_unfinished
 from ..interfaces import FaceDetector
 from ..utils.atomic import remove_partial_files
-from .crops import PhotoFaces, detect_faces, load_photo, select_faces
+from .crops import Identities, PhotoFaces, detect_faces, load_photo, select_faces
 from .journal import Journal, JournalRecord, StoredFace
 from .settings import PrepareRequest
 from .sources import PhotoSource, find_photos
-from .split import Identities
 from .unpack import unpack
 from .writer import assign_shards, drop_duplicates, write_face_set
 

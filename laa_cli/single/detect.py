@@ -13,8 +13,7 @@ from ..photo import Photo, check_output, read_photo, write_photo
 from ..process import load_once
 from ..restore.records import DetectedPhotoRecord, detection_record
 from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs
-from .pictures import draw_faces
-from .report import DETECTION_COLUMNS, detection_row
+from .report import DETECTION_COLUMNS, detection_row, draw_faces
 from .run import Stdin, process_each
 
 

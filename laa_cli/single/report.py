@@ -1,15 +1,22 @@
-"""The tables that people see of the faces in a photo."""
+"""What people see of a result: tables of its faces; faces before and after, whole photos side by side, boxes drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from ..detect.face import Face
+from ..photo.pixels import Pixels, to_rgb8
+from ..restore.alignment import Square, crop_square
 from ..restore.records import LEFT, RESTORED
 from ..upscale import Upscaled
 
 DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right
 RESULT_COLUMNS = (*DETECTION_COLUMNS, ">crop", "done", ">off by", "why")
+SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced to it
 
 
 def detection_row(number: int, face: Face) -> tuple[str, ...]:
@@ -26,3 +33,32 @@ def result_rows(result: Upscaled) -> Iterator[tuple[str, ...]]:
         done = RESTORED if report.restored else LEFT
         off_by = "" if report.consistency is None else f"{255 * report.consistency:.1f}"
         yield *detection_row(number, report.face), f"{report.square.side} px", done, off_by, report.reason
+
+
+def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:
+    """A face's crop from the plainly enlarged photo and from the result, both (side, side, c)."""
+    enlarged = square.scaled(scale)
+    return crop_square(before, enlarged), crop_square(after, enlarged)
+
+
+def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
+    """The plainly enlarged photo on the left, the result on the right: (h, 2 w + gap, 3) uint8 RGB."""
+    left, right = to_rgb8(before), to_rgb8(after)
+    factor = SIDE_BY_SIDE_PX / max(2 * left.shape[1], left.shape[0])
+    if factor < 1:
+        size = (max(1, round(left.shape[1] * factor)), max(1, round(left.shape[0] * factor)))
+        left, right = (cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8) for half in (left, right))
+    gap = np.full((left.shape[0], max(2, left.shape[1] // 100), 3), 255, np.uint8)
+    return np.hstack([left, gap, right])
+
+
+def draw_faces(rgb: NDArray[np.uint8], faces: list[Face]) -> NDArray[np.uint8]:
+    """A copy of an RGB photo with each face's box and landmarks drawn."""
+    drawn = rgb.copy()
+    width = max(1, round(max(rgb.shape[:2]) / 800))
+    for face in faces:
+        x0, y0, x1, y1 = (round(value - 0.5) for value in face.box_xyxy)
+        cv2.rectangle(drawn, (x0, y0), (x1, y1), (255, 220, 0), width)
+        for x, y in face.landmarks_xy:
+            cv2.circle(drawn, (round(x - 0.5), round(y - 0.5)), width, (0, 200, 255), -1)
+    return drawn

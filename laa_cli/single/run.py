@@ -18,8 +18,7 @@ from ..upscale import Options, Upscaler
 from ..utils.atomic import write_atomically
 from ..utils.timing import StageTimer
 from .output_paths import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
-from .pictures import face_pair, side_by_side
-from .report import RESULT_COLUMNS, result_rows
+from .report import RESULT_COLUMNS, face_pair, result_rows, side_by_side
 
 Item = TypeVar("Item")
 Stdin = Callable[[], BinaryIO]

@@ -11,9 +11,16 @@ from torch import Tensor
 from models.protocol import network_input
 
 from ..errors import LaaError, UsageError
-from ..faceset.format import TRAINING_FACE_PX, VALIDATION_FACE_PX
+from ..faceset.format import (
+    TRAINING_FACE_PX,
+    VALIDATION_FACE_PX,
+    has_validation_faces,
+    list_names,
+    read_faces,
+    training_sources,
+    validation_source,
+)
 from ..faceset.hashing import find_duplicates, perceptual_hashes
-from ..faceset.reading import has_validation_faces, list_names, read_faces, training_sources, validation_source
 
 
 @dataclass(frozen=True)

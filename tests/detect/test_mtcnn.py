@@ -13,9 +13,7 @@ from skimage import data
 
 from laa_cli.detect import mtcnn as detect
 from laa_cli.detect.face import Face, estimate_roll_deg
-from laa_cli.detect.filtering import (
-    is_plausible,
-)
+from laa_cli.detect.filtering import is_plausible
 from laa_cli.detect.mtcnn import MTCNNDetector
 from laa_cli.errors import UsageError
 

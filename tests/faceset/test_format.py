@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
+from fakes import folder_of, pictures
+from PIL import Image
+
+from laa_cli.errors import LaaError
 from laa_cli.faceset.format import (
     MANIFEST,
     MANIFEST_COLUMNS,
@@ -16,6 +25,7 @@ from laa_cli.faceset.format import (
     is_face_set,
     is_unfinished,
     list_training_shards,
+    read_faces,
     shard_name,
 )
 
@@ -40,3 +50,75 @@ def test_a_set_is_told_by_its_manifest_and_an_unfinished_one_by_its_journal(tmp_
     (tmp_path / UNFINISHED).mkdir()
     (tmp_path / MANIFEST).touch()
     assert (is_face_set(tmp_path), is_unfinished(tmp_path)) == (True, True)
+
+
+def tar_of(folder: Path, path: Path) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for picture in sorted(folder.iterdir()):
+            tar.add(picture, picture.name)
+    return path
+
+
+def test_faces_come_from_folders_and_tar_files_alike(tmp_path: Path) -> None:
+    faces = pictures(5, 144)
+    folder = folder_of(faces, tmp_path / "faces")
+    (folder / "notes.txt").write_text("not a picture")
+    assert torch.equal(read_faces([folder], 144), faces)
+    assert torch.equal(read_faces([tar_of(folder, tmp_path / "faces.tar"), folder], 144), torch.cat([faces, faces]))
+
+
+def test_unusable_faces_are_named(tmp_path: Path) -> None:
+    folder = folder_of(pictures(2, 144), tmp_path / "faces")
+    with pytest.raises(LaaError, match=r"000.png is 144x144, not 128x128"):
+        read_faces([folder], 128)
+    (folder / "001.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(LaaError, match=r"cannot read the face .*001.png"):
+        read_faces([folder], 144)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LaaError, match="no pictures in"):
+        read_faces([tmp_path / "empty"], 144)
+    (tmp_path / "broken.tar").write_bytes(b"no tar")
+    for name in ("broken.tar", "missing.tar"):
+        with pytest.raises(LaaError, match=f"cannot read faces from .*{name}"):
+            read_faces([tmp_path / name], 144)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_tar_file_is_named(tmp_path: Path, share: float) -> None:
+    whole = tar_of(folder_of(pictures(4, 144), tmp_path / "faces"), tmp_path / "faces.tar").read_bytes()
+    (tmp_path / "short.tar").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(LaaError, match=r"cannot read (the face|faces from) .*short.tar"):
+        read_faces([tmp_path / "short.tar"], 144)
+
+
+def test_a_damaged_header_is_not_the_end_of_a_tar_file(tmp_path: Path) -> None:
+    shard = tar_of(folder_of(pictures(4, 144), tmp_path / "faces"), tmp_path / "faces.tar")
+    with tarfile.open(shard) as tar:
+        second = tar.getmembers()[2].offset
+    content = bytearray(shard.read_bytes())
+    content[second] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(LaaError, match=r"cannot read faces from .*faces.tar: a damaged header"):
+        read_faces([shard], 144)
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.3])
+def test_compressed_tar_files_are_read_and_truncated_ones_named(tmp_path: Path, packing: str, share: float) -> None:
+    faces, shard = folder_of(pictures(3, 128), tmp_path / "faces"), tmp_path / f"faces.tar.{packing}"
+    with tarfile.open(shard, f"w:{packing}") as tar:  # type: ignore[call-overload]
+        tar.add(faces)
+    shard.write_bytes(shard.read_bytes()[: int(share * shard.stat().st_size)])
+    if share == 1:
+        assert torch.equal(read_faces([shard], 128), read_faces([faces], 128))
+        return
+    with pytest.raises(LaaError, match=shard.name):
+        read_faces([shard], 128)
+
+
+def test_a_picture_bomb_is_no_face(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((300, 300), np.uint8)).save(file, "PNG")
+    (tmp_path / "big.png").write_bytes(file.getvalue())
+    with pytest.raises(LaaError, match="300x300"):
+        read_faces([tmp_path], 128)

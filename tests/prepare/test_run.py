@@ -17,8 +17,7 @@ from PIL import Image
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError
-from laa_cli.faceset.format import TRAIN, VALIDATION
-from laa_cli.faceset.reading import read_faces
+from laa_cli.faceset.format import TRAIN, VALIDATION, read_faces
 from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest

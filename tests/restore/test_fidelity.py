@@ -11,13 +11,7 @@ from fakes import gaussian_noise, grainy_portrait
 from PIL import Image
 
 from laa_cli.restore.back_projection import back_project, back_project_partially
-from laa_cli.restore.fidelity import (
-    FEATURES,
-    blockiness,
-    estimate_fidelity,
-    estimate_noise,
-    fidelity_features,
-)
+from laa_cli.restore.fidelity import FEATURES, blockiness, estimate_fidelity, estimate_noise, fidelity_features
 from laa_cli.utils.tensor_ops import rgb_to_grayscale
 from models.protocol import reduce
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError, UsageError
-from laa_cli.faceset.reading import read_faces
+from laa_cli.faceset.format import read_faces
 from laa_cli.restore.fidelity import FEATURES
 from laa_cli.train.data import Samples
 from laa_cli.train.log import read_rows
