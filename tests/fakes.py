@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import termios
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -296,12 +297,14 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return text
 
 
-def in_a_terminal(tmp_path: Path, *arguments: str) -> tuple[str, bytes]:
+def in_a_terminal(tmp_path: Path, *arguments: str, columns: int = 80) -> tuple[str, bytes]:
     """Runs a script with a pseudo-terminal as stderr: what it showed there, and its stdout."""
     master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
     command = [sys.executable, "-c", *arguments]
+    environment = os.environ | {"TERM": "xterm"}
     with (tmp_path / "stdout").open("wb") as stdout:
-        process = subprocess.Popen(command, stdout=stdout, stderr=slave, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=stdout, stderr=slave, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment)
     os.close(slave)
     shown = b""
     with suppress(OSError):  # how a pseudo-terminal says that it was closed

@@ -6,7 +6,6 @@ The page is the same however the results came about: it says nothing of times.
 from __future__ import annotations
 
 import os
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ from ..photo.pixels import Pixels, blend_on_white, to_rgb8
 from ..restore.alignment import Square, crop_square
 from ..restore.records import FaceRecord, restored_faces
 from ..utils.atomic import write_atomically
-from ..utils.html import page, slider
+from ..utils.html import escaped, page, slider
 from .manifest import Manifest, ManifestRecord
 from .scan import PhotoFile
 
@@ -47,7 +46,7 @@ def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Pat
             backfill(record, sources[record["input"]], out)
     remove_stale_thumbnails(out, {thumbnail_stem(record["output_sha256"]) for record in done})
     failed = [record for record in records if record["error"] is not None]
-    write_atomically(out / NAME, build_page(done, failed).encode(errors="surrogateescape"), overwrite=True)
+    write_atomically(out / NAME, build_page(done, failed).encode(), overwrite=True)
     return out / NAME
 
 
@@ -83,9 +82,9 @@ def build_page(done: list[ManifestRecord], failed: list[ManifestRecord]) -> str:
 def build_figure(record: ManifestRecord) -> str:
     """Builds one photo's figure: before/after slider, name, faces."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
-    name, restored = to_printable(record["input"]), restored_faces(record["faces"])
+    name, restored = record["input"], restored_faces(record["faces"])
     caption = (
-        f'<a href="{to_url(record["output"])}">{escape(name)}</a><br>'
+        f'<a href="{to_url(record["output"])}">{escaped(name)}</a><br>'
         f"<small>{record['width']}x{record['height']}, {len(restored)} of {len(record['faces'])} faces restored</small>"
     )
     strip = f'<div class="faces">{build_face_images(record, restored[:FACES])}</div>' if restored else ""
@@ -108,18 +107,13 @@ def build_failure_table(failed: list[ManifestRecord]) -> str:
     """Builds the table of the photos that have no result."""
     if not failed:
         return ""
-    rows = "".join(f"<tr><td>{escape(to_printable(r['input']))}<td>{escape(to_printable(r['error'] or ''))}" for r in failed)
+    rows = "".join(f"<tr><td>{escaped(r['input'])}<td>{escaped(r['error'] or '')}" for r in failed)
     return f'<h2>Failed</h2>\n<div class="scroll"><table>{rows}</table></div>'
 
 
 def to_url(name: str) -> str:
     """Quotes any file name as a relative URL."""
     return quote(os.fsencode(name))
-
-
-def to_printable(text: str) -> str:
-    """Escapes what no file in UTF-8 can hold (surrogates of undecodable file names)."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # Thumbnails

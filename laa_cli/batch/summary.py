@@ -43,8 +43,7 @@ class Counts:
         return exit_code(self.done + self.skipped, [Exit.FAILED] * len(self.failures))
 
     def show(self, screen: Screen) -> None:
-        """Shows the table, and each failure with its reason."""
-        pace = f", {self.done / self.seconds:.1f} photos/s" if self.seconds and self.done else ""
+        """Shows the table, and a line for each failure, with its reason."""
         rows = {
             "photos done": f"{self.done}",
             "done before": f"{self.skipped}",
@@ -52,8 +51,10 @@ class Counts:
             "other files": f"{self.ignored}",
             "faces found": f"{self.faces}",
             "faces restored": f"{self.restored}",
-            "time": f"{self.seconds:.1f} s{pace}",
+            "seconds": f"{self.seconds:.1f}",
         }
+        if self.seconds and self.done:
+            rows["photos/s"] = f"{self.done / self.seconds:.1f}"
         screen.table("summary", ("", ">"), rows.items())
-        if self.failures:
-            screen.table("failed", ("photo", "why"), sorted(self.failures.items()))
+        for name, reason in sorted(self.failures.items()):
+            screen.say(f"failed: {name}: {reason}")

@@ -19,6 +19,7 @@ from .table import Table, emit, format_csv
 KIND, FORMAT = "laa bench speed", 1  # of the file
 SAME_MACHINE = ("cpu", "cores", "threads", "gpus", "system")  # must be equal for the ratio of two runs to be the software's
 COMPARISON_HEAD = ("what", "on", ">batch", ">first, ms", ">second, ms", ">ratio")
+COMPARISON_DROP = (">batch", ">first, ms", ">second, ms", "on")
 COMPARISON_NOTE = "ratio: second over first, below 1 is faster; ~: the medians differ by less than the mean of the two IQRs"
 
 
@@ -109,7 +110,8 @@ class SpeedResult:
             *(f"limit on {t.device} in {t.precision}: {t.best_flops_per_s / 1e9:.0f} GFLOP/s" for t in limits.values()),
             machine_line(self.machine),
         ]
-        return Table("The network alone, from faces in memory to faces in memory", head, lines, notes)
+        drop = (">IQR", ">limit", ">faces/s", ">faces", "on")
+        return Table("The network alone, from faces in memory to faces in memory", head, lines, notes, drop)
 
     def pipeline_table(self, device: str) -> Table:
         """Tabulates `upscale` on a photo, stage by stage, the whole last."""
@@ -154,7 +156,7 @@ def compare(first: Path, second: Path, screen: Screen, output_format: OutputForm
     for difference in differences if output_format == "csv" else []:  # the other forms have a place for it
         screen.notice(difference)
     lines = [comparison_line(comparison) for comparison in comparisons]
-    table = Table(f"{first} and {second}", COMPARISON_HEAD, lines, [COMPARISON_NOTE, *differences])
+    table = Table(f"{first} and {second}", COMPARISON_HEAD, lines, [COMPARISON_NOTE, *differences], COMPARISON_DROP)
     record = {"ratios": comparisons, "differences": differences}
     emit([table], lambda: record, lambda: format_csv(comparisons), output_format, screen)
 

@@ -39,6 +39,9 @@ Confidence = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
+ListFaces = Annotated[
+    bool, typer.Option("--list-faces", help="List the faces of several photos, too, rather than a line a photo.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow replacing files that exist.")]
 MaxPixels = Annotated[int, typer.Option(help="Largest picture to read or make, in pixels.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected failure.")]

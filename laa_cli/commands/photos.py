@@ -18,6 +18,7 @@ from .parameters import (
     Feather,
     Fidelity,
     Json,
+    ListFaces,
     Margin,
     MaxFace,
     MaxPixels,
@@ -53,6 +54,7 @@ def upscale(
     compare: Annotated[
         Path | None, typer.Option(help="A before/after picture (a folder for several).", show_default=False)
     ] = None,
+    list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
@@ -78,6 +80,7 @@ def upscale(
         overwrite=overwrite,
         strip_metadata=strip_metadata,
         require_face=require_face,
+        list_faces=list_faces,
     )
     streamed = output == STREAM or (output is None and STREAM in photos)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
@@ -96,6 +99,7 @@ def detect(
     device: DeviceName = MODEL_DEFAULTS.device,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
     confidence: Confidence = MODEL_DEFAULTS.confidence,
+    list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
@@ -110,5 +114,7 @@ def detect(
     screen = Screen(quiet=quiet, data_on_stdout=json)
     models = ModelOptions(device=device, min_face_px=min_face, confidence=confidence)
     load = lambda: build_detector(models)  # noqa: E731
-    code = run(photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
+    code = run(
+        photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels, list_faces=list_faces
+    )
     raise typer.Exit(code)

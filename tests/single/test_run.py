@@ -92,6 +92,19 @@ def test_no_face_is_a_notice(photo: Path, capsys: Any) -> None:
     assert photo.with_name("photo_x4.png").exists()
 
 
+def test_several_photos_have_a_line_each_and_their_faces_on_request(photo: Path, capsys: Any) -> None:
+    other = photo.with_name("other.png")
+    other.write_bytes(photo.read_bytes())
+    assert upscale([photo, other]) == Exit.OK
+    captured = capsys.readouterr()
+    assert [line.partition(",")[0] for line in captured.out.splitlines()] == [
+        f"{photo.parent}/photo_x4.png: 240x200", f"{photo.parent}/other_x4.png: 240x200",
+    ]  # fmt: skip
+    assert captured.err == ""
+    assert upscale([photo, other], overwrite=True, list_faces=True) == Exit.OK
+    assert capsys.readouterr().out.count("restored ") >= 2
+
+
 def test_no_face_is_an_error_if_asked(photo: Path) -> None:
     assert upscale([photo], fake(), require_face=True) == Exit.NO_FACE
     assert os.listdir(photo.parent) == ["photo.png"]
