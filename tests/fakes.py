@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -276,6 +277,18 @@ def result_files(folder: Path) -> dict[str, bytes]:
 
 def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "out" / "manifest.jsonl").read_text().splitlines()]
+
+
+def lock_folders(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """Makes the system refuse to list these folders which it would not do for root."""
+    scandir = os.scandir
+
+    def guarded_scandir(path: Any = ".") -> Any:
+        if isinstance(path, str | Path) and Path(path) in folders:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded_scandir)
 
 
 # The command line

@@ -338,3 +338,15 @@ def test_views_and_read_only_arrays_are_photos_too(kind: type, scale: int) -> No
     view.flags.writeable = False
     expected = fake(face(8, 20, 12))(np.ascontiguousarray(view), Options(scale=scale))
     assert np.array_equal(fake(face(8, 20, 12))(view, Options(scale=scale)).pixels, expected.pixels)
+
+
+def test_a_folder_among_photos_is_one_failure_among_several(photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(photo.parent)
+    gone, too_long = Path("gone.png"), Path("x" * 300 + ".png")
+    assert upscale([Path("."), Path("/"), gone, too_long, photo]) == Exit.PARTLY
+    assert photo.with_name("photo_x4.png").exists()
+    lines = capsys.readouterr().err.splitlines()
+    assert ["." in lines[0], "it is a folder" in lines[0], "/" in lines[1], "gone" in lines[2], "too long" in lines[3]] == [
+        True
+    ] * 5
+    assert upscale([Path(".")]) == Exit.FAILED
