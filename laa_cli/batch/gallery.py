@@ -14,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LaaError
+from ..options import DEFAULTS
 from ..photo import encode_thumbnail, read_photo
 from ..photo.pixels import Pixels, blend_on_white, to_rgb8
 from ..restore.alignment import Square, crop_square
 from ..restore.records import FaceRecord, restored_faces
 from ..utils.atomic import write_atomically
 from ..utils.html import escaped, page, slider
-from .manifest import Manifest, ManifestRecord
+from .manifest import Manifest
 from .scan import PhotoFile
+from .schema import ManifestRecord
 
 NAME = "index.html"
 LONGEST_PX = 900  # of the photo, before and after
 FACE_PX = 96  # a face's side, before as well as after
+LARGEST_CROP = 4  # over the photo's longer side; the margin is 3 at most
 FACES = 500  # at most in a picture, whose height JPEG limits
 STYLE = f"""<style>
 .photo {{ content-visibility: auto; contain-intrinsic-size: auto 20rem; overflow-wrap: anywhere }}
@@ -39,7 +42,7 @@ Thumbnails = dict[str, bytes]  # JPEG: "before", "after" and, where there are re
 def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Path:
     """Writes the page, and first the thumbnails of results that were made without --report. Raises LaaError."""
     records = [record for photo in photos if (record := manifest.records.get(photo.name))]
-    done = [record for record in records if record["error"] is None and (out / record["output"]).exists()]
+    done = [record for record in records if record["error"] is None and os.path.exists(out / record["output"])]
     sources = {photo.name: photo.path for photo in photos}
     for record in done:
         if not (out / thumbnail_path(record["output_sha256"], "after")).exists():
@@ -52,15 +55,22 @@ def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Pat
 
 def backfill(record: ManifestRecord, path: Path, out: Path) -> None:
     """Makes the thumbnails of an earlier result from its files. One that cannot be opened any more has none."""
-    limit = record["options"]["max_pixels"]
+    limit = record["options"].get("max_pixels") or DEFAULTS.max_pixels
     try:
         before = read_photo(path, max_pixels=limit).pixels
         after = read_photo(out / record["output"], max_pixels=limit).pixels
-        squares = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
+        crops = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
+        squares = [square for square in crops if touches(square, before.shape[1], before.shape[0])]
         thumbnails = make_thumbnails(before, after, squares, record["options"]["scale"])
         write_thumbnails(thumbnails, out, record["output_sha256"])
     except LaaError:
         return
+
+
+def touches(square: Square, width: int, height: int) -> bool:
+    """Whether a crop can be one of a face in a photo of this size, px."""
+    near = -square.side < square.x < width and -square.side < square.y < height
+    return near and square.side <= LARGEST_CROP * max(width, height)
 
 
 def remove_stale_thumbnails(out: Path, current: set[str]) -> None:

@@ -61,6 +61,8 @@ def run(
     busy = f"another `laa batch` is writing to {request.out}: wait until it ends, or choose another folder"
     with locked(request.out, busy), Manifest(request.out) as manifest:
         remove_partial_files(request.out)
+        for complaint in manifest.complaints():
+            screen.notice(complaint)
         batch = Batch(request, manifest, load, screen)
         try:
             (through or Batch.run_once)(batch)

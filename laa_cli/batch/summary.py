@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..console import Screen
 from ..errors import Exit, exit_code
 from ..restore.records import restored_faces
-from .manifest import ManifestRecord
+from .schema import ManifestRecord
 
 
 @dataclass
