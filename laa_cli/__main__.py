@@ -25,9 +25,9 @@ def guarded() -> int:
 
     try:
         check_models()  # before the commands, whose defaults come from `models`
-        from .commands.app import app
+        from .commands.app import run
 
-        app(prog_name="laa")
+        run()
     except LaaError as error:
         return report_failure(error.for_command_line(), error.code)
     except (KeyboardInterrupt, SystemExit) as end:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from .errors import LaaError
+from .utils.text import SHORTEST_CELLS, fit_columns, printable, shorten
 
 LIVE_SECONDS = 0.2  # between updates of a live display
+UNLIMITED_CELLS = 1 << 16  # the width of what is no terminal: nothing is cut or wrapped there
+NARROW_CELLS = 60  # terminals below this have tables without lines
+FRAME_CELLS = 4  # of a table with lines, left and right of its cells together
 
 
 def duration(seconds: float) -> str:
@@ -31,7 +35,8 @@ def duration(seconds: float) -> str:
 class Screen:
     """A run's rich consoles: one for people and one for errors, on stderr.
 
-    `quiet` leaves only errors; `data_on_stdout` moves what is for people to stderr.
+    `quiet` leaves only errors; `data_on_stdout` moves what is for people to stderr. Whatever is for people is shown by
+    `printable`: no file name steers the terminal. Data are left as they are.
     """
 
     def __init__(self, *, quiet: bool = False, data_on_stdout: bool = False) -> None:
@@ -41,44 +46,69 @@ class Screen:
         # One console for both where both are a terminal: otherwise the progress bar and the tables overwrite each other.
         shared = data_on_stdout or (stdout.is_terminal and self.stderr.is_terminal)
         self.console = self.stderr if shared else stdout
+        for console in (stdout, self.stderr):
+            if not console.is_terminal:
+                console.width = UNLIMITED_CELLS
 
     def say(self, text: str) -> None:
         """Prints a line for people."""
         if not self.quiet:
-            self.console.print(escape(text), soft_wrap=True)
+            self.console.print(Text(printable(text)), soft_wrap=True)
+
+    def say_of(self, name: object, facts: str) -> None:
+        """Prints a line on a file: its name, shortened where it does not fit the terminal, and what there is to say of it."""
+        self.say(f"{shorten(printable(str(name)), max(SHORTEST_CELLS, self.console.width - len(facts) - 2))}: {facts}")
 
     def notice(self, text: str) -> None:
         """Prints a notice on stderr: what a person should know though nothing failed."""
         if not self.quiet:
-            self.stderr.print(f"[yellow]notice:[/] {escape(text)}")
+            self.stderr.print(Text.assemble(("notice:", "yellow"), " ", printable(text)))
 
     def error(self, text: str) -> None:
         """Prints an error in one line on stderr, even when quiet."""
-        self.stderr.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
+        self.stderr.print(Text.assemble(("error:", "bold red"), " ", printable(text)))
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Writes one JSON line (JSONL) on stdout; escaped to ASCII, so that every file name survives every locale."""
         self.bytes(json.dumps(values).encode() + b"\n")
 
-    def table(self, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-        """Prints a table for people; columns whose names start with ">" are right-justified."""
+    def table(
+        self, title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], drop: Sequence[str] | None = None
+    ) -> None:
+        """Prints a table for people, a line for each row; columns whose names start with ">" are right-justified.
+
+        `drop`: the columns that go where the terminal has no room for all, the least important first; by default the last,
+        down to two. What then is still too long is shortened in the middle.
+        """
         if self.quiet:
             return
-        table = Table(title=escape(title), title_justify="left", header_style="bold")
-        for column in columns:
-            table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        self.console.print(table, soft_wrap=False)
+        lines = [[printable(cell) for cell in row] for row in ([name.lstrip(">") for name in columns], *rows)]
+        places = reversed(range(2, len(columns))) if drop is None else [columns.index(name) for name in drop]
+        with_lines = self.console.width >= NARROW_CELLS
+        frame, gap = (FRAME_CELLS, 3) if with_lines else (0, 2)
+        is_text = [not name.startswith(">") for name in columns]
+        widths = fit_columns(lines, is_text, [*places], self.console.width - frame, gap)
+        table = Table(
+            box=HEAVY_HEAD if with_lines else None, header_style="bold", show_header=any(lines[0]), pad_edge=with_lines
+        )
+        for place in sorted(widths):
+            head = Text(shorten(lines[0][place], widths[place]))
+            table.add_column(head, justify="left" if is_text[place] else "right", no_wrap=True, width=widths[place])
+        for line in lines[1:]:
+            table.add_row(*(Text(shorten(line[place], width)) for place, width in sorted(widths.items())))
+        self.console.print(Text(shorten(printable(title), self.console.width), "italic"), soft_wrap=True)
+        self.console.print(table)
 
     def track(self, items: Iterable[Any], verb: str) -> Iterator[Any]:
         """Iterates with a progress bar, unless quiet, for a list of fewer than two items, or where stderr is no terminal."""
         if self.quiet or (isinstance(items, list) and len(items) < 2) or not self.stderr.is_terminal:
             yield from items
             return
-        columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        )  # fmt: skip
         with Progress(*columns, console=self.stderr, transient=True, redirect_stdout=False) as progress:
-            yield from progress.track(items)
+            yield from progress.track(items, description=printable(verb))
 
     @contextmanager
     def progress(self, photos: int) -> Iterator[PhotoProgress]:
@@ -111,7 +141,7 @@ class Screen:
             def update(text: str) -> None:
                 nonlocal updated
                 if time.monotonic() - updated > LIVE_SECONDS:
-                    display.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+                    display.update(Text(printable(text), no_wrap=True, overflow="ellipsis"), refresh=True)
                     updated = time.monotonic()
 
             yield update

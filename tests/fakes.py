@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import subprocess
 import sys
+import termios
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -277,6 +279,18 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "out" / "manifest.jsonl").read_text().splitlines()]
 
 
+def lock_folders(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """Makes the system refuse to list these folders which it would not do for root."""
+    scandir = os.scandir
+
+    def guarded_scandir(path: Any = ".") -> Any:
+        if isinstance(path, str | Path) and Path(path) in folders:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded_scandir)
+
+
 # The command line
 
 
@@ -296,12 +310,14 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return text
 
 
-def in_a_terminal(tmp_path: Path, *arguments: str) -> tuple[str, bytes]:
+def in_a_terminal(tmp_path: Path, *arguments: str, columns: int = 80) -> tuple[str, bytes]:
     """Runs a script with a pseudo-terminal as stderr: what it showed there, and its stdout."""
     master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
     command = [sys.executable, "-c", *arguments]
+    environment = os.environ | {"TERM": "xterm"}
     with (tmp_path / "stdout").open("wb") as stdout:
-        process = subprocess.Popen(command, stdout=stdout, stderr=slave, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=stdout, stderr=slave, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment)
     os.close(slave)
     shown = b""
     with suppress(OSError):  # how a pseudo-terminal says that it was closed

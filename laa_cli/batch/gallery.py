@@ -6,7 +6,6 @@ The page is the same however the results came about: it says nothing of times.
 from __future__ import annotations
 
 import os
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LaaError
+from ..options import DEFAULTS
 from ..photo import encode_thumbnail, read_photo
 from ..photo.pixels import Pixels, blend_on_white, to_rgb8
 from ..restore.alignment import Square, crop_square
 from ..restore.records import FaceRecord, restored_faces
 from ..utils.atomic import write_atomically
-from ..utils.html import page, slider
-from .manifest import Manifest, ManifestRecord
+from ..utils.html import escaped, page, slider
+from .manifest import Manifest
 from .scan import PhotoFile
+from .schema import ManifestRecord
 
 NAME = "index.html"
 LONGEST_PX = 900  # of the photo, before and after
 FACE_PX = 96  # a face's side, before as well as after
+LARGEST_CROP = 4  # over the photo's longer side; the margin is 3 at most
 FACES = 500  # at most in a picture, whose height JPEG limits
 STYLE = f"""<style>
 .photo {{ content-visibility: auto; contain-intrinsic-size: auto 20rem; overflow-wrap: anywhere }}
@@ -40,28 +42,35 @@ Thumbnails = dict[str, bytes]  # JPEG: "before", "after" and, where there are re
 def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Path:
     """Writes the page, and first the thumbnails of results that were made without --report. Raises LaaError."""
     records = [record for photo in photos if (record := manifest.records.get(photo.name))]
-    done = [record for record in records if record["error"] is None and (out / record["output"]).exists()]
+    done = [record for record in records if record["error"] is None and os.path.exists(out / record["output"])]
     sources = {photo.name: photo.path for photo in photos}
     for record in done:
         if not (out / thumbnail_path(record["output_sha256"], "after")).exists():
             backfill(record, sources[record["input"]], out)
     remove_stale_thumbnails(out, {thumbnail_stem(record["output_sha256"]) for record in done})
     failed = [record for record in records if record["error"] is not None]
-    write_atomically(out / NAME, build_page(done, failed).encode(errors="surrogateescape"), overwrite=True)
+    write_atomically(out / NAME, build_page(done, failed).encode(), overwrite=True)
     return out / NAME
 
 
 def backfill(record: ManifestRecord, path: Path, out: Path) -> None:
     """Makes the thumbnails of an earlier result from its files. One that cannot be opened any more has none."""
-    limit = record["options"]["max_pixels"]
+    limit = record["options"].get("max_pixels") or DEFAULTS.max_pixels
     try:
         before = read_photo(path, max_pixels=limit).pixels
         after = read_photo(out / record["output"], max_pixels=limit).pixels
-        squares = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
+        crops = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
+        squares = [square for square in crops if touches(square, before.shape[1], before.shape[0])]
         thumbnails = make_thumbnails(before, after, squares, record["options"]["scale"])
         write_thumbnails(thumbnails, out, record["output_sha256"])
     except LaaError:
         return
+
+
+def touches(square: Square, width: int, height: int) -> bool:
+    """Whether a crop can be one of a face in a photo of this size, px."""
+    near = -square.side < square.x < width and -square.side < square.y < height
+    return near and square.side <= LARGEST_CROP * max(width, height)
 
 
 def remove_stale_thumbnails(out: Path, current: set[str]) -> None:
@@ -83,9 +92,9 @@ def build_page(done: list[ManifestRecord], failed: list[ManifestRecord]) -> str:
 def build_figure(record: ManifestRecord) -> str:
     """Builds one photo's figure: before/after slider, name, faces."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
-    name, restored = to_printable(record["input"]), restored_faces(record["faces"])
+    name, restored = record["input"], restored_faces(record["faces"])
     caption = (
-        f'<a href="{to_url(record["output"])}">{escape(name)}</a><br>'
+        f'<a href="{to_url(record["output"])}">{escaped(name)}</a><br>'
         f"<small>{record['width']}x{record['height']}, {len(restored)} of {len(record['faces'])} faces restored</small>"
     )
     strip = f'<div class="faces">{build_face_images(record, restored[:FACES])}</div>' if restored else ""
@@ -108,18 +117,13 @@ def build_failure_table(failed: list[ManifestRecord]) -> str:
     """Builds the table of the photos that have no result."""
     if not failed:
         return ""
-    rows = "".join(f"<tr><td>{escape(to_printable(r['input']))}<td>{escape(to_printable(r['error'] or ''))}" for r in failed)
+    rows = "".join(f"<tr><td>{escaped(r['input'])}<td>{escaped(r['error'] or '')}" for r in failed)
     return f'<h2>Failed</h2>\n<div class="scroll"><table>{rows}</table></div>'
 
 
 def to_url(name: str) -> str:
     """Quotes any file name as a relative URL."""
     return quote(os.fsencode(name))
-
-
-def to_printable(text: str) -> str:
-    """Escapes what no file in UTF-8 can hold (surrogates of undecodable file names)."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # Thumbnails

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, cast
 
 import torch
 
@@ -20,60 +21,11 @@ from models.checkpoint import DEFAULT_WEIGHTS
 from .. import __version__
 from ..errors import LaaError, SetupError
 from ..options import ModelOptions, Options
-from ..restore.records import FaceRecord
 from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
+from .schema import ManifestRecord, RecipeRecord, is_name_pair, parse_record
 
 NAME = "manifest.jsonl"
-FIELDS = {"input", "output", "size", "mtime_ns", "sha256", "recipe", "error"}  # of every record
-
-
-class SourceRecord(TypedDict):
-    """The photo's name and its file as it was before it was read: bytes, time, SHA-256; None where it could not be read."""
-
-    input: str
-    output: str
-    size: int | None
-    mtime_ns: int | None
-    sha256: str | None
-
-
-class ResultRecord(TypedDict):
-    """The result's size in pixels, the photo's faces, and the result's file."""
-
-    width: int
-    height: int
-    faces: list[FaceRecord]
-    output_sha256: str
-    output_size: int
-
-
-class RecipeRecord(TypedDict):
-    """What a result was made with, in plain text; `Recipe.digest` is its fingerprint."""
-
-    versions: dict[str, str]
-    weights: str
-    options: dict[str, Any]
-
-
-class ManifestRecord(SourceRecord):
-    """A line of the manifest. A photo that failed has an `error`, and none of the fields of a result.
-
-    `recipe`: the digest of the recipe that the outcome holds for; None of a failure that another run may not have.
-    """
-
-    recipe: str | None
-    error: str | None
-    width: NotRequired[int]
-    height: NotRequired[int]
-    faces: NotRequired[list[FaceRecord]]
-    output_sha256: NotRequired[str]
-    output_size: NotRequired[int]
-    output_mtime_ns: NotRequired[int]
-    versions: NotRequired[dict[str, str]]
-    weights: NotRequired[str]
-    options: NotRequired[dict[str, Any]]
-    seconds: NotRequired[dict[str, float]]
 
 
 class Manifest:
@@ -88,9 +40,14 @@ class Manifest:
             raise self.unusable(error) from error
         self.records: dict[str, ManifestRecord] = {}
         self.outputs: set[str] = set()  # every name that a result was ever given
-        for record, _ in lines:
-            if isinstance(record, dict) and record.keys() >= FIELDS:  # other lines, from whatever hand, are passed over
-                self.remember(cast(ManifestRecord, record))
+        self.misfits: set[str] = set()  # photos whose last record does not fit
+        self.foreign_lines = 0
+        for value, _ in lines:
+            record = parse_record(value)
+            if record is None:
+                self.pass_over(value)
+            else:
+                self.remember(record)
 
     def append(self, record: ManifestRecord) -> None:
         """Adds a record; it is on disk when this returns."""
@@ -103,8 +60,26 @@ class Manifest:
     def remember(self, record: ManifestRecord) -> None:
         """Puts a record in the place of the photo's earlier one."""
         self.records[record["input"]] = record
+        self.misfits.discard(record["input"])
         if record["error"] is None:
             self.outputs.add(record["output"])
+
+    def pass_over(self, value: Any) -> None:
+        """Forgets what is known of the photo of a line that does not fit, so that it is done again, over its own result."""
+        photo, output = (value.get("input"), value.get("output")) if isinstance(value, dict) else (None, None)
+        if not (isinstance(photo, str) and isinstance(output, str) and is_name_pair(photo, output)):
+            self.foreign_lines += 1
+            return
+        self.records.pop(photo, None)
+        self.misfits.add(photo)
+        self.outputs.add(output)
+
+    def complaints(self) -> Iterator[str]:
+        """Says what of the file does not fit."""
+        if self.misfits:
+            yield f"records in {self.path} that do not fit, and are done again: {len(self.misfits)}"
+        if self.foreign_lines:
+            yield f"lines in {self.path} that are no records, and are passed over: {self.foreign_lines}"
 
     def unusable(self, error: OSError) -> SetupError:
         """Builds the error for a manifest that cannot be read or written."""
@@ -224,6 +199,6 @@ def is_unchanged(path: Path, record: ManifestRecord, prefix: str, manifest: Mani
                 return False
             latest = {**manifest.records[record["input"]], f"{prefix}mtime_ns": status.st_mtime_ns}
             manifest.append(cast(ManifestRecord, latest))
-    except (OSError, KeyError):  # KeyError: a record that somebody else wrote
+    except OSError:
         return False
     return True

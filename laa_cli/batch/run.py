@@ -20,6 +20,7 @@ from ..upscale import Upscaler
 from ..utils.atomic import remove_partial_files
 from ..utils.locks import locked
 from ..utils.signals import graceful_interrupt, restored_signals
+from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
@@ -60,6 +61,8 @@ def run(
     busy = f"another `laa batch` is writing to {request.out}: wait until it ends, or choose another folder"
     with locked(request.out, busy), Manifest(request.out) as manifest:
         remove_partial_files(request.out)
+        for complaint in manifest.complaints():
+            screen.notice(complaint)
         batch = Batch(request, manifest, load, screen)
         try:
             (through or Batch.run_once)(batch)
@@ -86,8 +89,13 @@ class Batch:
         self.counts = Counts()
 
     def scan(self) -> ScanResult:
-        """Lists what the folder holds now."""
-        return scan(self.request.source, self.request.out, self.request.selection)
+        """Lists what the folder holds now. A folder in it that cannot be read is said once, until it can."""
+        found = scan(self.request.source, self.request.out, self.request.selection)
+        for folder, reason in found.unreadable.items():
+            if folder not in self.counts.unreadable:
+                self.screen.error(unreadable_message(folder, reason))
+        self.counts.unreadable = found.unreadable
+        return found
 
     def run_once(self) -> None:
         """Does the folder as it is. LaaError where there is no photo in it."""

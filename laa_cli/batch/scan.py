@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import LaaError, UsageError
 from ..photo import READABLE_SUFFIXES, SUFFIXES
+from ..utils.walk import FolderWalk, unreadable_message
 
 FileState = tuple[int, int]  # bytes, and time of the last change in ns
 
@@ -25,7 +26,10 @@ class PhotoFile:
 
 @dataclass(frozen=True)
 class NameFilter:
-    """Which names count, as shell patterns (glob) of the name relative to the folder or of the file's name alone."""
+    """Which names count, as shell patterns (glob) of the name relative to the folder or of the file's name alone.
+
+    Upper and lower case are the same, for cameras write IMG_1.JPG, and so are the two ways to write an accent.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -36,19 +40,24 @@ class NameFilter:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """The photos in the order of their names, and the number of other files."""
+    """The photos in the order of their names, the number of other files, and the folders that could not be read, and why."""
 
     photos: list[PhotoFile]
     ignored: int
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def check_folders(source: Path, out: Path) -> tuple[Path, Path]:
-    """Resolves both folders. UsageError where the results could fall among the photos."""
-    if not source.is_dir():
-        raise UsageError(f"{source} is no folder: give a folder of photos, or use `laa upscale` for a single one")
-    if out.exists() and not out.is_dir():
+    """Resolves both folders. UsageError where the results could fall among the photos; LaaError where one cannot be read."""
+    try:
+        os.scandir(source).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{source} is no folder: give a folder of photos, or use `laa upscale` for a single one") from None
+    except OSError as error:
+        raise LaaError(unreadable_message(str(source), error.strerror or str(error))) from error
+    if os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"{out} is a file: give a folder for the results")
-    source, out = source.resolve(), out.resolve()
+    source, out = (Path(os.path.realpath(folder)) for folder in (source, out))
     if source.is_relative_to(out):
         raise UsageError(f"the results in {out} would fall among the photos in {source}: choose another folder")
     return source, out
@@ -61,26 +70,21 @@ def scan(root: Path, out: Path, selection: NameFilter) -> ScanResult:
     """
     photos: list[str] = []
     ignored = 0
-    for name in sorted(walk_names(root, out)):
-        if suffix(name) in READABLE_SUFFIXES and name in selection and stays_inside(root, root / name):
+    walk = FolderWalk(root, out)
+    for name in sorted(path.relative_to(root).as_posix() for path in walk):
+        wanted = suffix(name) in READABLE_SUFFIXES and name in selection
+        if wanted and walk.is_file(root / name) and stays_inside(root, root / name):
             photos.append(name)
         else:
             ignored += 1
     unchanged = {name for name in photos if suffix(name) in SUFFIXES}
-    return ScanResult([PhotoFile(root / name, name, output_name(name, unchanged)) for name in photos], ignored)
-
-
-def walk_names(root: Path, out: Path) -> Iterator[str]:
-    """Yields the names of all files that are not hidden, relative to `root`, with slashes."""
-    for folder, folders, files in os.walk(root):
-        place = Path(folder)
-        folders[:] = [name for name in folders if not name.startswith(".") and place / name != out]
-        yield from ((place / name).relative_to(root).as_posix() for name in files if not name.startswith("."))
+    found = [PhotoFile(root / name, name, output_name(name, unchanged)) for name in photos]
+    return ScanResult(found, ignored, walk.unreadable)
 
 
 def stays_inside(root: Path, path: Path) -> bool:
-    """Whether it is a file and, if it is a link, leads to one in the folder."""
-    return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(root))
+    """Whether a file, if it is a link, leads to one in the folder."""
+    return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(root)
 
 
 def output_name(name: str, unchanged: set[str]) -> str:
@@ -98,7 +102,13 @@ def output_name(name: str, unchanged: set[str]) -> str:
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether one of the patterns fits the whole name or the file's name alone; * stands for slashes too."""
-    return any(fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern) for pattern in patterns)
+    name = folded(name)
+    return any(fnmatchcase(part, folded(pattern)) for pattern in patterns for part in (name, name.rpartition("/")[2]))
+
+
+def folded(name: str) -> str:
+    """Folds what people take for the same letter: case, and accents that are characters of their own (NFC)."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def suffix(name: str) -> str:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from ..console import Screen
 from ..errors import Exit, exit_code
 from ..restore.records import restored_faces
-from .manifest import ManifestRecord
+from .schema import ManifestRecord
 
 
 @dataclass
 class Counts:
-    """What became of the photos. `failures`: reasons by name, of this run and of earlier ones."""
+    """What became of the photos. `failures`: reasons by name, of this run and of earlier ones.
+
+    `unreadable`: folders that could not be read when they were last looked at, and why.
+    """
 
     done: int = 0
     skipped: int = 0
@@ -20,6 +23,7 @@ class Counts:
     faces: int = 0
     restored: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def add(self, record: ManifestRecord) -> None:
@@ -40,11 +44,10 @@ class Counts:
     @property
     def exit_code(self) -> Exit:
         """The exit code of the run."""
-        return exit_code(self.done + self.skipped, [Exit.FAILED] * len(self.failures))
+        return exit_code(self.done + self.skipped, [Exit.FAILED] * (len(self.failures) + len(self.unreadable)))
 
     def show(self, screen: Screen) -> None:
-        """Shows the table, and each failure with its reason."""
-        pace = f", {self.done / self.seconds:.1f} photos/s" if self.seconds and self.done else ""
+        """Shows the table, and a line for each failure, with its reason."""
         rows = {
             "photos done": f"{self.done}",
             "done before": f"{self.skipped}",
@@ -52,8 +55,12 @@ class Counts:
             "other files": f"{self.ignored}",
             "faces found": f"{self.faces}",
             "faces restored": f"{self.restored}",
-            "time": f"{self.seconds:.1f} s{pace}",
+            "seconds": f"{self.seconds:.1f}",
         }
+        if self.seconds and self.done:
+            rows["photos/s"] = f"{self.done / self.seconds:.1f}"
+        if self.unreadable:
+            rows["folders not read"] = f"{len(self.unreadable)}"
         screen.table("summary", ("", ">"), rows.items())
-        if self.failures:
-            screen.table("failed", ("photo", "why"), sorted(self.failures.items()))
+        for name, reason in sorted((self.failures | self.unreadable).items()):
+            screen.say(f"failed: {name}: {reason}")

@@ -18,9 +18,10 @@ from ..upscale import Upscaler
 from ..utils.atomic import already_exists, write_atomically
 from ..utils.timing import StageTimer
 from .gallery import Thumbnails, make_thumbnails, write_thumbnails
-from .manifest import Manifest, ManifestRecord, Recipe, ResultRecord, SourceRecord
+from .manifest import Manifest, Recipe
 from .microbatch import MicroBatcher
 from .scan import PhotoFile
+from .schema import ManifestRecord, ResultRecord, SourceRecord
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what concerns every photo to come
 # Measured peaks over what the models take: bytes for each pixel of the photo (detection) and of the enlargement, 8 bits, RGB

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from torch.nn import functional as F
 from models.protocol import HR_SIZE, reduce
 
 from ..photo import Photo, encode_photo
-from ..utils.html import page, slider
+from ..utils.html import escaped, page, slider
+from ..utils.text import printable
 from .evaluate import BACK_PROJECTION, BICUBIC, MethodResult
 from .result import FacesResult
 from .size_curve import to_uint8
@@ -116,12 +116,13 @@ def restore_by_each(face: Tensor, rows: list[MethodResult]) -> dict[str, NDArray
 
 def wrap_name(name: str, letters: int = 18) -> str:
     """Wraps a column's name into at most two lines: its end counts most."""
+    name = printable(name)
     return name if len(name) <= letters else f"{name[-2 * letters : -letters].lstrip()}\n{name[-letters:]}"
 
 
 def section(title: str, *parts: str) -> str:
     """Formats a section of a page."""
-    return f"<h2>{escape(title)}</h2>\n" + "\n".join(parts)
+    return f"<h2>{escaped(title)}</h2>\n" + "\n".join(parts)
 
 
 def sliders(examples: list[Example], ours: str) -> str:
@@ -130,14 +131,14 @@ def sliders(examples: list[Example], ours: str) -> str:
     for example in examples:
         before, after = (data_uri(encode_png(example.pictures[name])) for name in (BICUBIC, ours))
         gain = f"{example.label}, {example.gain_db:+.2f} dB"
-        caption = f"<figcaption>{escape(gain)}: {escape(example.name.rsplit('/', 1)[-1])}</figcaption>"
+        caption = f"<figcaption>{escaped(gain)}: {escaped(example.name.rsplit('/', 1)[-1])}</figcaption>"
         items.append(f"<figure>{slider(before, after, f'a face, {gain}', HR_SIZE, HR_SIZE)}{caption}</figure>")
     return f'<p>Bicubic on the left of each line, laa on the right.</p><div class="grid">{"".join(items)}</div>'
 
 
 def image(content: bytes, alt: str) -> str:
     """Formats a PNG file as an image that can be scrolled, since it is wider than a phone."""
-    return f'<div class="scroll"><img src="{data_uri(content)}" alt="{escape(alt)}" loading="lazy"></div>'
+    return f'<div class="scroll"><img src="{data_uri(content)}" alt="{escaped(alt)}" loading="lazy"></div>'
 
 
 def data_uri(content: bytes) -> str:

@@ -22,6 +22,7 @@ from ..photo.pixels import Floats
 from ..restore.back_projection import back_project
 from ..restore.restorer import NetworkRestorer
 from ..utils.plotting import figure_to_png, load_figure_class
+from ..utils.text import printable
 from .evaluate import BACK_PROJECTION, BATCH, BICUBIC, Restore, back_project_bicubic, restore_batches
 from .perceptual import Metric
 
@@ -172,7 +173,7 @@ def plot_psnr(axes: Any, points: list[CurvePoint], over: str | None) -> None:
     sizes = [point.side_px for point in points]
     for colour, row in zip(COLOURS * len(points[0].rows), points[0].rows, strict=False):
         values = [point.rows[row]["psnr_db"] - (point.rows[over]["psnr_db"] if over else 0) for point in points]
-        axes.plot(sizes, values, ".-", color=colour, label=row)
+        axes.plot(sizes, values, ".-", color=colour, label=printable(row).replace("$", r"\$"))  # "$": TeX
     axes.set_xscale("log", base=2)
     axes.set_xticks(FACE_SIZES_PX, [str(size) for size in FACE_SIZES_PX], fontsize=8)
     axes.minorticks_off()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, cast
+
+from pydantic import ConfigDict, FiniteFloat, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from ..console import Screen
 from ..errors import LaaError
 from ..utils.hardware import LIMIT, MachineInfo, machine_line
+from ..utils.jsonl import load_json
 from ..utils.timing import Timing
 from .pipeline import AS_RUN, TOTAL, TimedPhotoRecord
 from .requests import OutputFormat
@@ -19,6 +22,7 @@ from .table import Table, emit, format_csv
 KIND, FORMAT = "laa bench speed", 1  # of the file
 SAME_MACHINE = ("cpu", "cores", "threads", "gpus", "system")  # must be equal for the ratio of two runs to be the software's
 COMPARISON_HEAD = ("what", "on", ">batch", ">first, ms", ">second, ms", ">ratio")
+COMPARISON_DROP = (">batch", ">first, ms", ">second, ms", "on")
 COMPARISON_NOTE = "ratio: second over first, below 1 is faster; ~: the medians differ by less than the mean of the two IQRs"
 
 
@@ -30,6 +34,45 @@ class SpeedRecord(TypedDict):
     machine: MachineInfo
     timings: list[dict[str, Any]]
     photos: dict[str, TimedPhotoRecord]
+
+
+class SavedTiming(TypedDict):
+    """What is read of a Timing."""
+
+    what: str
+    device: str
+    precision: str
+    batch: int
+    median_ms: FiniteFloat
+    iqr_ms: FiniteFloat
+    best_ms: FiniteFloat
+    rounds: int
+    gflops: NotRequired[FiniteFloat | None]
+
+
+class SavedPhoto(TypedDict):
+    """What is read of a TimedPhotoRecord; the rest is kept as it is."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    photo: str
+    width: int
+    height: int
+    restored: int
+    faces: int
+
+
+class SavedRun(TypedDict):
+    """What is read of a SpeedRecord; earlier versions wrote fewer facts of the machine."""
+
+    kind: str
+    format: int
+    machine: dict[str, Any]
+    timings: list[SavedTiming]
+    photos: dict[str, SavedPhoto]
+
+
+SAVED = TypeAdapter(SavedRun)
 
 
 class Comparison(TypedDict):
@@ -72,14 +115,20 @@ class SpeedResult:
     def load(cls, path: Path) -> SpeedResult:
         """Reads a saved run; LaaError where the file is none."""
         try:
-            values = json.loads(path.read_text())
-            if values["kind"] != KIND or values["format"] > FORMAT:
+            content = load_json(path.read_bytes())
+            if isinstance(content, dict) and (content.get("kind", KIND), content.get("format", FORMAT)) != (KIND, FORMAT):
                 raise LaaError(f"{path} is no run that this laa can read: save one with laa bench speed --save")
-            return cls(values["machine"], [Timing(**timing) for timing in values["timings"]], values["photos"])
+            values = SAVED.validate_python(content, strict=True)
         except OSError as error:
             raise LaaError(f"cannot read {path}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise LaaError(f"{path} is no saved run of laa bench speed ({type(error).__name__}: {error})") from error
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = "".join(f"{part}: " for part in fault["loc"])
+            raise LaaError(f"{path} is no saved run of laa bench speed ({place}{fault['msg']})") from error
+        except ValueError as error:
+            raise LaaError(f"{path} is no saved run of laa bench speed ({error})") from error
+        timings = [Timing(**timing) for timing in values["timings"]]
+        return cls(cast(MachineInfo, values["machine"]), timings, cast(dict[str, TimedPhotoRecord], values["photos"]))
 
     def record(self) -> SpeedRecord:
         """Returns the record that `--save` and `--json` write."""
@@ -109,7 +158,8 @@ class SpeedResult:
             *(f"limit on {t.device} in {t.precision}: {t.best_flops_per_s / 1e9:.0f} GFLOP/s" for t in limits.values()),
             machine_line(self.machine),
         ]
-        return Table("The network alone, from faces in memory to faces in memory", head, lines, notes)
+        drop = (">IQR", ">limit", ">faces/s", ">faces", "on")
+        return Table("The network alone, from faces in memory to faces in memory", head, lines, notes, drop)
 
     def pipeline_table(self, device: str) -> Table:
         """Tabulates `upscale` on a photo, stage by stage, the whole last."""
@@ -154,7 +204,7 @@ def compare(first: Path, second: Path, screen: Screen, output_format: OutputForm
     for difference in differences if output_format == "csv" else []:  # the other forms have a place for it
         screen.notice(difference)
     lines = [comparison_line(comparison) for comparison in comparisons]
-    table = Table(f"{first} and {second}", COMPARISON_HEAD, lines, [COMPARISON_NOTE, *differences])
+    table = Table(f"{first} and {second}", COMPARISON_HEAD, lines, [COMPARISON_NOTE, *differences], COMPARISON_DROP)
     record = {"ratios": comparisons, "differences": differences}
     emit([table], lambda: record, lambda: format_csv(comparisons), output_format, screen)
 

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, ClassVar
 
 import typer
 
 from .. import __version__
-from .batch import batch
-from .bench import bench
-from .photos import detect, upscale
-from .prepare import prepare
-from .train import train
+from ..errors import Exit, LaaError
+from .group import CommandGroup, LazyCommand, usage_message
 
-# The commands import everything heavier than typer only when they run, so that `laa --help` answers at once.
+# Commands are imported when they are called, and import everything heavier than typer only when they run.
+COMMANDS = {
+    "upscale": LazyCommand("photos", "Enlarges photos and super-resolves the small faces in them."),
+    "batch": LazyCommand("batch", "Enlarges all photos of a folder; run again, it goes on where it stopped."),
+    "detect": LazyCommand("photos", "Lists the faces in photos."),
+    "prepare": LazyCommand(
+        "prepare", "Makes training and validation faces of photos; the same command goes on with a run that was stopped."
+    ),
+    "train": LazyCommand("train", "Trains a network on faces: by the paper's schedule, or by one that fits a budget."),
+    "bench": LazyCommand("bench", "Measures what laa is worth and what it costs, on your machine."),
+}
+
+
+class LaaGroup(CommandGroup):
+    """All commands."""
+
+    lazy: ClassVar[dict[str, LazyCommand]] = COMMANDS
+
 
 app = typer.Typer(
-    help="Brings small faces in photos back into focus with the LAA-Transformer.",
-    no_args_is_help=True,
+    cls=LaaGroup,
+    epilog="laa COMMAND --help shows a command's options and examples.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes longer to import than all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (upscale, batch, detect, prepare, train):
-    app.command()(command)
-app.add_typer(bench, name="bench")
 
 
 def version(asked: bool) -> None:
@@ -41,3 +53,13 @@ def root(
     ] = False,
 ) -> None:
     """Brings small faces in photos back into focus with the LAA-Transformer."""
+
+
+def run() -> None:
+    """Runs the command line and ends with its exit code. Raises LaaError where the command line is wrong."""
+    try:
+        code = app(prog_name="laa", standalone_mode=False)
+    except typer.TyperException as error:
+        command = " ".join(["laa", *(name for name in sys.argv[1:2] if name in COMMANDS)])
+        raise LaaError(usage_message(error, command), Exit(error.exit_code)) from error
+    sys.exit(code)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
+from .group import examples
 from .parameters import (
     DEFAULT_SCALE,
     Confidence,
@@ -21,18 +22,28 @@ from .parameters import (
     MaxPixels,
     MinFace,
     Overwrite,
+    PathArgument,
     Quiet,
     ScaleFactor,
     StripMetadata,
     Weights,
 )
 
+EXAMPLES = {
+    "batch": examples(
+        "laa batch PHOTOS RESULTS # all photos of a folder",
+        "laa batch PHOTOS RESULTS --report # with a page, index.html",
+        "laa batch PHOTOS RESULTS --include '*.jpg' # only these; *.JPG, too",
+    )
+}
+
 
 def batch(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of photos.", show_default=False)],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)],
+    source: Annotated[Path, PathArgument(metavar="IN", help="Folder of photos.", show_default=False)],
+    out: Annotated[Path, PathArgument(metavar="OUT", help="Folder for the results.", show_default=False)],
     include: Annotated[
-        list[str] | None, typer.Option(help="Only photos whose name, or path below IN, fits the pattern.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Only photos whose name, or path below IN, fits; '*.jpg' fits .JPG, too.", show_default=False),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No photos that fit the pattern.", show_default=False)] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
@@ -60,7 +71,7 @@ def batch(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Enlarges all photos of a folder; run again, it goes on where it stopped."""
+    """Runs `laa batch`."""
     from ..batch.executor import parse_size
     from ..batch.manifest import Recipe
     from ..batch.run import Batch, BatchRequest, run

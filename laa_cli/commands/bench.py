@@ -9,14 +9,24 @@ import typer
 
 from ..bench.requests import CURVE_FACES, BatchSpeedRequest, FacesRequest, OutputFormat, SpeedRequest
 from ..errors import UsageError
-from .parameters import Debug, DeviceName, Overwrite, Weights
+from .group import CommandGroup, examples
+from .parameters import Debug, DeviceName, Overwrite, PathArgument, PathOption, Weights
 
-bench = typer.Typer(help="Measures what laa is worth and what it costs, on your machine.", no_args_is_help=True)
+bench = typer.Typer(
+    cls=CommandGroup,
+    epilog=examples(
+        "laa bench faces FACES # quality, in figures",
+        "laa bench speed photo.jpg # time and memory, stage by stage",
+        "laa bench compare before.json after.json # ratios of two runs",
+    ),
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON record on stdout, everything else on stderr.")]
 Csv = Annotated[bool, typer.Option("--csv", help="The same as CSV, a line for each figure.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="The tables as Markdown on stdout.")]
-Report = Annotated[Path | None, typer.Option(help="One HTML page with everything.", show_default=False)]
+Report = Annotated[Path | None, PathOption(help="One HTML page with everything.", show_default=False)]
 
 
 def choose_format(*, json: bool, csv: bool, markdown: bool) -> OutputFormat:
@@ -28,14 +38,20 @@ def choose_format(*, json: bool, csv: bool, markdown: bool) -> OutputFormat:
     return chosen[0] if chosen else "table"
 
 
-@bench.command()
+@bench.command(
+    epilog=examples(
+        "laa bench faces FACES --report faces.html # a page to look at",
+        "laa bench faces FACES --faults --curve curve.png",
+        "laa bench faces FACES --weights RUN/weights.safetensors --json",
+    )
+)
 def faces(
-    data: Annotated[Path, typer.Argument(help="Folder or tar file of faces: crops of 128x128 px or more.", show_default=False)],
+    data: Annotated[Path, PathArgument(help="Folder or tar file of faces: crops of 128x128 px or more.", show_default=False)],
     weights: Annotated[
-        list[Path] | None, typer.Option(help="Weights beside the shipped ones; again for more.", show_default=False)
+        list[Path] | None, PathOption(help="Weights beside the shipped ones; again for more.", show_default=False)
     ] = None,
     peer: Annotated[
-        list[Path] | None, typer.Option(help="A network that spandrel can load; again for more.", show_default=False)
+        list[Path] | None, PathOption(help="A network that spandrel can load; again for more.", show_default=False)
     ] = None,
     prepare: Annotated[bool, typer.Option("--prepare", help="DATA are photos: find and cut the faces first.")] = False,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also measure over the size of the face in the photo.")] = False,
@@ -43,8 +59,8 @@ def faces(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first faces.", show_default=f"all; curves: {CURVE_FACES}")
     ] = None,
-    sheet: Annotated[Path | None, typer.Option(help="A PNG of faces by every method.", show_default=False)] = None,
-    curve: Annotated[Path | None, typer.Option(help="A PNG of the curve of --sizes or --faults.", show_default=False)] = None,
+    sheet: Annotated[Path | None, PathOption(help="A PNG of faces by every method.", show_default=False)] = None,
+    curve: Annotated[Path | None, PathOption(help="A PNG of the curve of --sizes or --faults.", show_default=False)] = None,
     report: Report = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")] = False,
     device: DeviceName = FacesRequest.device,
@@ -77,10 +93,16 @@ def faces(
     raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
 
 
-@bench.command()
+@bench.command(
+    epilog=examples(
+        "laa bench speed photo.jpg --save before.json # for laa bench compare",
+        "laa bench speed --device cpu --seconds 10 # the networks alone",
+        "laa bench speed --batch PHOTOS # laa batch beside other ways",
+    )
+)
 def speed(
     photo: Annotated[
-        Path | None, typer.Argument(help="A photo to upscale, stage by stage; without it, networks only.", show_default=False)
+        Path | None, PathArgument(help="A photo to upscale, stage by stage; without it, networks only.", show_default=False)
     ] = None,
     weights: Weights = None,
     device: Annotated[str, typer.Option(help="all, cpu, cuda or mps.")] = SpeedRequest.device,
@@ -89,12 +111,10 @@ def speed(
     ] = SpeedRequest.seconds,
     batch: Annotated[
         Path | None,
-        typer.Option(
-            help="Instead: laa batch on photos of this folder, the Python API and single commands.", show_default=False
-        ),
+        PathOption(help="Instead: laa batch on photos of this folder, the Python API and single commands.", show_default=False),
     ] = None,
     photos: Annotated[int, typer.Option(min=1, help="Photos for --batch.")] = BatchSpeedRequest.photos,
-    save: Annotated[Path | None, typer.Option(help="Keep the run as JSON, for compare.", show_default=False)] = None,
+    save: Annotated[Path | None, PathOption(help="Keep the run as JSON, for compare.", show_default=False)] = None,
     report: Report = None,
     json: Json = False,
     csv: Csv = False,
@@ -127,10 +147,16 @@ def measure_batch(request: BatchSpeedRequest, output_format: OutputFormat) -> No
     run(request, Screen(data_on_stdout=as_json), as_json=as_json)
 
 
-@bench.command()
+@bench.command(
+    epilog=examples(
+        "laa bench compare before.json after.json",
+        "laa bench compare before.json after.json --markdown",
+        "laa bench compare before.json after.json --json",
+    )
+)
 def compare(
-    first: Annotated[Path, typer.Argument(help="A run kept by laa bench speed --save.", show_default=False)],
-    second: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    first: Annotated[Path, PathArgument(help="A run kept by laa bench speed --save.", show_default=False)],
+    second: Annotated[Path, PathArgument(help="Another one.", show_default=False)],
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,

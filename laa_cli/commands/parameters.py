@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -19,11 +20,15 @@ class Scale(StrEnum):
     ONE, TWO, FOUR, EIGHT = "1", "2", "4", "8"
 
 
+# What cannot be read is said by whoever reads it, and others go on; typer would end everything there (exit code 2).
+PathArgument = partial(typer.Argument, readable=False)
+PathOption = partial(typer.Option, readable=False)
+
 DEFAULT_SCALE = Scale(str(DEFAULTS.scale))
 
-Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
+Photos = Annotated[list[Path], PathArgument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the shipped ones.", show_default=False)]
+Weights = Annotated[Path | None, PathOption(help="Weights to use instead of the shipped ones.", show_default=False)]
 ScaleFactor = Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")]
 MaxFace = Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")]
 Margin = Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")]
@@ -39,6 +44,9 @@ Confidence = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
+ListFaces = Annotated[
+    bool, typer.Option("--list-faces", help="List the faces of several photos, too, rather than a line a photo.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow replacing files that exist.")]
 MaxPixels = Annotated[int, typer.Option(help="Largest picture to read or make, in pixels.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected failure.")]

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import UsageError
 from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
+from .group import examples
 from .parameters import (
     DEFAULT_SCALE,
     Confidence,
@@ -18,11 +19,13 @@ from .parameters import (
     Feather,
     Fidelity,
     Json,
+    ListFaces,
     Margin,
     MaxFace,
     MaxPixels,
     MinFace,
     Overwrite,
+    PathOption,
     Photos,
     Quiet,
     ScaleFactor,
@@ -31,12 +34,25 @@ from .parameters import (
     stdin,
 )
 
+EXAMPLES = {
+    "upscale": examples(
+        "laa upscale photo.jpg # writes photo_x4.jpg beside it",
+        "laa upscale *.jpg -o RESULTS -s 2 # several, twice as large, into a folder",
+        "laa upscale scan.tif -o scan.png --compare before-after.png",
+    ),
+    "detect": examples(
+        "laa detect photo.jpg # a table of the faces",
+        "laa detect photo.jpg -o faces.png # the faces drawn on a copy",
+        "laa detect *.jpg --json # a record for each photo",
+    ),
+}
+
 
 def upscale(
     photos: Photos,
     output: Annotated[
         Path | None,
-        typer.Option(
+        PathOption(
             "--output", "-o", help="A file for one photo, a folder for several, - for stdout.", show_default="beside it"
         ),
     ] = None,
@@ -49,10 +65,11 @@ def upscale(
     margin: Margin = DEFAULTS.margin,
     feather: Feather = DEFAULTS.feather,
     fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
-    faces_dir: Annotated[Path | None, typer.Option(help="Folder for each face before and after.", show_default=False)] = None,
+    faces_dir: Annotated[Path | None, PathOption(help="Folder for each face before and after.", show_default=False)] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="A before/after picture (a folder for several).", show_default=False)
+        Path | None, PathOption(help="A before/after picture (a folder for several).", show_default=False)
     ] = None,
+    list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
@@ -61,7 +78,7 @@ def upscale(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Enlarges photos and super-resolves the small faces in them."""
+    """Runs `laa upscale`."""
     from ..console import Screen
     from ..single.output_paths import STREAM
     from ..single.run import UpscaleRequest, run
@@ -78,6 +95,7 @@ def upscale(
         overwrite=overwrite,
         strip_metadata=strip_metadata,
         require_face=require_face,
+        list_faces=list_faces,
     )
     streamed = output == STREAM or (output is None and STREAM in photos)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
@@ -91,18 +109,19 @@ def upscale(
 def detect(
     photos: Photos,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the photo with boxes drawn (a folder for several).")
+        Path | None, PathOption("--output", "-o", help="Write the photo with boxes drawn (a folder for several).")
     ] = None,
     device: DeviceName = MODEL_DEFAULTS.device,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
     confidence: Confidence = MODEL_DEFAULTS.confidence,
+    list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Lists the faces in photos."""
+    """Runs `laa detect`."""
     from ..console import Screen
     from ..single.detect import run
     from ..upscale import build_detector
@@ -110,5 +129,7 @@ def detect(
     screen = Screen(quiet=quiet, data_on_stdout=json)
     models = ModelOptions(device=device, min_face_px=min_face, confidence=confidence)
     load = lambda: build_detector(models)  # noqa: E731
-    code = run(photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
+    code = run(
+        photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels, list_faces=list_faces
+    )
     raise typer.Exit(code)

@@ -9,23 +9,31 @@ import typer
 
 from ..options import ModelOptions
 from ..prepare.settings import PrepareRequest
-from .parameters import Confidence, Debug, DeviceName, Quiet
+from .group import examples
+from .parameters import Confidence, Debug, DeviceName, PathArgument, PathOption, Quiet
 
 DEFAULT = PrepareRequest()
+EXAMPLES = {
+    "prepare": examples(
+        "laa prepare PHOTOS FACES # all photos below a folder",
+        "laa prepare img.zip more.tar.gz FACES # archives as they are",
+        "laa prepare PHOTOS FACES --identities people.csv --min-crop 100",
+    )
+}
 
 
 def prepare(
     photos: Annotated[
-        list[Path], typer.Argument(help="Photos, folders of them, tar (.gz, .bz2, .xz) and zip files.", show_default=False)
+        list[Path], PathArgument(help="Photos, folders of them, tar (.gz, .bz2, .xz) and zip files.", show_default=False)
     ],
-    out: Annotated[Path, typer.Argument(help="Folder for the faces, which `laa train` takes.", show_default=False)],
+    out: Annotated[Path, PathArgument(help="Folder for the faces, which `laa train` takes.", show_default=False)],
     min_crop: Annotated[int, typer.Option(help="Least side of a face's crop in its photo, px.")] = DEFAULT.min_crop,
     min_sharpness: Annotated[
         float, typer.Option(help="Least variance of a face's Laplacian at 128x128.")
     ] = DEFAULT.min_sharpness,
     identities: Annotated[
         Path | None,
-        typer.Option(help="Lines of photo,person: no person is in both sets; other faces are left out.", show_default=False),
+        PathOption(help="Lines of photo,person: no person is in both sets; other faces are left out.", show_default=False),
     ] = None,
     validation_share: Annotated[
         float, typer.Option(help="Share of photos, or people, for validation.")
@@ -38,7 +46,7 @@ def prepare(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Makes training and validation faces of photos; the same command goes on with a run that was stopped."""
+    """Runs `laa prepare`."""
     from ..console import Screen
     from ..prepare.run import run
     from ..upscale import build_detector

@@ -9,18 +9,27 @@ import typer
 
 from ..errors import UsageError
 from ..train.schedule import TrainConfig
-from .parameters import Debug, DeviceName, Quiet
+from .group import examples
+from .parameters import Debug, DeviceName, PathArgument, PathOption, Quiet
+
+EXAMPLES = {
+    "train": examples(
+        "laa train FACES -o RUN --minutes 60 # an hour of training",
+        "laa train FACES -o RUN --minutes 60 --resume # go on with it after Ctrl-C",
+        "laa train FACES -o RUN --minutes 60 --task photo --init-from x8.safetensors",
+    )
+}
 
 
 def train(
     data: Annotated[
         list[Path],
-        typer.Argument(help="Folders that `laa prepare` made, or folders or tar files of 144x144 faces.", show_default=False),
+        PathArgument(help="Folders that `laa prepare` made, or folders or tar files of 144x144 faces.", show_default=False),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the weights, the log and the state.")],
+    output: Annotated[Path, PathOption("--output", "-o", help="Folder for the weights, the log and the state.")],
     validation: Annotated[
         Path | None,
-        typer.Option(help="128x128 faces that training never sees.", show_default="those of the prepared folders"),
+        PathOption(help="128x128 faces that training never sees.", show_default="those of the prepared folders"),
     ] = None,
     task: Annotated[
         str, typer.Option(help="protocol: clean 16x16 as in the paper; photo: any size, with photos' faults.")
@@ -53,7 +62,7 @@ def train(
         str, typer.Option(help="Of a budget: cosine falls to zero; hold keeps the learning rate up after its warm-up.")
     ] = TrainConfig.schedule,
     init_from: Annotated[
-        Path | None, typer.Option(help="Weights to start from, whose network it will be; a larger --width widens it.")
+        Path | None, PathOption(help="Weights to start from, whose network it will be; a larger --width widens it.")
     ] = None,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
@@ -65,7 +74,7 @@ def train(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Trains a network on faces: by the paper's schedule, or by one that fits a budget."""
+    """Runs `laa train`."""
     from ..console import Screen
     from ..train.run import PAPER_WIDTH, TrainRequest, network_width, parse_model_config, start
     from ..utils.hardware import choose_device

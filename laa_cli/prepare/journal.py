@@ -7,28 +7,34 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from ..errors import LaaError
+from ..faceset.format import TRAIN, VALIDATION
 from ..utils.atomic import write_atomically
-from ..utils.jsonl import JsonLinesFile
+from ..utils.jsonl import JsonLinesFile, load_json
 from ..utils.locks import lock_file
 from .crops import CroppedFace, PhotoFaces
+from .settings import FORMATS
 
 SETTINGS = "settings.json"  # what the run was asked to do
 RECORDS = "journal.jsonl"  # a JournalRecord for each photo
 PICTURES = "pictures.bin"  # the encoded faces, one behind the other
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class CropRecord(TypedDict):
     """A CroppedFace without its picture."""
 
-    side_px: int
-    sharpness: float
-    fingerprint: str
-    split: str
+    side_px: Count
+    sharpness: FiniteFloat
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    split: Annotated[str, Field(pattern=f"^({TRAIN}|{VALIDATION})$")]
     person: str
-    suffix: str
+    suffix: Annotated[str, Field(pattern=f"^({'|'.join(FORMATS)})$")]
 
 
 class JournalRecord(TypedDict):
@@ -36,14 +42,17 @@ class JournalRecord(TypedDict):
 
     photo: str
     error: str
-    faces: int
-    small: int
-    blurred: int
-    unknown: int
+    faces: Count
+    small: Count
+    blurred: Count
+    unknown: Count
     crops: list[CropRecord]
-    start: int
-    sizes: list[int]
-    end: int
+    start: Count
+    sizes: list[Count]
+    end: Count
+
+
+RECORD = TypeAdapter(JournalRecord)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,9 @@ class Journal:
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Refuses to go on with a run that was asked for something else."""
         try:
-            before = json.loads((self.folder / SETTINGS).read_bytes())
+            before = load_json((self.folder / SETTINGS).read_bytes())
+            if not isinstance(before, dict):
+                raise ValueError(f"{SETTINGS} holds no settings")
         except (OSError, ValueError) as error:
             raise LaaError(f"cannot go on with {self.folder}: {error}: delete it, or choose another folder") from error
         for name, value in settings.items():
@@ -101,10 +112,11 @@ class Journal:
             lock_file(self.lines.handle, message)
 
     def recover(self) -> None:
-        """Loads the records up to the first that is broken or lacks its pictures, and truncates both files there."""
+        """Loads the records up to the first that does not fit or lacks its pictures, and truncates both files there."""
         length = 0
         stored = os.path.getsize(self.folder / PICTURES)
-        for record, line_end in self.lines.recover():
+        for value, line_end in self.lines.recover():
+            record = parse_journal_record(value, self.end)
             if record is None or record["end"] > stored:
                 break
             self.records.append(record)
@@ -146,6 +158,16 @@ class Journal:
         self.lines.close()
         with suppress(OSError):  # of a full disk, which `add` has reported
             self.pictures.close()
+
+
+def parse_journal_record(value: Any, start: int) -> JournalRecord | None:
+    """Checks a line's value field by field; None where it does not fit, or its pictures do not begin at `start`."""
+    try:
+        record = RECORD.validate_python(value, strict=True)
+    except ValidationError:
+        return None
+    places = (record["start"], record["end"], len(record["sizes"]))
+    return record if places == (start, start + sum(record["sizes"]), len(record["crops"])) else None
 
 
 def make_record(faces: PhotoFaces, start: int) -> JournalRecord:

@@ -20,6 +20,7 @@ from ..errors import Exit, LaaError
 from ..faceset.format import TRAIN, UNFINISHED, is_face_set, is_unfinished
 from ..interfaces import FaceDetector
 from ..utils.atomic import remove_partial_files
+from ..utils.walk import unreadable_message
 from .crops import Identities, PhotoFaces, detect_faces, load_photo, select_faces
 from .journal import Journal, JournalRecord, StoredFace
 from .settings import PrepareRequest
@@ -45,7 +46,12 @@ def run(
     """Makes a face set in the folder `out`, or goes on with an unfinished one. Returns the exit code; raises LaaError."""
     check_output_folder(out)
     identities = Identities(identities_file) if identities_file else None
-    photos = find_photos(inputs, out)
+    unreadable: dict[str, str] = {}
+    try:
+        photos = find_photos(inputs, out, unreadable)
+    finally:
+        for folder, reason in unreadable.items():
+            screen.error(unreadable_message(folder, reason))
     with closing(Journal(out / UNFINISHED, settings_to_resume(inputs, request, identities_file))) as journal:
         try:
             process_photos(photos, journal, request, identities, load_detector, screen)
@@ -59,8 +65,8 @@ def run(
             raise LaaError(f"no faces came out of {len(photos)} photos: {explain_no_faces(records)}")
         write_face_set(out, assign_shards(unique, request.shard_size), journal.read_picture)
         remove_journal(journal, out)
-    show_summary(records, len(faces) - len(unique), unique, out, screen)
-    return Exit.PARTLY if any(record["error"] for record in records) else Exit.OK
+    show_summary(records, len(faces) - len(unique), unique, len(unreadable), out, screen)
+    return Exit.PARTLY if unreadable or any(record["error"] for record in records) else Exit.OK
 
 
 def check_output_folder(out: Path) -> None:
@@ -155,10 +161,13 @@ def explain_no_faces(records: list[JournalRecord]) -> str:
     return f"{detected} faces were found, {small} of them too small (--min-crop), {blurred} blurred (--min-sharpness)"
 
 
-def show_summary(records: list[JournalRecord], duplicates: int, selected: list[StoredFace], out: Path, screen: Screen) -> None:
-    """Shows the closing table, and notices a split without faces."""
+def show_summary(
+    records: list[JournalRecord], duplicates: int, selected: list[StoredFace], unreadable: int, out: Path, screen: Screen
+) -> None:
+    """Shows the closing table, and notices a split without faces. `unreadable`: folders that could not be read."""
     training = [face for face in selected if face.crop.split == TRAIN]
     rows = [
+        *([("folders that could not be read", unreadable)] if unreadable else []),
         ("photos", len(records)),
         ("  that could not be read", len([record for record in records if record["error"]])),
         ("  without a face", len([record for record in records if not record["error"] and not record["faces"]])),

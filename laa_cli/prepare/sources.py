@@ -14,6 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from ..errors import Exit, LaaError
 from ..photo import READABLE_SUFFIXES
 from ..utils.tar import TAR_ERRORS, iter_members, open_decompressed, open_tar
+from ..utils.walk import FolderWalk
 
 PHOTO_SUFFIXES = READABLE_SUFFIXES - {".mpo"}  # `laa prepare` never took these, and the same command must find the same photos
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
@@ -90,17 +91,23 @@ class ZipCache:
         return bytes(content)
 
 
-def find_photos(inputs: list[Path], excluded: Path) -> list[PhotoSource]:
+def find_photos(inputs: list[Path], excluded: Path, unreadable: dict[str, str] | None = None) -> list[PhotoSource]:
     """Finds all photos of files, folders (walked) and archives, each file once, but none in the folder `excluded`.
 
-    Raises LaaError where an input is missing, an archive is damaged, or there is no photo at all.
+    Folders that cannot be read are put into `unreadable`, with the reason. Raises LaaError where an input is missing, an
+    archive is damaged, or there is no photo at all.
     """
+    unreadable = {} if unreadable is None else unreadable
     zips = ZipCache()
     photos: dict[tuple[str, int], PhotoSource] = {}
     for path in inputs:
-        if not path.exists():
-            raise LaaError(f"cannot read {path}: there is no such file or folder", Exit.USAGE)
-        for file in walk_files(path, excluded.resolve()) if path.is_dir() else [path]:
+        try:
+            os.stat(path)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            reason = "there is no such file or folder" if missing else error.strerror
+            raise LaaError(f"cannot read {path}: {reason}", Exit.USAGE if missing else Exit.FAILED) from error
+        for file in walk_files(path, excluded.resolve(), unreadable) if path.is_dir() else [path]:
             real = os.path.realpath(file)
             for source in photos_in_archive(file, zips) if is_archive(file) else [PhotoSource(file.as_posix(), file)]:
                 photos.setdefault((real, source.offset), source)
@@ -110,14 +117,10 @@ def find_photos(inputs: list[Path], excluded: Path) -> list[PhotoSource]:
     return list({source.name: source for source in photos.values()}.values())  # an archive can hold a name twice
 
 
-def walk_files(folder: Path, excluded: Path) -> Iterator[Path]:
+def walk_files(folder: Path, excluded: Path, unreadable: dict[str, str]) -> Iterator[Path]:
     """Yields the photos and archives below a folder by name, without hidden ones and without following links to folders."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name[0] != "." and (Path(parent) / name).resolve() != excluded)
-        for name in sorted(files):
-            path = Path(parent) / name
-            if name[0] != "." and (path.suffix.lower() in PHOTO_SUFFIXES or is_archive(path)) and path.is_file():
-                yield path
+    walk = FolderWalk(folder, excluded, unreadable)
+    yield from (path for path in walk if (path.suffix.lower() in PHOTO_SUFFIXES or is_archive(path)) and walk.is_file(path))
 
 
 def is_archive(path: Path) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+from typing_extensions import TypedDict  # typing's own can be checked by pydantic from Python 3.12 on
 
 from ..detect.face import Face
 from .selection import FaceReport
@@ -11,22 +14,26 @@ from .selection import FaceReport
 RESTORED, LEFT = "restored", "left"  # values of `action`
 
 
+Place = Annotated[int, Field(gt=-(2**31), lt=2**31)]  # px
+Length = Annotated[int, Field(ge=1, lt=2**31)]  # px
+
+
 class SquareRecord(TypedDict):
     """A face's crop: its upper left corner and its side, in pixels of the photo."""
 
-    x: int
-    y: int
-    side: int
+    x: Place
+    y: Place
+    side: Length
 
 
 class DetectionRecord(TypedDict):
     """A detected face, in pixels of the photo; `number` counts from 1."""
 
     number: int
-    box_xyxy: list[float]
-    size_px: float
-    confidence: float
-    landmarks_xy: list[list[float]]
+    box_xyxy: list[FiniteFloat]
+    size_px: FiniteFloat
+    confidence: FiniteFloat
+    landmarks_xy: list[list[FiniteFloat]]
 
 
 class FaceRecord(DetectionRecord):
@@ -35,9 +42,9 @@ class FaceRecord(DetectionRecord):
     crop: SquareRecord
     action: str  # RESTORED or LEFT
     reason: str
-    roll_deg: float
-    fidelity: float | None
-    consistency: float | None
+    roll_deg: FiniteFloat
+    fidelity: FiniteFloat | None
+    consistency: FiniteFloat | None
 
 
 class DetectedPhotoRecord(TypedDict):

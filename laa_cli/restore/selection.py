@@ -17,6 +17,7 @@ MAX_YAW_RATIO = 0.5  # from which a head is turned too far aside; 0.38 at most i
 class FaceReport:
     """A face, its crop in photo pixels, and what was done to it.
 
+    `reason`: why the face was left, short; of a restored one what is unusual, mostly nothing.
     `square`: the crop, rotated clockwise about its centre by `roll_deg`. Of restored faces `fidelity` says how far the
     network's output was brought to what the photo shows, 0..1, and `consistency` what difference is left: RMSE between the
     face, reduced to the photo's resolution, and the photo, 0..1.
@@ -38,21 +39,21 @@ def assess(face: Face, options: Options) -> FaceReport:
         roll_deg = 0.0
     square = square_around(face.box_xyxy, options.margin)
     refusal = skip_reason(face, square, options)
-    rotated = f", turned upright by {abs(roll_deg):.0f} degrees" if roll_deg else ""
-    return FaceReport(face, square, not refusal, refusal or f"within --max-face {options.max_face_px:g}{rotated}", roll_deg)
+    rotated = f"turned upright by {abs(roll_deg):.0f} degrees" if roll_deg else ""
+    return FaceReport(face, square, not refusal, refusal or rotated, roll_deg)
 
 
 def skip_reason(face: Face, square: Square, options: Options) -> str:
     """Returns why a face is to be skipped; empty where it is to be restored."""
     if square.side > options.max_face_px:
-        return f"larger than --max-face {options.max_face_px:g}"
+        return f"over --max-face {options.max_face_px:g}"
     if yaw_ratio(face) > MAX_YAW_RATIO:
-        return "turned too far aside: the weights have seen no such faces"
+        return "turned too far aside"  # the weights have seen no such faces
     return ""
 
 
 def with_result(report: FaceReport, restored: RestoredFace) -> FaceReport:
     """Completes a face's report with the network's result."""
     if not restored.worthwhile:
-        return replace(report, restored=False, reason="noisy for its size: better as it is", fidelity=restored.fidelity)
+        return replace(report, restored=False, reason="noisy for its size", fidelity=restored.fidelity)
     return replace(report, fidelity=restored.fidelity, consistency=restored.consistency)

@@ -12,8 +12,9 @@ from ..interfaces import Face, FaceDetector
 from ..photo import Photo, check_output, read_photo, write_photo
 from ..process import load_once
 from ..restore.records import DetectedPhotoRecord, detection_record
+from ..utils.timing import StageTimer
 from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs
-from .report import DETECTION_COLUMNS, detection_row, draw_faces
+from .report import DETECTION_COLUMNS, DETECTION_DROP, detection_row, draw_faces
 from .run import Stdin, process_each
 
 
@@ -27,34 +28,50 @@ def run(
     as_json: bool,
     overwrite: bool,
     max_pixels: int,
+    list_faces: bool = False,
 ) -> Exit:
-    """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
+    """Lists the faces of a photo, counts those of several unless `list_faces`, and returns the exit code.
+
+    Writes drawings where `output` is given.
+    """
     drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
     check_unique(filter(None, drawings))
     photos = file_identities(inputs)
     load = load_once(load)
+    list_faces = list_faces or len(inputs) == 1
 
     def work(item: tuple[Path, Path | None]) -> None:
         source, drawing = item
         if drawing is not None:
             check_target(drawing, photos, overwrite)
             check_output(drawing.suffix, 1, 1, str(drawing))
+        clock = StageTimer()
         photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
         faces = list(load()(photo.rgb8()))
         if drawing is not None:
             write_photo(replace(photo, pixels=draw_faces(photo.rgb8(), faces)), drawing, overwrite=overwrite)
-        report_faces(source, photo, faces, screen, as_json=as_json)
+        clock.lap("detect")
+        if as_json:
+            record_faces(source, photo, faces, screen)
+        if list_faces:
+            show_faces(source, faces, screen)
+        else:
+            found = f"faces found: {len(faces)}" if faces else "no face found"
+            screen.say_of(source, f"{photo.width}x{photo.height}, {found}, {sum(clock.seconds.values()):.1f} s")
 
     return process_each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
 
 
-def report_faces(source: Path, photo: Photo, faces: list[Face], screen: Screen, *, as_json: bool) -> None:
-    """Reports the faces of one photo."""
-    if as_json:
-        records = [detection_record(number, face) for number, face in enumerate(faces, 1)]
-        screen.record(DetectedPhotoRecord(input=str(source), width=photo.width, height=photo.height, faces=records))
+def record_faces(source: Path, photo: Photo, faces: list[Face], screen: Screen) -> None:
+    """Writes the record of one photo."""
+    records = [detection_record(number, face) for number, face in enumerate(faces, 1)]
+    screen.record(DetectedPhotoRecord(input=str(source), width=photo.width, height=photo.height, faces=records))
+
+
+def show_faces(source: Path, faces: list[Face], screen: Screen) -> None:
+    """Shows the faces of one photo."""
     if not faces:
         screen.notice(f"no face found in {source}")
         return
     lines = (detection_row(number, face) for number, face in enumerate(faces, 1))
-    screen.table(f"{source}: faces found: {len(faces)}", DETECTION_COLUMNS, lines)
+    screen.table(f"{source}: faces found: {len(faces)}", DETECTION_COLUMNS, lines, DETECTION_DROP)

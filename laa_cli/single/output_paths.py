@@ -30,10 +30,8 @@ def plan_outputs(
 
 def output_path(source: Path, output: Path | None, label: str, option: str, *, several: bool) -> Path:
     """Names one input's output: `output` itself, a name in its folder, or a name beside the input."""
-    if not source.name:
-        raise UsageError(f"{source} is a folder: give the photos in it")
     if output is None:
-        return STREAM if source == STREAM else source.with_name(default_name(source, label))
+        return STREAM if source == STREAM else source.parent / default_name(source, label)
     is_folder = os.path.isdir(output)
     if output == STREAM or not (several or is_folder or not output.suffix):
         return output

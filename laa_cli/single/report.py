@@ -15,7 +15,9 @@ from ..restore.records import LEFT, RESTORED
 from ..upscale import Upscaled
 
 DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right
-RESULT_COLUMNS = (*DETECTION_COLUMNS, ">crop", "done", ">off by", "why")
+DETECTION_DROP = (">confidence", "#", ">face")  # what goes first where a terminal has no room
+RESULT_COLUMNS = (*DETECTION_COLUMNS, ">crop", "done", ">off by")
+RESULT_DROP = (">confidence", ">off by", ">crop", "place", ">face")
 SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced to it
 
 
@@ -30,9 +32,9 @@ def result_rows(result: Upscaled) -> Iterator[tuple[str, ...]]:
     A face is off by the RMSE, in 255ths, between what it shows at the photo's resolution and what the photo shows.
     """
     for number, report in enumerate(result.faces, 1):
-        done = RESTORED if report.restored else LEFT
+        done = RESTORED if report.restored else f"{LEFT}: {report.reason}"
         off_by = "" if report.consistency is None else f"{255 * report.consistency:.1f}"
-        yield *detection_row(number, report.face), f"{report.square.side} px", done, off_by, report.reason
+        yield *detection_row(number, report.face), f"{report.square.side} px", done, off_by
 
 
 def face_pair(before: Pixels, after: Pixels, square: Square, scale: int) -> tuple[Pixels, Pixels]:

@@ -18,7 +18,7 @@ from ..upscale import Options, Upscaler
 from ..utils.atomic import write_atomically
 from ..utils.timing import StageTimer
 from .output_paths import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
-from .report import RESULT_COLUMNS, face_pair, result_rows, side_by_side
+from .report import RESULT_COLUMNS, RESULT_DROP, face_pair, result_rows, side_by_side
 
 Item = TypeVar("Item")
 Stdin = Callable[[], BinaryIO]
@@ -36,6 +36,7 @@ class UpscaleRequest:
     overwrite: bool = False
     strip_metadata: bool = False
     require_face: bool = False
+    list_faces: bool = False  # those of several photos, too; a single one's are always listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class PhotoPaths:
 
 def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
     """Upscales all photos and returns the exit code. `load` is called when the first readable photo needs it."""
+    request = replace(request, list_faces=request.list_faces or len(inputs) == 1)
     planned = plan_paths(inputs, request)
     upscaling = Upscaling(request, file_identities(inputs), load_once(load), screen, stdin)
     return process_each(planned, lambda paths: paths.source, upscaling.upscale, screen, as_json=request.json)
@@ -177,13 +179,13 @@ class Upscaling:
         result = processed.result
         if self.request.json:
             self.screen.record(processed.record)
-        if result.faces:
-            self.screen.table(str(paths.source), RESULT_COLUMNS, result_rows(result))
-        else:
+        if self.request.list_faces and result.faces:
+            self.screen.table(str(paths.source), RESULT_COLUMNS, result_rows(result), RESULT_DROP)
+        elif self.request.list_faces:
             self.screen.notice(f"no face found in {paths.source}: the photo was enlarged without one")
         height, width = result.pixels.shape[:2]
-        done = f"{len(result.restored)} of {len(result.faces)} faces restored"
-        self.screen.say(f"{paths.output}: {width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
+        done = f"{len(result.restored)} of {len(result.faces)} faces restored" if result.faces else "no face found"
+        self.screen.say_of(paths.output, f"{width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
 
 
 def make_pictures(paths: PhotoPaths, processed: ProcessedPhoto) -> dict[Path, Pixels]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from .text import printable
+
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --quiet: #777; --accent: #0a7 }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
@@ -33,13 +35,18 @@ th { white-space: nowrap } td:first-child { min-width: 7rem } .number { text-ali
 # wide as a finger, because phones move a range by its thumb only.
 
 
+def escaped(text: str) -> str:
+    """Escapes a text for HTML, quotes too, with what `printable` shows as escapes."""
+    return escape(printable(text))
+
+
 def page(title: str, body: str) -> str:
     """Builds a complete HTML page. `title`: plain text, escaped here. `body`: HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<h1>{escaped(title)}</h1>\n{body}\n</body>\n</html>\n"
     )
 
 
@@ -49,11 +56,11 @@ def slider(before: str, after: str, alt: str, width: int, height: int) -> str:
     `before`, `after`: `data:` URIs or relative URLs. `alt`: alternative text. `width`, `height`: in px, or their ratio.
     """
     pictures = "".join(
-        f'<img src="{escape(source)}" alt="{escape(alt)}, {when}" loading="lazy" width="{width}" height="{height}">'
+        f'<img src="{escape(source)}" alt="{escaped(alt)}, {when}" loading="lazy" width="{width}" height="{height}">'
         for source, when in ((before, "before"), (after, "after"))
     )
     return (
         f'<div class="slider" style="aspect-ratio: {width} / {height}">{pictures}<span>before</span><span>after</span>'
-        f'<input type="range" min="0" max="100" value="50" step="any" aria-label="{escape(alt)}: share of before, %" '
+        f'<input type="range" min="0" max="100" value="50" step="any" aria-label="{escaped(alt)}: share of before, %" '
         "oninput=\"this.parentNode.style.setProperty('--at', this.value + '%')\"></div>"
     )

@@ -109,3 +109,16 @@ def test_a_thousand_photos_open_at_once_and_load_when_they_are_seen(folder: Path
         assert tab.evaluate(loaded) < 300  # of 3000
         tab.locator(".photo").last.scroll_into_view_if_needed()
         tab.wait_for_function("[...document.images].at(-1).complete && [...document.images].at(-1).naturalWidth > 0")
+
+
+def test_names_of_control_characters_are_shown_and_lead_to_their_files(tmp_path: Path) -> None:
+    names = ["\x1b[2J.png", "a\nb.png", "\u202egpj.png", "\udcff.png"]
+    for name in names:
+        write_photo_of_noise(tmp_path / "in" / name)
+    assert run_batch(tmp_path, report=True) == Exit.OK
+    page = (tmp_path / "out" / "index.html").read_text()
+    for shown in (r"\x1b[2J.png", r"a\nb.png", r"\u202egpj.png", r"\udcff.png"):
+        assert f">{shown}</a>" in page
+    assert not {"\x1b", "\u202e"} & set(page)
+    links = {unquote(address, errors="surrogateescape") for address in re.findall(r'href="([^"]+)"', page)}
+    assert links == set(names)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from fakes import batch_request, fake_upscaler, records, result_files, write_photo_of_noise
+import pytest
+from fakes import batch_request, fake_upscaler, lock_folders, records, result_files, write_photo_of_noise
 
 from laa_cli.batch.run import run
 from laa_cli.batch.scan import PhotoFile
@@ -26,6 +28,24 @@ def test_a_file_is_whole_when_two_looks_find_it_the_same(tmp_path: Path) -> None
     photo.path.write_bytes(b"123")
     assert arrivals.poll([photo, gone]) == []
     assert arrivals.poll([photo, gone]) == [photo]
+
+
+def test_a_folder_that_cannot_be_read_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    write_photo_of_noise(tmp_path / "in" / "a.png")
+    write_photo_of_noise(tmp_path / "in" / "b" / "b.png")
+    locks = [True, True, False, False, True, True]
+
+    def sleep(seconds: float) -> None:
+        monkeypatch.undo()
+        if not locks:
+            raise KeyboardInterrupt
+        if locks.pop(0):
+            lock_folders(monkeypatch, tmp_path / "in" / "b")
+
+    request = batch_request(tmp_path)
+    assert run(request, fake_upscaler, Screen(), lambda batch: watch(batch, sleep)) == Exit.PARTLY
+    assert result_files(tmp_path / "out").keys() == {"a.png", "b/b.png"}
+    assert capsys.readouterr().err.count("Permission denied") == 2  # it could be read in between
 
 
 def test_the_watch_does_photos_as_they_arrive_and_ends_with_ctrl_c(tmp_path: Path) -> None:

@@ -165,6 +165,12 @@ def saved(path: Path, ms: dict[str, float], **machine_values: Any) -> Path:
     return path
 
 
+GOOD = (
+    b'{"kind": "laa bench speed", "format": 1, "machine": {"cpu": "A"}, "timings": [{"what": "net", "device": "cpu", '
+    b'"precision": "float32", "batch": 1, "median_ms": 100, "iqr_ms": 1.5, "best_ms": 99.0, "rounds": 5}], "photos": {}}'
+)
+
+
 def test_ratios_are_second_over_first(tmp_path: Path, capsys: Any) -> None:
     first = saved(tmp_path / "a.json", {"net": 100, "gone": 1, "same": 10})
     second = saved(tmp_path / "b.json", {"new": 1, "net": 50, "same": 10.5})
@@ -176,6 +182,28 @@ def test_ratios_are_second_over_first(tmp_path: Path, capsys: Any) -> None:
     assert next(csv.DictReader(io.StringIO(capsys.readouterr().out)))["ratio"] == "0.5"
     compare(first, second, Screen(), "table")
     assert "1.05~" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *(b"{", b"[1]", b"7", b"[" * 100_000, b"\xff\xfe\x00", b"", b'{"kind": "laa bench speed"}'),
+        *(GOOD.replace(b'"format": 1', b'"format": "1"'), GOOD.replace(b'"timings": [', b'"timings": [7, ')),
+        *(GOOD.replace(b'"batch": 1', b'"batch": [1]'), GOOD.replace(b"1.5", b"NaN"), GOOD.replace(b"1.5", b"1e999")),
+        *(GOOD.replace(b'"what": "net"', b'"what": null'), GOOD.replace(b'"machine": {', b'"machine": [{')),
+        *(GOOD.replace(b'"photos": {', b'"photos": {"cpu": 7'), GOOD.replace(b'"photos": {', b'"photos": {"cpu": {}')),
+        GOOD.replace(b"laa bench speed", b"another file"),
+    ],
+)
+def test_a_damaged_run_is_an_error(tmp_path: Path, damaged: bytes) -> None:
+    first = tmp_path / "a\x1b.json"
+    first.write_bytes(GOOD)
+    assert SpeedResult.load(first).timings[0].iqr_ms == 1.5
+    second = tmp_path / "b.json"
+    second.write_bytes(damaged)
+    with pytest.raises(LaaError, match=r"b\.json is no ") as error:
+        compare(first, second, QUIET, "table")
+    assert "\n" not in str(error.value)
 
 
 def test_the_kind_of_a_timing_is_not_its_networks_name() -> None:

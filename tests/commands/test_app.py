@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import typer
 from fakes import ROOT, in_a_terminal, laa, one_line
 from PIL import Image
 
+from laa_cli.commands.app import app
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
 
@@ -27,6 +31,81 @@ def test_help_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "upscale" in result.stdout
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def all_commands() -> dict[str, Any]:
+    """Every command by its words, such as "bench faces"."""
+    root = typer.main.get_command(app)
+    context = root.make_context("laa", ["upscale"], resilient_parsing=True)
+    found: dict[str, Any] = {}
+    for name in root.list_commands(context):  # type: ignore[attr-defined]
+        command = root.get_command(context, name)  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", {})
+        found |= {f"{name} {word}": part for word, part in inner.items()} if inner else {name: command}
+    return found
+
+
+def test_there_are_all_commands() -> None:
+    assert [*all_commands()] == [
+        "upscale", "batch", "detect", "prepare", "train", "bench faces", "bench speed", "bench compare",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [*all_commands(), "bench"])
+def test_help_ends_with_three_examples(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laa(monkeypatch, *command.split(), "--help") == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4].strip() == "Examples:"
+    assert all(line.strip().startswith(f"laa {command}") and len(line) <= 80 for line in lines[-3:])
+    assert any(line.strip().endswith(".") for line in lines[1:5])  # what it does
+
+
+def test_the_list_of_commands_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["bench", "--help"]):
+        assert laa(monkeypatch, *arguments) == Exit.OK
+        out = capsys.readouterr().out
+        assert "..." not in out.partition("Commands:")[2]
+        assert "COMMAND" in out
+    for arguments in ([], ["bench"]):
+        assert laa(monkeypatch, *arguments) == Exit.USAGE
+        assert "Commands:" in capsys.readouterr().err
+
+
+def shell_words(line: str) -> list[str]:
+    """The words of an example, without what is said of it."""
+    return shlex.split(line.partition(" # ")[0])[1:]
+
+
+@pytest.mark.parametrize("command", [*all_commands()])
+def test_examples_are_commands(command: str) -> None:
+    found = all_commands()[command]
+    for line in found.epilog.splitlines()[2:]:
+        words = shell_words(line)[len(command.split()) :]
+        assert found.make_context(command, words) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["upscale"], "missing argument 'photos': see laa upscale --help"),
+        (["upscale", "x.jpg", "--scale", "3"], "invalid value for '--scale' / '-s': '3' is not one of '1', '2', '4', '8'"),
+        (["upscale", "x.jpg", "--overwrit"], "no such option: --overwrit (Possible options: --overwrite)"),
+        (["upscale", "x.jpg", "--scale"], "option '--scale' requires an argument: see laa upscale --help"),
+        (["upscael"], "no such command 'upscael'. Did you mean 'upscale'?: see laa --help"),
+        (["bench", "nope"], "no such command 'nope': see laa bench --help"),
+        (["train", "x"], "missing option '--output' / '-o': see laa train --help"),
+        (["batch", "a", "b", "\x1b[2J"], r"(\x1b[2J): see laa batch --help"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert laa(monkeypatch, *arguments) == Exit.USAGE
+    line = one_line(capsys)
+    assert line.startswith("error: ")
+    assert said in line
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,3 +244,15 @@ def test_sigterm_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert result.returncode != 0
     assert result.stderr.endswith("KeyboardInterrupt\n")
     assert os.listdir(tmp_path) == []
+
+
+def test_no_path_is_checked_by_typer_itself() -> None:
+    """It would end everything on one photo that cannot be read, with exit code 2."""
+    checked = [
+        parameter.name
+        for command in all_commands().values()
+        for parameter in command.params
+        if getattr(parameter, "type_descriptor", None) is not None and parameter.type_descriptor.is_path
+        if parameter.type_descriptor.parameter_info.readable
+    ]
+    assert checked == []

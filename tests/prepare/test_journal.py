@@ -19,14 +19,15 @@ from laa_cli.prepare.journal import Journal
 # A record of a version before: these names and their order stay.
 LINE = (
     b'{"photo": "a.png", "error": "", "faces": 3, "small": 1, "blurred": 0, "unknown": 0, "crops": [{"side_px": 175, '
-    b'"sharpness": 741.9, "fingerprint": "00ff", "split": "train", "person": "Ann", "suffix": "webp"}, {"side_px": 130, '
-    b'"sharpness": 50.0, "fingerprint": "ff00", "split": "val", "person": "", "suffix": "png"}], "start": 0, '
+    b'"sharpness": 741.9, "fingerprint": "%s", "split": "train", "person": "Ann", "suffix": "webp"}, {"side_px": 130, '
+    b'"sharpness": 50.0, "fingerprint": "%s", "split": "val", "person": "", "suffix": "png"}], "start": 0, '
     b'"sizes": [5, 3], "end": 8}\n'
-)
+) % (b"00ff" * 16, b"ff00" * 16)
+NEXT = LINE.replace(b'"start": 0', b'"start": 8').replace(b'"end": 8', b'"end": 16')
 FIRST = CroppedFace(
-    side_px=175, sharpness=741.9, fingerprint="00ff", split="train", person="Ann", suffix="webp", content=b"first"
+    side_px=175, sharpness=741.9, fingerprint="00ff" * 16, split="train", person="Ann", suffix="webp", content=b"first"
 )
-SECOND = CroppedFace(side_px=130, sharpness=50.0, fingerprint="ff00", split="val", person="", suffix="png", content=b"2nd")
+SECOND = CroppedFace(side_px=130, sharpness=50.0, fingerprint="ff00" * 16, split="val", person="", suffix="png", content=b"2nd")
 FACES = PhotoFaces(photo="a.png", faces=3, small=1, crops=[FIRST, SECOND])
 
 
@@ -44,13 +45,21 @@ def test_records_and_pictures_come_back(tmp_path: Path) -> None:
         assert journal.list_faces(journal.records[1]) == []
 
 
-@pytest.mark.parametrize("tail", [b"broken\n", LINE[:40], LINE.replace(b'"end": 8', b'"end": 99'), b"null\n"])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        *(b"broken\n", LINE[:40], LINE.replace(b'"end": 8', b'"end": 99'), b"null\n", b"[7]\n", b"{}\n", LINE),
+        *(b"[" * 100_000 + b"\n", NEXT.replace(b"741.9", b"NaN"), NEXT.replace(b'"faces": 3', b'"faces": "3"')),
+        *(NEXT.replace(b"00ff", b"00fg"), NEXT.replace(b"webp", b"../x"), NEXT.replace(b'"val"', b'"test"')),
+        *(NEXT.replace(b'"sizes": [5, 3]', b'"sizes": [5, -5, 8]'), NEXT.replace(b"[5, 3]", b"[8]")),
+    ],
+)
 def test_what_lies_behind_the_last_whole_record_is_cut_off(tmp_path: Path, tail: bytes) -> None:
     with closing(Journal(tmp_path, {})) as journal:
         journal.add(FACES)
     with (tmp_path / "journal.jsonl").open("ab") as lines, (tmp_path / "pictures.bin").open("ab") as pictures:
         lines.write(tail + LINE)
-        pictures.write(b"half a pic")
+        pictures.write(b"half a picture")
     with closing(Journal(tmp_path, {})) as journal:
         assert len(journal.records) == 1
         assert (tmp_path / "journal.jsonl").read_bytes() == LINE
@@ -64,9 +73,10 @@ def test_a_journal_of_other_settings_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path, {"format": "webp"}).close()
     with pytest.raises(LaaError, match="was begun with format webp, not png: repeat that command"):
         Journal(tmp_path, {"format": "png"})
-    (tmp_path / "settings.json").write_text("{")
-    with pytest.raises(LaaError, match="cannot go on with"):
-        Journal(tmp_path, {"format": "webp"})
+    for damaged in (b"{", b"[1]", b"null", b"[" * 100_000, b"\xff\xfe"):
+        (tmp_path / "settings.json").write_bytes(damaged)
+        with pytest.raises(LaaError, match="cannot go on with"):
+            Journal(tmp_path, {"format": "webp"})
 
 
 def test_a_journal_is_locked_until_it_is_closed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import MIDDLE, POINTS, Killed, contents, dying_after, photo_of_noise
+from fakes import MIDDLE, POINTS, Killed, contents, dying_after, lock_folders, photo_of_noise
 from PIL import Image
 
 from laa_cli.console import Screen
@@ -257,3 +257,19 @@ def test_the_contact_sheet_shows_the_faces(tmp_path: Path) -> None:
     with Image.open(tmp_path / "out" / "contact-sheet.png") as sheet:
         assert sheet.size[0] > 5 * 96
         assert np.asarray(sheet).std() > 20
+
+
+def test_folders_that_cannot_be_read_are_named_and_the_rest_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    locked = photos(tmp_path / "in", 3) / "locked"
+    photos(locked, 2)
+    lock_folders(monkeypatch, locked)
+    assert prepare(tmp_path / "in", tmp_path / "out") == Exit.PARTLY
+    assert len(manifest(tmp_path / "out")) == 3
+    captured = capsys.readouterr()
+    assert captured.err.count(f"error: cannot read {locked}: Permission denied") == 1
+    assert re.search(r"folders that could not be read +│ +1", captured.out)
+    with pytest.raises(LaaError, match="no photos in"):
+        prepare(locked, tmp_path / "other")
+    assert f"cannot read {locked}: Permission denied" in capsys.readouterr().err

@@ -57,7 +57,7 @@ def test_large_faces_are_left() -> None:
     assert assess(head(40), Options(max_face_px=50)).restored
     report = assess(head(41), Options(max_face_px=50))
     assert not report.restored
-    assert report.reason == "larger than --max-face 50"
+    assert report.reason == "over --max-face 50"
 
 
 def test_faces_that_are_left_do_not_touch_the_photo() -> None:

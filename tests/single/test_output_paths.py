@@ -26,5 +26,7 @@ def test_colliding_outputs_are_refused(tmp_path: Path) -> None:
     for output in (tmp_path / "file.jpg", tmp_path / "new.jpg", STREAM):
         with pytest.raises(LaaError, match="folder"):
             plan_outputs([Path("a.jpg"), Path("b.jpg")], output, "_x4")
-    with pytest.raises(LaaError, match="folder"):
-        plan_outputs([Path()], None, "_x4")
+
+
+def test_a_folder_without_a_name_has_a_place_too_so_that_reading_it_is_what_fails() -> None:
+    assert plan_outputs([Path(), Path("/")], None, "_x4") == [Path("_x4.png"), Path("/_x4.png")]

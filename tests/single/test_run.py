@@ -92,6 +92,19 @@ def test_no_face_is_a_notice(photo: Path, capsys: Any) -> None:
     assert photo.with_name("photo_x4.png").exists()
 
 
+def test_several_photos_have_a_line_each_and_their_faces_on_request(photo: Path, capsys: Any) -> None:
+    other = photo.with_name("other.png")
+    other.write_bytes(photo.read_bytes())
+    assert upscale([photo, other]) == Exit.OK
+    captured = capsys.readouterr()
+    assert [line.partition(",")[0] for line in captured.out.splitlines()] == [
+        f"{photo.parent}/photo_x4.png: 240x200", f"{photo.parent}/other_x4.png: 240x200",
+    ]  # fmt: skip
+    assert captured.err == ""
+    assert upscale([photo, other], overwrite=True, list_faces=True) == Exit.OK
+    assert capsys.readouterr().out.count("restored ") >= 2
+
+
 def test_no_face_is_an_error_if_asked(photo: Path) -> None:
     assert upscale([photo], fake(), require_face=True) == Exit.NO_FACE
     assert os.listdir(photo.parent) == ["photo.png"]
@@ -325,3 +338,15 @@ def test_views_and_read_only_arrays_are_photos_too(kind: type, scale: int) -> No
     view.flags.writeable = False
     expected = fake(face(8, 20, 12))(np.ascontiguousarray(view), Options(scale=scale))
     assert np.array_equal(fake(face(8, 20, 12))(view, Options(scale=scale)).pixels, expected.pixels)
+
+
+def test_a_folder_among_photos_is_one_failure_among_several(photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(photo.parent)
+    gone, too_long = Path("gone.png"), Path("x" * 300 + ".png")
+    assert upscale([Path("."), Path("/"), gone, too_long, photo]) == Exit.PARTLY
+    assert photo.with_name("photo_x4.png").exists()
+    lines = capsys.readouterr().err.splitlines()
+    assert ["." in lines[0], "it is a folder" in lines[0], "/" in lines[1], "gone" in lines[2], "too long" in lines[3]] == [
+        True
+    ] * 5
+    assert upscale([Path(".")]) == Exit.FAILED

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from laa_cli.utils.jsonl import JsonLinesFile
+from laa_cli.utils.jsonl import MAX_LINE_BYTES, JsonLinesFile
 
 
 @contextmanager
@@ -99,3 +99,12 @@ def test_closing_twice_closes_no_other_file(path: Path) -> None:
     with path.open("rb") as other:
         file.close()
         assert other.read() == b""
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000 + b"]" * 100_000, b"\xff\xfe\x00", b"nonsense", b'"' + b"x" * MAX_LINE_BYTES + b'"']
+)
+def test_what_is_no_json_that_can_be_read_is_none(path: Path, line: bytes) -> None:
+    path.write_bytes(line + b'\n{"name": "a"}\n')
+    with opened(path) as file:
+        assert [value for value, _ in file.recover()] == [None, {"name": "a"}]

@@ -1,0 +1,112 @@
+"""What a line of `manifest.jsonl` holds, and the check of a line that is read: it may come from anybody's hand."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import PurePath
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from ..options import SCALES
+from ..restore.records import FaceRecord, Length
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ByteCount = Annotated[int, Field(ge=0, lt=2**63)]
+TimeNs = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class SourceRecord(TypedDict):
+    """The photo's name and its file as it was before it was read: bytes, time, SHA-256; None where it could not be read."""
+
+    input: str
+    output: str
+    size: ByteCount | None
+    mtime_ns: TimeNs | None
+    sha256: Sha256 | None
+
+
+class ResultRecord(TypedDict):
+    """The result's size in pixels, the photo's faces, and the result's file."""
+
+    width: Length
+    height: Length
+    faces: list[FaceRecord]
+    output_sha256: Sha256
+    output_size: ByteCount
+
+
+class RecipeRecord(TypedDict):
+    """What a result was made with, in plain text; `Recipe.digest` is its fingerprint."""
+
+    versions: dict[str, str]
+    weights: str
+    options: dict[str, Any]
+
+
+class ManifestRecord(SourceRecord):
+    """A line of the manifest. A photo that failed has an `error`, and none of the fields of a result.
+
+    `recipe`: the digest of the recipe that the outcome holds for; None of a failure that another run may not have.
+    """
+
+    recipe: Sha256 | None
+    error: str | None
+    width: NotRequired[Length]
+    height: NotRequired[Length]
+    faces: NotRequired[list[FaceRecord]]
+    output_sha256: NotRequired[Sha256]
+    output_size: NotRequired[ByteCount]
+    output_mtime_ns: NotRequired[TimeNs]
+    versions: NotRequired[dict[str, str]]
+    weights: NotRequired[str]
+    options: NotRequired[dict[str, Any]]
+    seconds: NotRequired[dict[str, FiniteFloat]]
+
+
+RECORD = TypeAdapter(ManifestRecord)
+RESULT_FIELDS = {*ResultRecord.__annotations__, *RecipeRecord.__annotations__, "output_mtime_ns"}
+
+
+def parse_record(value: Any) -> ManifestRecord | None:
+    """Checks a line's value field by field. Returns it without fields that are none of laa's; None where it does not fit."""
+    try:
+        record = RECORD.validate_python(value, strict=True)
+    except ValidationError:
+        return None
+    fits = is_name_pair(record["input"], record["output"]) and (record["error"] is not None or is_result(record))
+    return record if fits else None
+
+
+def is_result(record: ManifestRecord) -> bool:
+    """Whether a record that tells of no failure has all that is said of a result."""
+    if not record.keys() >= RESULT_FIELDS or None in (record["sha256"], record["recipe"]):
+        return False
+    options = record["options"]
+    scale, limit = options.get("scale"), options.get("max_pixels")
+    if type(scale) is not int or scale not in SCALES or not (limit is None or (type(limit) is int and limit > 0)):
+        return False
+    return all(map(is_scalar, options.values()))
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether it is what options are: a number, a text, yes or no, or nothing."""
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def is_name_pair(photo: str, output: str) -> bool:
+    """Whether these are a photo's name and its result's as a scan makes them: both lead nowhere but down."""
+    added = output.removeprefix(photo)
+    return is_name(photo) and output == photo + added and added == ".png" * (len(added) // 4)
+
+
+def is_name(name: str) -> bool:
+    """Whether it is a relative name, with slashes, that leads nowhere but down."""
+    try:
+        path = PurePath(name)
+        os.fsencode(name)
+    except ValueError:
+        return False
+    return path.as_posix() == name and not path.anchor and path.name != "" and ".." not in path.parts and "\0" not in name
