@@ -12,6 +12,7 @@ Pictures are decoded by Pillow, for training must work without OpenCV, which `la
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from models.protocol import HR_SIZE
 
-from ..errors import LaaError
+from ..errors import Exit, LaaError
 from ..utils.tar import TAR_ERRORS, iter_members, open_tar
 
 MANIFEST = "manifest.csv"
@@ -71,6 +72,12 @@ def list_training_shards(folder: Path) -> list[Path]:
 # Reading, also from plain folders and tar files of faces
 
 
+def check_exists(source: Path) -> None:
+    """Raises LaaError where there is no such file or folder."""
+    if not os.path.exists(source):
+        raise LaaError(f"cannot read {source}: there is no such file or folder", Exit.USAGE)
+
+
 def training_sources(path: Path) -> list[Path]:
     """The training shards of a face set, by number; any other folder or tar file as it is. LaaError if a set is unfinished."""
     if is_unfinished(path):
@@ -115,10 +122,11 @@ def list_names(sources: list[Path]) -> list[str]:
 
 def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the name and the file content of each picture in a folder (walked) or tar file. Raises LaaError."""
+    check_exists(source)
     try:
         yield from pictures_in_folder(source) if source.is_dir() else pictures_in_tar(source)
     except TAR_ERRORS as error:
-        raise LaaError(f"cannot read faces from {source}: {error}") from error
+        raise LaaError(f"cannot read faces from {source}: {error}: give a folder or a whole tar file of faces") from error
 
 
 def pictures_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
