@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,8 @@ TRAINING_FACE_PX = round(HR_SIZE * TRAINING_MARGIN)  # 144
 
 # Narrower than photo.READABLE_SUFFIXES: face pictures are written by programs, and Pillow must read all of them without OpenCV.
 PICTURE_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+
+MAX_PICTURE_BYTES = 1 << 30  # of a file that is read into memory
 
 
 def shard_name(split: str, index: int, shard_size: int) -> str:
@@ -140,9 +143,16 @@ def pictures_in_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the pictures in a tar file by name."""
     with open_tar(archive) as (tar, _):
         for member in sorted(iter_members(tar), key=lambda member: member.name):
-            content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
-            if content is not None:
-                yield f"{archive}:{member.name}", content.read()
+            if member.isfile() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
+                yield f"{archive}:{member.name}", read_member(tar, member)
+
+
+def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Reads a file in a tar file. Raises TAR_ERRORS, also where it is larger than a picture can be."""
+    if member.size > MAX_PICTURE_BYTES:
+        raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
+    content = tar.extractfile(member)
+    return content.read() if content is not None else b""
 
 
 def decode_face(name: str, content: bytes, size_px: int) -> Tensor:
