@@ -20,7 +20,7 @@ from .photo.pixels import Pixels, to_rgb8, without_alpha
 from .restore.alignment import extract_crop
 from .restore.background import PlainUpscaler
 from .restore.paste import make_patch, paste
-from .restore.restorer import NetworkRestorer
+from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.selection import FaceReport, assess, with_result
 from .utils.hardware import choose_device
 from .utils.timing import StageTimer
@@ -76,10 +76,10 @@ class Upscaler:
         return cls.from_options(options)
 
     @classmethod
-    def from_options(cls, options: ModelOptions) -> Upscaler:
-        """Builds the three replaceable parts. Raises LaaError where one cannot be loaded."""
+    def from_options(cls, options: ModelOptions, notice: Notice = silent) -> Upscaler:
+        """Builds the three replaceable parts; `notice` as in `read_weights`. Raises LaaError where one cannot be loaded."""
         device = choose_device(options.device)
-        restorer = build_restorer(options, device)
+        restorer = build_restorer(options, device, notice)
         return cls(build_detector(options, device), restorer, build_background(options))
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
@@ -130,9 +130,9 @@ def build_detector(options: ModelOptions, device: torch.device | None = None) ->
     return MTCNNDetector(device, min_face_px=options.min_face_px, confidence=confidence)
 
 
-def build_restorer(options: ModelOptions, device: torch.device) -> FaceRestorer:
-    """Builds the face restorer. Raises LaaError where the weights cannot be used."""
-    return NetworkRestorer.load(options.weights, device, options.fidelity)
+def build_restorer(options: ModelOptions, device: torch.device, notice: Notice = silent) -> FaceRestorer:
+    """Builds the face restorer; `notice` as in `read_weights`. Raises LaaError where the weights cannot be used."""
+    return NetworkRestorer.load(options.weights, device, options.fidelity, notice)
 
 
 def build_background(options: ModelOptions) -> BackgroundUpscaler:

@@ -2,25 +2,28 @@
 
 `ARCHITECTURES` is the table of networks that a checkpoint can hold: to add one, write its modules in a folder beside `laa/` and
 add an entry. A checkpoint names its architecture in its card, `load` builds that network and loads the tensors strictly.
+Card and tensors are checked against the digest that is stored with them (`tensor_file`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import reprlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from .laa.config import LAAConfig
 from .laa.network import LAATransformer
 from .sizes import CROP_MARGIN, HR_SIZE, LR_SIZE
+from .strict_json import parse_json
+from .tensor_file import TensorFileError, read_tensor_file, serialize
 
 FORMAT_VERSION = 1
 METADATA_KEY = "laa"  # the entry of safetensors' metadata that holds the card and marks a file as ours
@@ -85,6 +88,7 @@ class ModelCard(Generic[ConfigT]):
     crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)  # smallest and largest side of the crops that it was trained for
     fidelity_coefficients: tuple[float, ...] = ()  # of the fidelity estimator; whoever uses them knows their form
     architecture: str = LAA_TRANSFORMER.name  # a key of ARCHITECTURES
+    verified: bool = field(default=False, compare=False)  # on loading, by the file's digest or the SHA-256 shipped beside it
 
     def to_json(self) -> str:
         """Serializes the card for the metadata.
@@ -111,71 +115,87 @@ class ModelCard(Generic[ConfigT]):
     def from_json(cls, text: str) -> ModelCard[Any]:
         """Parses `to_json`'s text. CheckpointError where it is damaged or needs another laa or another protocol."""
         try:
-            return parse_card(json.loads(text))
+            return parse_card(parse_json(text))
         except CheckpointError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"has an unusable description ({error}): get the file again") from error
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise CheckpointError(f"has an unusable description ({str(error)[:200]}): get the file again") from error
 
 
-def parse_card(values: dict[str, Any]) -> ModelCard[Any]:
-    """Builds a card from its JSON form; CheckpointError, ValueError, KeyError or TypeError where that cannot be."""
-    if values["format"] > FORMAT_VERSION:
-        raise CheckpointError(f"has format {values['format']}, this laa reads up to {FORMAT_VERSION}: upgrade laa")
-    name = values.get("architecture", LAA_TRANSFORMER.name)
+def parse_card(values: Any) -> ModelCard[Any]:
+    """Builds a card from its JSON form; CheckpointError, or what a value of a wrong type raises, where that cannot be."""
+    version = check_type("format", check_type("the card", values, dict)["format"], int)
+    if version > FORMAT_VERSION:
+        raise CheckpointError(f"has format {reprlib.repr(version)}, this laa reads up to {FORMAT_VERSION}: upgrade laa")
+    name = check_type("architecture", values.get("architecture", LAA_TRANSFORMER.name), str)
     if name not in ARCHITECTURES:
-        raise CheckpointError(f"needs the architecture {name}, which this laa does not have: upgrade laa")
+        raise CheckpointError(f"needs the architecture {name[:50]}, which this laa does not have: upgrade laa")
     architecture = ARCHITECTURES[name]
     if values["protocol"] != architecture.protocol:
-        raise CheckpointError(f"was trained for another protocol: {values['protocol']}")
-    config = architecture.parse_config(values["config"])
-    smallest, largest = values.get("crop_px", (LR_SIZE, LR_SIZE))
+        raise CheckpointError(f"was trained for another protocol: {reprlib.repr(values['protocol'])}")
+    smallest, largest = (check_type("crop_px", side, int) for side in values.get("crop_px", (LR_SIZE, LR_SIZE)))
     architecture.check_crop_px(smallest, largest)
-    coefficients = tuple(map(float, values.get("gauge", ())))
     return ModelCard(
-        config, values["name"], values["training"], values["validation"], (smallest, largest), coefficients, architecture.name
+        architecture.parse_config(check_type("config", values["config"], dict)),
+        check_type("name", values["name"], str),
+        check_type("training", values["training"], dict),
+        check_type("validation", values["validation"], dict),
+        (smallest, largest),
+        tuple(map(parse_coefficient, check_type("gauge", values.get("gauge", []), list))),
+        architecture.name,
     )
 
 
+def check_type(name: str, value: Any, kind: type) -> Any:
+    """Returns a value of the card. ValueError where it has another type; a bool is no int."""
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {reprlib.repr(value)}")
+    return value
+
+
+def parse_coefficient(value: Any) -> float:
+    """Reads a fidelity coefficient. ValueError or OverflowError where it is no finite number."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"a coefficient is {reprlib.repr(value)}")
+    return float(value)
+
+
 def save_bytes(network: nn.Module, card: ModelCard[Any]) -> bytes:
-    """Serializes a network's state_dict, as float16, and its card to the content of a safetensors file."""
+    """Serializes a network's state_dict, as float16, and its card to the content of a safetensors file with their digest."""
     tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
-    return save(tensors, metadata={METADATA_KEY: card.to_json()})
+    return serialize(tensors, {METADATA_KEY: card.to_json()})
 
 
 def load(path: Path, *, verify: bool | None = None) -> tuple[nn.Module, ModelCard[Any]]:
     """Builds the network that a checkpoint names, in float32 and evaluation mode on the CPU, and returns it with its card.
 
-    `verify`: compare the file with the SHA-256 shipped beside it; by default for the shipped weights only.
+    `verify`: compare the file with the SHA-256 shipped beside it; by default for the shipped weights only. A digest in the
+    file is always compared; the card's `verified` tells whether there was either.
     Raises OSError where the file cannot be read and CheckpointError where it cannot be used. Pickles are never loaded.
     """
-    with path.open("rb") as file:
-        first_bytes = file.read(2)
     if verify is None:
         verify = path.resolve().parent == WEIGHTS.resolve()
     if verify:
         check_hash(path)
-    try:
-        card, tensors = read_safetensors(path)
-    except SafetensorError as error:
-        is_pickle = first_bytes in (b"PK", b"\x80\x02")  # torch.save's zip, or a bare pickle
-        kind = "is a pickle, which laa never loads" if is_pickle else f"is no whole safetensors file ({error})"
-        raise CheckpointError(f"{kind}: get the file again, or choose another --weights") from error
+    card, tensors = read_checkpoint(path)
     with torch.device("meta"):  # no memory and no random numbers for parameters that are replaced at once
         network = ARCHITECTURES[card.architecture].build(card.config)
     check_tensors(network.state_dict(), tensors)
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
-    return network.eval(), card
+    return network.eval(), replace(card, verified=card.verified or verify)
 
 
-def read_safetensors(path: Path) -> tuple[ModelCard[Any], dict[str, Tensor]]:
-    """Reads card and tensors of a file. Raises SafetensorError, or CheckpointError where the card is missing or unusable."""
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if METADATA_KEY not in metadata:
-            raise CheckpointError("is a safetensors file, but not a checkpoint of laa: choose another --weights")
-        card = ModelCard.from_json(metadata[METADATA_KEY])
-        return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+def read_checkpoint(path: Path) -> tuple[ModelCard[Any], dict[str, Tensor]]:
+    """Reads card and tensors of a file. Raises OSError, or CheckpointError where it is damaged or no checkpoint of laa."""
+    try:
+        file = read_tensor_file(path)
+    except TensorFileError as error:
+        raise CheckpointError(f"{error}: get the file again, or choose another --weights") from error
+    if METADATA_KEY not in file.metadata:
+        raise CheckpointError("is a safetensors file, but not a checkpoint of laa: choose another --weights")
+    if len(file.metadata) > 1:
+        raise CheckpointError("is damaged: it has unknown metadata: get the file again, or choose another --weights")
+    return replace(ModelCard.from_json(file.metadata[METADATA_KEY]), verified=file.verified), file.tensors
 
 
 def check_hash(path: Path) -> None:

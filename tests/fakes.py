@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import termios
@@ -114,6 +115,22 @@ def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
     if fim.second is not None and fim.second_attention is not None:
         out = out + fim.second(x * fim.second_attention(x.mean((2, 3)))[..., None, None])
     return out
+
+
+def damaged(content: bytes, random: np.random.Generator) -> bytes:
+    """A file with a bit flipped, bytes cut out, put in or repeated, two pieces swapped, or one overwritten with zeros."""
+    start, middle, end = sorted(int(place) for place in random.integers(0, len(content), 3))
+    size = int(random.integers(1, 65))
+    kinds: list[Callable[[], bytes]] = [
+        lambda: b"".join((content[:start], bytes([content[start] ^ 1 << int(random.integers(8))]), content[start + 1 :])),
+        lambda: content[:start] + content[start + size :],
+        lambda: content[:start] + random.bytes(size) + content[start:],
+        lambda: content + random.bytes(size),
+        lambda: content[:start] + content[middle:end] + content[start:middle] + content[end:],
+        lambda: content[:start] + bytes(size) + content[start + size :],
+        lambda: content[:start] + content[start : start + size] + content[start:],
+    ]
+    return kinds[int(random.integers(len(kinds)))]()
 
 
 # Peers
@@ -292,6 +309,13 @@ def lock_folders(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
 
 
 # The command line
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def laa(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:

@@ -13,7 +13,7 @@ from models.checkpoint import PROTOCOL_WEIGHTS
 from ..console import Screen
 from ..errors import Exit
 from ..options import ModelOptions
-from ..restore.restorer import NetworkRestorer
+from ..restore.restorer import NetworkRestorer, read_weights
 from ..utils.atomic import check_writable, write_atomically
 from ..utils.hardware import choose_device, machine_info
 from ..utils.plotting import load_figure_class
@@ -37,6 +37,8 @@ def run(request: FacesRequest, screen: Screen, output_format: OutputFormat) -> E
         check_writable(path, overwrite=request.overwrite)
     if request.draws_curves:
         load_figure_class()  # for its errors
+    for weights in request.weights:
+        read_weights(weights, screen.notice)
     device = choose_device(request.device)
     methods = [*baselines(), *our_methods(list(request.weights), device), *(load_peer(path, device) for path in request.peers)]
     columns = metric_columns(fetch=request.fetch)

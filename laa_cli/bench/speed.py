@@ -11,6 +11,7 @@ import torch
 from ..console import Screen
 from ..errors import out_of_memory
 from ..photo import read_photo
+from ..restore.restorer import read_weights
 from ..upscale import Options, Upscaler
 from ..utils import hardware
 from ..utils.atomic import check_writable, write_atomically
@@ -30,6 +31,8 @@ def run(request: SpeedRequest, screen: Screen, output_format: OutputFormat) -> N
         check_writable(path, overwrite=request.overwrite)
     if request.photo is not None:
         read_photo(request.photo, max_pixels=Options().max_pixels)  # for its errors
+    if request.weights is not None:
+        read_weights(request.weights, screen.notice)
     devices = hardware.list_devices() if request.device == ALL_DEVICES else [hardware.choose_device(request.device)]
     result = SpeedResult(hardware.machine_info(), [], {})
     for step in screen.track(list(plan_steps(request, devices, result.photos, screen)), "speed"):

@@ -94,4 +94,5 @@ def batch(
         json=json,
     )
     screen = Screen(quiet=quiet, data_on_stdout=json)
-    raise typer.Exit(run(request, lambda: Upscaler.from_options(models), screen, watch if watched else Batch.run_once))
+    load = lambda: Upscaler.from_options(models, screen.notice)  # noqa: E731
+    raise typer.Exit(run(request, load, screen, watch if watched else Batch.run_once))

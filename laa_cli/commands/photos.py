@@ -103,7 +103,7 @@ def upscale(
             "stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it"
         )
     screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
-    raise typer.Exit(run(photos, request, lambda: Upscaler.from_options(models), screen, stdin))
+    raise typer.Exit(run(photos, request, lambda: Upscaler.from_options(models, screen.notice), screen, stdin))
 
 
 def detect(

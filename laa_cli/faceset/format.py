@@ -12,6 +12,8 @@ Pictures are decoded by Pillow, for training must work without OpenCV, which `la
 from __future__ import annotations
 
 import io
+import os
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from models.protocol import HR_SIZE
 
-from ..errors import LaaError
+from ..errors import Exit, LaaError
 from ..utils.tar import TAR_ERRORS, iter_members, open_tar
 
 MANIFEST = "manifest.csv"
@@ -41,6 +43,8 @@ TRAINING_FACE_PX = round(HR_SIZE * TRAINING_MARGIN)  # 144
 
 # Narrower than photo.READABLE_SUFFIXES: face pictures are written by programs, and Pillow must read all of them without OpenCV.
 PICTURE_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+
+MAX_PICTURE_BYTES = 1 << 30  # of a file that is read into memory
 
 
 def shard_name(split: str, index: int, shard_size: int) -> str:
@@ -69,6 +73,12 @@ def list_training_shards(folder: Path) -> list[Path]:
 
 
 # Reading, also from plain folders and tar files of faces
+
+
+def check_exists(source: Path) -> None:
+    """Raises LaaError where there is no such file or folder."""
+    if not os.path.exists(source):
+        raise LaaError(f"cannot read {source}: there is no such file or folder", Exit.USAGE)
 
 
 def training_sources(path: Path) -> list[Path]:
@@ -115,10 +125,11 @@ def list_names(sources: list[Path]) -> list[str]:
 
 def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the name and the file content of each picture in a folder (walked) or tar file. Raises LaaError."""
+    check_exists(source)
     try:
         yield from pictures_in_folder(source) if source.is_dir() else pictures_in_tar(source)
     except TAR_ERRORS as error:
-        raise LaaError(f"cannot read faces from {source}: {error}") from error
+        raise LaaError(f"cannot read faces from {source}: {error}: give a folder or a whole tar file of faces") from error
 
 
 def pictures_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -132,9 +143,16 @@ def pictures_in_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the pictures in a tar file by name."""
     with open_tar(archive) as (tar, _):
         for member in sorted(iter_members(tar), key=lambda member: member.name):
-            content = tar.extractfile(member) if Path(member.name).suffix.lower() in PICTURE_SUFFIXES else None
-            if content is not None:
-                yield f"{archive}:{member.name}", content.read()
+            if member.isfile() and Path(member.name).suffix.lower() in PICTURE_SUFFIXES:
+                yield f"{archive}:{member.name}", read_member(tar, member)
+
+
+def read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Reads a file in a tar file. Raises TAR_ERRORS, also where it is larger than a picture can be."""
+    if member.size > MAX_PICTURE_BYTES:
+        raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
+    content = tar.extractfile(member)
+    return content.read() if content is not None else b""
 
 
 def decode_face(name: str, content: bytes, size_px: int) -> Tensor:

@@ -8,6 +8,7 @@ import struct
 import zlib
 from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -50,10 +51,10 @@ def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Met
             raise damaged_error(name, error) from error
 
 
-def peek(path: Path, max_pixels: int) -> tuple[int, int]:
+def peek(file: Path | BinaryIO, max_pixels: int) -> tuple[int, int]:
     """Reads width and height from a file's header, (0, 0) where it has none; no pixel is decoded."""
     try:
-        with mute_pillow(max_pixels), Image.open(path, formats=FORMATS) as image:
+        with mute_pillow(max_pixels), Image.open(file, formats=FORMATS) as image:
             return image.size
     except (*PILLOW_ERRORS, MemoryError):  # reading the photo will say what is wrong with it
         return 0, 0

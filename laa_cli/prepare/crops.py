@@ -23,8 +23,8 @@ from ..faceset.format import TRAIN, TRAINING_FACE_PX, TRAINING_MARGIN, VALIDATIO
 from ..faceset.hashing import perceptual_hashes
 from ..photo import Photo, encode_photo, max_file_bytes, read_photo
 from ..restore.alignment import Square, crop_square, square_around
+from .photo_source import PhotoSource
 from .settings import PrepareRequest
-from .sources import PhotoSource
 
 WEBP_QUALITY = 92  # of training faces; photos are written at 95
 Rgb = NDArray[np.uint8]  # (h, w, 3) uint8 RGB

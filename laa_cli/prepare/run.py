@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..console import Screen, duration
 from ..errors import Exit, LaaError
@@ -21,18 +17,16 @@ from ..faceset.format import TRAIN, UNFINISHED, is_face_set, is_unfinished
 from ..interfaces import FaceDetector
 from ..utils.atomic import remove_partial_files
 from ..utils.walk import unreadable_message
-from .crops import Identities, PhotoFaces, detect_faces, load_photo, select_faces
+from .crops import Identities
+from .face_pipeline import find_faces
 from .journal import Journal, JournalRecord, StoredFace
+from .photo_source import PhotoSource
 from .settings import PrepareRequest
-from .sources import PhotoSource, find_photos
+from .sources import find_photos
 from .unpack import unpack
 from .writer import assign_shards, drop_duplicates, write_face_set
 
 UNPACKED = "unpacked"  # folder beside the journal, for copies of compressed tar files
-WORKERS = min(4, os.cpu_count() or 1)
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 def run(
@@ -106,36 +100,6 @@ def process_photos(
             progress = f"{len(photos) - len(left) + done} of {len(photos)} photos, {face_count} new faces"
             show(f"{progress}, {rate:.1f} photos/s, {duration((len(left) - done) / rate)} left")
     shutil.rmtree(journal.folder / UNPACKED, ignore_errors=True)  # makes room for the shards
-
-
-def find_faces(
-    photos: list[PhotoSource],
-    request: PrepareRequest,
-    identities: Identities | None,
-    load_detector: Callable[[], FaceDetector],
-) -> Iterator[PhotoFaces]:
-    """Yields each photo's faces, in order: a pipeline in which threads decode and encode while this one detects."""
-    if not photos:
-        return
-    detect = load_detector()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            loaded = map_ahead(pool, partial(load_photo, request=request), photos)
-            detected = (detect_faces(photo, detect) for photo in loaded)
-            yield from map_ahead(pool, partial(select_faces, request=request, identities=identities), detected)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def map_ahead(pool: ThreadPoolExecutor, function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
-    """Applies a function in threads, in order, prefetching a few items ahead of what is taken."""
-    pending: deque[Future[Out]] = deque()
-    for item in items:
-        pending.append(pool.submit(function, item))
-        if len(pending) > WORKERS:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
 
 
 def records_in_order(journal: Journal, photos: list[PhotoSource]) -> list[JournalRecord]:

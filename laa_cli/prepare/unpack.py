@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import LaaError
 from ..utils.atomic import remove_partial_files, write_atomically
 from ..utils.tar import open_decompressed
-from .sources import ARCHIVE_ERRORS, PhotoSource, damaged_error
+from .photo_source import ARCHIVE_ERRORS, PhotoSource, damaged_error
 
 CHUNK_BYTES = 1 << 20
 

@@ -25,6 +25,11 @@ GPU_BATCH = 16  # faces at once, halved where memory runs out
 
 
 Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same shape
+Notice = Callable[[str], None]  # says a line to people
+
+
+def silent(text: str) -> None:
+    """A `Notice` that says nothing."""
 
 
 class NetworkRestorer:
@@ -51,9 +56,15 @@ class NetworkRestorer:
         self.fidelity_coefficients = fidelity_coefficients
 
     @classmethod
-    def load(cls, weights: Path | None, device: torch.device, fidelity: float | None = None) -> NetworkRestorer:
-        """Loads a weights file, by default the one that laa ships. Raises LaaError where it cannot be used."""
-        network, card = read_weights(weights or DEFAULT_WEIGHTS)
+    def load(
+        cls,
+        weights: Path | None,
+        device: torch.device,
+        fidelity: float | None = None,
+        notice: Notice = silent,
+    ) -> NetworkRestorer:
+        """Loads a weights file, by default the one that laa ships; `notice` as in `read_weights`. LaaError where that fails."""
+        network, card = read_weights(weights or DEFAULT_WEIGHTS, notice)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, device, card.crop_px, fidelity, card.fidelity_coefficients)
 
@@ -112,8 +123,11 @@ def run_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, size: i
     return run_in_batches(function, inputs, size // 2)
 
 
-def read_weights(path: Path) -> tuple[LAATransformer, ModelCard[LAAConfig]]:
-    """A weights file's network, in evaluation mode on the CPU, and its card. LaaError where it cannot be used."""
+def read_weights(path: Path, notice: Notice = silent) -> tuple[LAATransformer, ModelCard[LAAConfig]]:
+    """Reads a weights file: its network, in evaluation mode on the CPU, and its card. LaaError where it cannot be used.
+
+    `notice` is called with a line about a file that nothing tells the wholeness of, as older versions wrote it.
+    """
     try:
         network, card = load(path)
     except OSError as error:
@@ -126,4 +140,6 @@ def read_weights(path: Path) -> tuple[LAATransformer, ModelCard[LAAConfig]]:
         raise LaaError(f"cannot use the weights {path}: they are of another version of laa")
     if card.config.image_size != HR_SIZE:
         raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")
+    if not card.verified:
+        notice(f"the weights {path} are of an older laa and have no SHA-256 to check them by")
     return network, card

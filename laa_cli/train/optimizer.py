@@ -13,6 +13,8 @@ from .schedule import TrainConfig
 BETAS = (0.9, 0.99)  # of AdamW, Sec. 4.2
 MOMENTUM = 0.95  # of Muon, its author's
 LEARNING_RATE_BESIDE_MUON = 6e-4  # of AdamW, for what is not a matrix: docs/training-trials.md
+STEP = "step"  # AdamW's count of its steps, the one kind of state that has no parameter's shape
+SECOND_MOMENT = "exp_avg_sq"  # AdamW's, never below 0
 NOT_MATRICES = ("head", "tail")  # convolutions from and to pixels, which Muon's author leaves to AdamW, too
 
 
@@ -65,23 +67,37 @@ class RunOptimizer:
                 tensors |= {f"{kind}.{name}": value for kind, value in optimizer.state[parameter].items()}
         return tensors
 
+    def expected_state(self) -> dict[str, Tensor]:
+        """Returns a tensor on the meta device for each that `state` collects after a step."""
+        return {
+            f"{kind}.{name}": torch.empty(() if kind == STEP else parameter.shape, device="meta")
+            for optimizer, parameters in zip(self.optimizers, self.by_optimizer(), strict=True)
+            for name, parameter in parameters.items()
+            for kind in state_kinds(optimizer)
+        }
+
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Loads the tensors that `state` collected, as far as they are there."""
+        """Loads the tensors that `state` collected: all of `expected_state`, or none, which was saved before the first step."""
         for optimizer, parameters in zip(self.optimizers, self.by_optimizer(), strict=True):
-            kinds = ("momentum_buffer",) if isinstance(optimizer, torch.optim.Muon) else ("exp_avg", "exp_avg_sq")
+            kinds = state_kinds(optimizer)
             for name, parameter in parameters.items():
-                if f"{kinds[0]}.{name}" not in tensors:  # saved before the first step
+                if f"{kinds[0]}.{name}" not in tensors:
                     continue
                 # The fused AdamW walks through memory: the moments must lie there in the weights' own order.
-                state = {kind: torch.empty_like(parameter).copy_(tensors[f"{kind}.{name}"]) for kind in kinds}
-                if f"step.{name}" in tensors:
-                    state["step"] = tensors[f"step.{name}"].to(parameter.device)
+                state = {kind: torch.empty_like(parameter).copy_(tensors[f"{kind}.{name}"]) for kind in kinds if kind != STEP}
+                if STEP in kinds:
+                    state[STEP] = tensors[f"{STEP}.{name}"].to(parameter.device, copy=True)  # not the mapped file
                 optimizer.state[parameter] = state
 
     def by_optimizer(self) -> list[dict[str, Tensor]]:
         """Lists the tensors that each optimiser updates, by the parameters' names."""
         rest: dict[str, Tensor] = {name: value for name, value in self.parameters.items() if name not in self.matrices}
         return [rest, self.matrices] if self.matrices else [rest]
+
+
+def state_kinds(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
+    """Lists what an optimiser keeps of a parameter."""
+    return ("momentum_buffer",) if isinstance(optimizer, torch.optim.Muon) else ("exp_avg", SECOND_MOMENT, STEP)
 
 
 def matrix_names(network: nn.Module) -> list[str]:

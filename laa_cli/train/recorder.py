@@ -76,7 +76,8 @@ class Recorder:
         pace = f"{training['faces_per_s']:.1f} faces/s, {training['matrix_share']:.0%} of the matrix rate"
         quality = f"{figures['psnr_db']:.2f} dB, {figures['gain_db']:+.3f} over bicubic{gains}"
         position = f"{progress.minutes:6.1f} min  {progress.faces:8} faces"
-        self.screen.say(f"{position}  loss {training['loss']:.4f}  {quality}  {pace}")
+        loss = f"loss {training['loss']:.4f}  " if math.isfinite(training["loss"]) else ""  # no step since the last validation
+        self.screen.say(f"{position}  {loss}{quality}  {pace}")
 
     def write_weights(self, trainer: Trainer) -> None:
         """Writes the moving average with its card, so that a run can be used before it ends."""

@@ -16,8 +16,8 @@ from models.protocol import HR_SIZE
 
 from ..console import Screen
 from ..errors import LaaError, UsageError, out_of_memory
-from ..restore.restorer import read_weights
-from ..utils.atomic import remove_partial_files
+from ..faceset.format import check_exists
+from ..restore.restorer import Notice, read_weights
 from ..utils.hardware import choose_device, count_flops, keep_freed_memory, matrix_rate
 from ..utils.plotting import load_figure_class
 from .data import FaceSplits, read_splits
@@ -25,6 +25,7 @@ from .loader import EpochSampler, PrefetchLoader
 from .loop import TrainingLoop
 from .parallel import Distributed, process_group
 from .recorder import STATE, WEIGHTS, Recorder
+from .run_folder import check_resumable, describe_finished, is_finished, locked_folder
 from .schedule import TrainConfig
 from .trainer import Trainer
 
@@ -58,10 +59,11 @@ class TrainRequest:
 
 def start(request: TrainRequest, model: LAAConfig, config: TrainConfig, screen: Screen) -> Path:
     """Trains, in this process or in those that torchrun started, and returns the path of the weights."""
-    refuse_existing(request)
+    check_inputs(request)
     with process_group() as distributed:
         distributed.check_batch_size(config.batch_size)
-        train(request, model, config, distributed, screen if distributed.is_main else Screen(quiet=True))
+        with locked_folder(request.folder, distributed, resume=request.resume):
+            train(request, model, config, distributed, screen if distributed.is_main else Screen(quiet=True))
     return request.folder / WEIGHTS
 
 
@@ -72,24 +74,27 @@ def network_width(request: TrainRequest, model: LAAConfig) -> int:
     return read_weights(request.init_from)[1].config.base_channels
 
 
-def refuse_existing(request: TrainRequest) -> None:
-    """Raises LaaError where another run's results would be overwritten."""
-    for path in (request.folder / STATE, request.folder / WEIGHTS):
-        if path.exists() and not request.resume:
-            raise LaaError(f"{path} exists already: go on with --resume, or choose another --output")
+def check_inputs(request: TrainRequest) -> None:
+    """Raises LaaError where something that a run begins with is missing, before anything is made."""
+    for path in (*request.data, *([request.validation] if request.validation else [])):
+        check_exists(path)
+    if request.resume:
+        check_resumable(request.folder)
 
 
 def train(request: TrainRequest, model: LAAConfig, config: TrainConfig, distributed: Distributed, screen: Screen) -> None:
     """Trains in this process, one of those of `distributed`; the main one validates and saves."""
     device = prepare_device(distributed.device_name(request.device))
     faces = read_splits(request.data, request.validation)
-    initial = InitialWeights.read(request.init_from, request.width) if request.init_from else None
+    initial = InitialWeights.read(request.init_from, request.width, screen.notice) if request.init_from else None
     trainer = make_trainer(request, model, initial, config, device, len(faces.training), distributed)
+    if request.resume:
+        trainer.resume(request.folder / STATE, screen.notice)
+    if is_finished(trainer, request.folder):
+        screen.notice(describe_finished(trainer, request.folder))
+        return
     processes = f" in {distributed.world_size} processes" if distributed.world_size > 1 else ""
     screen.say(f"{len(faces.training)} faces for training, {len(faces.validation)} for validation, on {device}{processes}")
-    make_folder(request.folder)
-    if distributed.is_main:
-        remove_partial_files(request.folder)
     recorder = make_recorder(request, faces, initial, screen)
     try:
         figures = make_loop(trainer, faces.training, recorder, distributed, screen).run()
@@ -129,13 +134,11 @@ def make_trainer(
     set_size: int,
     distributed: Distributed,
 ) -> Trainer:
-    """Makes a new trainer, one that starts from weights, or one that resumes."""
+    """Makes a new trainer, or one that starts from weights."""
     network = initial.network.config if initial else model
     trainer = Trainer(network, config, device, set_size=set_size, distributed=distributed)
     if initial:
         trainer.load_weights(initial.network)
-    if request.resume:
-        trainer.resume(request.folder / STATE)
     return trainer
 
 
@@ -163,14 +166,6 @@ def min_seconds_per_face(trainer: Trainer, distributed: Distributed) -> float:
     return training_flops_per_face(trainer.network.config) / (rate * distributed.world_size)
 
 
-def make_folder(folder: Path) -> None:
-    """Makes the output folder. Raises LaaError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LaaError(f"cannot make the folder {folder}: {error.strerror}") from error
-
-
 @dataclass(frozen=True)
 class InitialWeights:
     """A trained network that a run starts from, and its history for the card of the weights that come of it."""
@@ -179,9 +174,9 @@ class InitialWeights:
     history: dict[str, Any]
 
     @classmethod
-    def read(cls, path: Path, width: int | None = None) -> InitialWeights:
+    def read(cls, path: Path, width: int | None, notice: Notice) -> InitialWeights:
         """Reads weights, and widens them to `width` base channels. LaaError where that cannot be."""
-        network, card = read_weights(path)
+        network, card = read_weights(path, notice)
         history: dict[str, Any] = {
             name: card.training[name] for name in ("faces", "minutes", "init_from") if name in card.training
         }

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
+from models.tensor_file import TensorFileError, read_tensor_file, serialize
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
 from .data import Samples
 from .divergence import DivergenceError
-from .optimizer import RunOptimizer
+from .optimizer import SECOND_MOMENT, STEP, RunOptimizer
 from .parallel import Distributed, ThreadedDataParallel
 from .schedule import Progress, TrainConfig, learning_rate_factor, progress_fraction
 from .tasks import TASKS
+
+
+class DamagedStateError(ValueError):
+    """A state that cannot be resumed from; the message says why, without the file's name and without what to do."""
 
 
 class Trainer:
@@ -97,10 +102,13 @@ class Trainer:
 
     def state(self) -> dict[str, Tensor]:
         """Collects all tensors of a run by name: weights, moving average and the optimiser's moments."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.ema.state_dict().items()}
-        tensors |= self.optimizer.state()
+        tensors = self.network_state() | self.optimizer.state()
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+    def network_state(self) -> dict[str, Tensor]:
+        """Collects the weights and their moving average by name, as they are."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        return tensors | {f"average.{name}": value for name, value in self.ema.state_dict().items()}
 
     def save(self, path: Path) -> None:
         """Writes the run's state, from which `resume` goes on. LaaError where it cannot, DivergenceError for bad weights."""
@@ -108,7 +116,7 @@ class Trainer:
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
             raise DivergenceError(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
-        write_atomically(path, save(tensors, metadata | self.identity()), overwrite=True)
+        write_atomically(path, serialize(tensors, metadata | self.identity()), overwrite=True)
 
     def identity(self) -> dict[str, str]:
         """Lists what must be the same for a run to resume from a state: the network, and which faces a step sees."""
@@ -117,20 +125,52 @@ class Trainer:
             name: str(getattr(self.config, name)) for name in ("batch_size", "seed", "optimizer")
         }
 
-    def resume(self, path: Path) -> None:
-        """Loads the state of a saved run. LaaError where the file is no state of such a run."""
+    def resume(self, path: Path, notice: Callable[[str], None] = lambda text: None) -> None:
+        """Loads the state of a saved run. LaaError where the file is damaged or no state of such a run.
+
+        `notice` is called with a line about a state that has no digest to check it by, as older versions wrote it.
+        """
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (OSError, SafetensorError) as error:
-            raise LaaError(f"cannot resume from {path}: {error}") from error
+            file = read_tensor_file(path)
+            self.check_identity(path, file.metadata)
+            progress = parse_progress(file.metadata)
+            self.check_state(file.tensors, progress)
+        except OSError as error:
+            raise LaaError(f"cannot resume from {path}: {error.strerror or error}") from error
+        except (TensorFileError, DamagedStateError) as error:
+            advice = "go on from the run's weights with --init-from, in another --output"
+            raise LaaError(f"cannot resume from {path}: the file {error}: {advice}") from error
+        if not file.verified:
+            notice(f"{path} is of an older laa and has no SHA-256 to check it by: the next save adds it")
+        self.load_state(file.tensors)
+        self.progress = progress
+
+    def check_identity(self, path: Path, metadata: dict[str, str]) -> None:
+        """Raises LaaError where a state is of another run, and DamagedStateError where it is of none."""
+        if unknown := sorted(metadata.keys() - self.identity().keys() - asdict(self.progress).keys()):
+            raise DamagedStateError(f"is no state of a run: it has {unknown[0][:50]!r}")
         for name, value in self.identity().items():
             found = metadata.get(name, {"training_faces": value, "optimizer": "adamw"}.get(name))  # which older states lack
+            if found is None:
+                raise DamagedStateError(f"is no state of a run: it lacks {name}")
             if found != value:
-                raise LaaError(f"cannot resume from {path}: its {name} is {found}, this run's {value}")
-        self.load_state(tensors)
-        self.progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
+                raise LaaError(f"cannot resume from {path}: its {name} is {found[:300]}, this run's {value}")
+
+    def check_state(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """Raises DamagedStateError that names the first tensor that does not fit the run, or has values that none can have."""
+        optimizer = self.optimizer.expected_state()
+        expected = self.network_state() | (optimizer if progress.step or optimizer.keys() & tensors.keys() else {})
+        for name in sorted(expected.keys() ^ tensors.keys()):
+            raise DamagedStateError(
+                f"is damaged: {'it lacks' if name in expected else 'it has an unknown tensor'} {name[:100]}"
+            )
+        for name, tensor in tensors.items():
+            if tensor.shape != expected[name].shape or tensor.dtype != torch.float32:
+                raise DamagedStateError(f"is damaged: {name} is {tensor.dtype} {tuple(tensor.shape)}")
+            kind = name.partition(".")[0]
+            wrong = (kind == SECOND_MOMENT and bool((tensor < 0).any())) or (kind == STEP and tensor.item() != progress.step)
+            if wrong or not tensor.isfinite().all():
+                raise DamagedStateError(f"is damaged: {name} has values that cannot be")
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
@@ -138,6 +178,17 @@ class Trainer:
         self.network.load_state_dict(strip_prefix(tensors, "network."))
         self.ema.load_state_dict(strip_prefix(tensors, "average."))
         self.optimizer.load_state(tensors)
+
+
+def parse_progress(metadata: dict[str, str]) -> Progress:
+    """Reads a state's progress. DamagedStateError where it is none."""
+    try:
+        progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
+    except (KeyError, ValueError) as error:
+        raise DamagedStateError(f"is damaged: its progress cannot be read ({str(error)[:100]})") from error
+    if not (0 <= progress.step <= progress.faces < 2**53 and 0 <= progress.minutes < math.inf):
+        raise DamagedStateError("is damaged: its progress cannot be")
+    return progress
 
 
 def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

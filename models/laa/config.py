@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -9,6 +10,13 @@ Attention = Literal["rsa", "csa"]  # Table 2
 Integration = Literal["both", "first", "second", "dwconv", "position"]  # Table 3
 Fusion = Literal["wfm", "wfm_unsplit", "concat"]  # Table 4
 
+LIMITS = {
+    "base_channels": 512,
+    "image_size": 1024,
+    "blocks": 32,
+    "mlp_ratio": 32,
+    "reduction": 256,
+}  # far beyond what is sensible
 STAGES = 4  # extraction steps; the recovery mirrors them (Sec. 3.1)
 
 
@@ -39,17 +47,19 @@ class LAAConfig:
         """Raises ValueError that names the first impossible field."""
         for name, choices in (("attention", Attention), ("integration", Integration), ("fusion", Fusion)):
             if getattr(self, name) not in get_args(choices):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {getattr(self, name)!r}")
-        for name in ("base_channels", "image_size", "blocks", "mlp_ratio", "reduction"):
+                raise ValueError(
+                    f"{name} must be one of {', '.join(get_args(choices))}, not {reprlib.repr(getattr(self, name))}"
+                )
+        for name, limit in LIMITS.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
+                raise ValueError(f"{name} must be a positive whole number up to {limit}, not {reprlib.repr(value)}")
         if self.base_channels % 2:
             raise ValueError(f"base_channels must be even (16 heads share 8x as many), not {self.base_channels}")
         if self.image_size % 32:
             raise ValueError(f"image_size must be a multiple of 32, not {self.image_size}")
-        if not 0 <= self.leaky_slope < 1:
-            raise ValueError(f"leaky_slope must lie in [0, 1), not {self.leaky_slope}")
+        if type(self.leaky_slope) not in (int, float) or not 0 <= self.leaky_slope < 1:
+            raise ValueError(f"leaky_slope must lie in [0, 1), not {reprlib.repr(self.leaky_slope)}")
 
     @property
     def extraction(self) -> tuple[Stage, ...]:

@@ -78,9 +78,26 @@ def test_unusable_faces_are_named(tmp_path: Path) -> None:
     with pytest.raises(LaaError, match="no pictures in"):
         read_faces([tmp_path / "empty"], 144)
     (tmp_path / "broken.tar").write_bytes(b"no tar")
-    for name in ("broken.tar", "missing.tar"):
-        with pytest.raises(LaaError, match=f"cannot read faces from .*{name}"):
-            read_faces([tmp_path / name], 144)
+    with pytest.raises(LaaError, match=r"cannot read faces from .*broken\.tar: .*: give a folder or a whole tar file of faces"):
+        read_faces([tmp_path / "broken.tar"], 144)
+    with pytest.raises(LaaError, match=r"cannot read .*missing\.tar: there is no such file or folder"):
+        read_faces([tmp_path / "missing.tar"], 144)
+
+
+def test_what_a_tar_file_of_faces_should_not_hold(tmp_path: Path) -> None:
+    """A link that leads nowhere is passed over, and a picture that is too large is not read."""
+    header = tarfile.TarInfo("0.png")
+    header.type, header.linkname = tarfile.SYMTYPE, "nowhere.png"
+    (tmp_path / "link.tar").write_bytes(header.tobuf() + bytes(1024))
+    with pytest.raises(LaaError, match="no pictures in"):
+        read_faces([tmp_path / "link.tar"], 144)
+    header = tarfile.TarInfo("0.png")
+    header.size = 2 << 30
+    with (tmp_path / "large.tar").open("wb") as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(512 + (2 << 30) + 1024)
+    with pytest.raises(LaaError, match=r"large\.tar: 0\.png has 2147483648 bytes"):
+        read_faces([tmp_path / "large.tar"], 144)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])

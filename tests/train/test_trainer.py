@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from fakes import CPU, TINY, pictures
+from fakes import CPU, TINY, damaged, pictures
+from safetensors.torch import save
 
 from laa_cli.errors import LaaError
 from laa_cli.train.data import Samples
@@ -17,6 +21,7 @@ from laa_cli.train.tasks import ProtocolTask
 from laa_cli.train.trainer import Trainer
 from models.checkpoint import ModelCard, save_bytes
 from models.laa.network import LAATransformer
+from models.tensor_file import read_tensor_file, serialize
 
 
 def samples(batches: EpochSampler, step: int) -> Samples:
@@ -54,6 +59,103 @@ def test_an_unusable_state_is_an_error_of_ours(tmp_path: Path) -> None:
             state.write_bytes(content)
         with pytest.raises(LaaError, match="cannot resume from"):
             trainer.resume(state)
+
+
+def stepped_state(folder: Path, optimizer: str = "adamw") -> tuple[Path, TrainConfig]:
+    """The state of a run after a step."""
+    config = TrainConfig(minutes=10, batch_size=2, optimizer=optimizer)
+    trainer = Trainer(TINY, config, CPU)
+    stepped(trainer, EpochSampler(pictures(6, 144), 2, seed=0), 1)
+    trainer.save(folder / "state.safetensors")
+    return folder / "state.safetensors", config
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_damaged_state_is_refused_before_anything_of_it_is_used(tmp_path: Path, seed: int) -> None:
+    state, config = stepped_state(tmp_path, ("adamw", "muon")[seed])
+    content, random, trainer = state.read_bytes(), np.random.default_rng(seed), Trainer(TINY, config, CPU)
+    expected = Trainer(TINY, config, CPU)
+    expected.resume(state)
+    before = {name: value.clone() for name, value in trainer.state().items()}
+    end, refused = 8 + int.from_bytes(content[:8], "little"), 0
+    for number in range(24):
+        changed = damaged(content[:end], random) + content[end:] if number % 2 else damaged(content, random)
+        state.write_bytes(changed)
+        try:
+            trainer.resume(state)
+        except LaaError as error:
+            assert re.match(rf"cannot resume from {re.escape(str(state))}: ", str(error)), error
+            assert all(torch.equal(value, before[name]) for name, value in trainer.state().items())
+            refused += 1
+        else:
+            assert all(torch.equal(value, trainer.state()[name]) for name, value in expected.state().items())
+            trainer = Trainer(TINY, config, CPU)
+    assert refused > 18
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("network.head.weight", lambda tensor: tensor * torch.inf, r"network\.head\.weight has values that cannot be"),
+        ("exp_avg_sq.head.weight", lambda tensor: tensor - 1, r"exp_avg_sq\.head\.weight has values that cannot be"),
+        ("step.head.weight", lambda tensor: tensor + 5, r"step\.head\.weight has values that cannot be"),
+        ("average.head.weight", lambda tensor: tensor[:1], r"average\.head\.weight is torch\.float32 \(1, 3, 3, 3\)"),
+        ("exp_avg.head.weight", lambda tensor: tensor.half(), r"exp_avg\.head\.weight is torch\.float16"),
+        ("exp_avg.head.weight", None, r"it lacks exp_avg\.head\.weight"),
+        ("average.tail.bias", None, r"it lacks average\.tail\.bias"),
+        ("unknown", lambda _: torch.zeros(1), "it has an unknown tensor unknown"),
+    ],
+)
+def test_a_damaged_state_of_an_older_laa(tmp_path: Path, name: str, change: Any, message: str) -> None:
+    """It has no digest: what can be told without one is."""
+    state, config = stepped_state(tmp_path)
+    file = read_tensor_file(state)
+    tensors = dict(file.tensors)
+    if change is None:
+        del tensors[name]
+    else:
+        tensors[name] = change(tensors.get(name)).contiguous()
+    state.write_bytes(save(tensors, file.metadata))
+    advice = "go on from the run's weights with --init-from, in another --output"
+    with pytest.raises(LaaError, match=rf"cannot resume from .*: the file is damaged: {message}.*: {advice}$"):
+        Trainer(TINY, config, CPU).resume(state)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": "-1"}, "its progress cannot be"),
+        ({"step": "1.5"}, "its progress cannot be read"),
+        ({"faces": "9" * 5000}, "its progress cannot be read"),
+        ({"minutes": "nan"}, "its progress cannot be"),
+        ({"minutes": ""}, "its progress cannot be read"),
+        ({"seed": "\n" * 10**6}, "its seed is"),
+        ({"more": ""}, "is no state of a run: it has 'more'"),
+    ],
+)
+def test_a_state_whose_metadata_cannot_be(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    state, config = stepped_state(tmp_path)
+    file = read_tensor_file(state)
+    state.write_bytes(serialize(file.tensors, file.metadata | changes))
+    with pytest.raises(LaaError, match=message) as error:
+        Trainer(TINY, config, CPU).resume(state)
+    assert len(str(error.value)) < 800
+
+
+def test_a_state_of_an_older_laa_goes_on_and_is_said_to_have_no_digest(tmp_path: Path) -> None:
+    said: list[str] = []
+    state, config = stepped_state(tmp_path)
+    file = read_tensor_file(state)
+    older, trainer = Trainer(TINY, config, CPU), Trainer(TINY, config, CPU)
+    trainer.resume(state, said.append)
+    assert said == []
+    state.write_bytes(save(file.tensors, file.metadata))
+    older.resume(state, said.append)
+    assert said == [f"{state} is of an older laa and has no SHA-256 to check it by: the next save adds it"]
+    for name, value in trainer.state().items():
+        assert torch.equal(older.state()[name], value), name
+    older.save(state)
+    assert read_tensor_file(state).verified
 
 
 def test_training_learns() -> None:
