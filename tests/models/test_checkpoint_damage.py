@@ -64,6 +64,16 @@ def test_no_damage_gives_other_tensors(good: Path, network: LAATransformer, seed
     assert refused > 50
 
 
+def test_every_bit_of_the_tensors_counts(good: Path) -> None:
+    content, random = good.read_bytes(), np.random.default_rng(0)
+    for place in random.integers(header_end(content), len(content), 40):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(random.integers(8))
+        good.write_bytes(changed)
+        with pytest.raises(CheckpointError, match="does not fit its SHA-256"):
+            load(good)
+
+
 def test_two_tensors_of_equal_shape_that_change_places(good: Path) -> None:
     content = good.read_bytes()
     names = (b'"head.bias"', b'"extract.0.0.mlp_norm.weight"')
