@@ -39,11 +39,12 @@ class SourceRecord(TypedDict):
 
 
 class ResultRecord(TypedDict):
-    """The result's size in pixels, the photo's faces, and the result's file."""
+    """The result's size in pixels, the photo's faces, what of its metadata was left out, and the result's file."""
 
     width: int
     height: int
     faces: list[FaceRecord]
+    left_out: list[str]
     output_sha256: str
     output_size: int
 
@@ -67,6 +68,7 @@ class ManifestRecord(SourceRecord):
     width: NotRequired[int]
     height: NotRequired[int]
     faces: NotRequired[list[FaceRecord]]
+    left_out: NotRequired[list[str]]
     output_sha256: NotRequired[str]
     output_size: NotRequired[int]
     output_mtime_ns: NotRequired[int]
