@@ -16,9 +16,10 @@ SEGMENT_BYTES = 65533  # what a JPEG segment can hold
 MAIN_BYTES = SEGMENT_BYTES - len(MAIN_PREFIX)
 HEADER = struct.Struct(">32sII")  # GUID, whole size, offset
 PART_BYTES = SEGMENT_BYTES - len(PREFIX) - HEADER.size
+MAX_DECLARATIONS = 1 << 20  # bytes of namespaces that a hostile file could have repeated
 NOTE_BYTES = 120  # of the reference to the extension
 START_OF_TAG = re.compile(rb"<[^\s>/]+")
-PADDING = re.compile(rb"\s{64,}(?=<\?xpacket end)")
+PACKET_END = b"<?xpacket end"
 
 
 def join_extended(packet: Packet, segments: Iterable[bytes]) -> bytes | None:
@@ -32,7 +33,10 @@ def join_extended(packet: Packet, segments: Iterable[bytes]) -> bytes | None:
         more = Packet(extension)
     except XmpError:
         return None
-    added = b"".join(self_contained(element, more) for element in more.descriptions())
+    descriptions = more.descriptions()
+    if sum(len(declarations(element.scope())) for element in descriptions) > MAX_DECLARATIONS:
+        return None
+    added = b"".join(self_contained(element, more) for element in descriptions)
     return apply_edits(packet.content, [removal(note), Edit(rdf.close, rdf.close, added)])
 
 
@@ -55,7 +59,7 @@ def assemble(guid: str, segments: Iterable[bytes]) -> bytes | None:
 
 def self_contained(element: Element, packet: Packet) -> bytes:
     """Returns an element's bytes, with the namespaces that are declared around it declared on itself."""
-    inherited = {prefix: uri for prefix, uri in element.scope.items() if prefix not in element.declared}
+    inherited = {prefix: uri for prefix, uri in element.scope().items() if prefix not in element.declared}
     name = START_OF_TAG.match(packet.content, element.start)
     assert name is not None  # it was parsed
     return name[0] + declarations(inherited) + packet.content[name.end() : element.end]
@@ -73,7 +77,8 @@ def split_extended(xmp: bytes) -> tuple[bytes, list[bytes]] | None:
     """
     if len(xmp) <= MAIN_BYTES:
         return xmp, []
-    unpadded = PADDING.sub(b"", xmp)
+    content, mark, rest = xmp.rpartition(PACKET_END)
+    unpadded = content.rstrip() + mark + rest
     if len(unpadded) <= MAIN_BYTES:
         return unpadded, []
     try:
@@ -86,36 +91,35 @@ def split_extended(xmp: bytes) -> tuple[bytes, list[bytes]] | None:
     extension = build_extension(packet, moved)
     guid = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
     first = packet.descriptions()[0]
-    note = f' xmlns:xmpNote="{NOTE}" xmpNote:HasExtendedXMP="{guid}"'.encode()
+    declaration = b"" if "xmpNote" in first.declared else declarations({"xmpNote": NOTE})
+    note = declaration + f' xmpNote:HasExtendedXMP="{guid}"'.encode()
     end = START_OF_TAG.match(packet.content, first.start)
     assert end is not None  # it was parsed
-    edits = [Edit(end.end(), end.end(), note), *(removal(found) for _, found in moved)]
+    edits = [Edit(end.end(), end.end(), note), *(removal(found) for properties in moved.values() for found in properties)]
     parts = [extension[at : at + PART_BYTES] for at in range(0, len(extension), PART_BYTES)]
     headers = [HEADER.pack(guid.encode(), len(extension), at) for at in range(0, len(extension), PART_BYTES)]
     return apply_edits(packet.content, edits), [PREFIX + header + part for header, part in zip(headers, parts, strict=True)]
 
 
-def choose_moved(packet: Packet) -> list[tuple[Element, Element]] | None:
-    """Chooses the properties to move, each after its description; None where the rest would still be too long."""
-    described = [(description, found) for description in packet.descriptions() for found in description.children]
+def choose_moved(packet: Packet) -> dict[int, list[Element]] | None:
+    """Chooses the properties to move, by the number of their description; None where the rest would still be too long."""
+    described = [(number, found) for number, outer in enumerate(packet.descriptions()) for found in outer.children]
     surplus = len(packet.content) + NOTE_BYTES - MAIN_BYTES
-    moved = []
-    for description, found in sorted(described, key=lambda pair: pair[1].start - pair[1].end):
-        if surplus <= 0:
-            break
-        if description.scope.get("rdf") != RDF or "xmpNote" in description.declared:
-            return None
-        moved.append((description, found))
-        surplus -= found.end - found.start
-    return moved if surplus <= 0 and moved else None
+    moved: dict[int, list[Element]] = {}
+    for number, found in sorted(described, key=lambda pair: pair[1].start - pair[1].end):
+        if surplus > 0:
+            moved.setdefault(number, []).append(found)
+            surplus -= found.end - found.start
+    scopes = [packet.descriptions()[number].scope() for number in {0, *moved}]
+    usual = all(scope.get("rdf") == RDF and scope.get("xmpNote", NOTE) == NOTE for scope in scopes)
+    return moved if surplus <= 0 and moved and usual else None
 
 
-def build_extension(packet: Packet, moved: list[tuple[Element, Element]]) -> bytes:
+def build_extension(packet: Packet, moved: dict[int, list[Element]]) -> bytes:
     """Builds the extension: a packet of the properties, each with its namespaces, without the "xpacket" lines."""
-    descriptions = [
-        b'<rdf:Description rdf:about=""' + declarations({**description.scope, "rdf": RDF}) + b">"
-        + packet.content[found.start : found.end] + b"</rdf:Description>"
-        for description, found in moved
-    ]  # fmt: skip
-    head = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}">'.encode()
-    return head + b"".join(descriptions) + b"</rdf:RDF></x:xmpmeta>"
+    parts = [f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}">'.encode()]
+    for number, properties in moved.items():
+        parts.append(b'<rdf:Description rdf:about=""' + declarations(packet.descriptions()[number].scope()) + b">")
+        parts += [packet.content[found.start : found.end] for found in properties]
+        parts.append(b"</rdf:Description>")
+    return b"".join([*parts, b"</rdf:RDF></x:xmpmeta>"])

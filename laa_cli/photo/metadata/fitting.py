@@ -111,13 +111,14 @@ def comment_text(comment: bytes) -> str:
 
 def text_to_exif(metadata: Metadata, kind: str) -> Metadata:
     """Puts PNG's texts, where EXIF has a place that is still free, into EXIF; comments into JPEG's or EXIF's."""
+    taken = {*(exif.clean(metadata.exif) if metadata.exif else {})}
     main: dict[int, Entry] = {}
     left: list[Chunk] = []
     comments = list(metadata.comments)
     for chunk in metadata.text:
         if chunk[0] in TEXT and read_text(*chunk).keyword == COMMENT:
             comments.append(plain_text(chunk).encode())
-        elif not add_entry(chunk, metadata.exif, main):
+        elif not add_entry(chunk, taken, main):
             left.append(chunk)
     details: dict[int, Entry] = {}
     if kind != "JPEG" and comments and not exif.has_user_comment(metadata.exif):
@@ -128,9 +129,8 @@ def text_to_exif(metadata: Metadata, kind: str) -> Metadata:
     return replace(named, exif=block, comments=kept, text=())
 
 
-def add_entry(chunk: Chunk, block: bytes | None, entries: dict[int, Entry]) -> bool:
+def add_entry(chunk: Chunk, taken: set[int], entries: dict[int, Entry]) -> bool:
     """Adds EXIF's entry for a text, and returns whether it has one that is free."""
-    taken = {*(exif.clean(block) if block else {}), *entries}
     if chunk[0] == b"tIME":
         year, *others = int.from_bytes(chunk[1][:2]), *chunk[1][2:]
         date = "{:04}:{:02}:{:02} {:02}:{:02}:{:02}".format(year, *others)
@@ -141,7 +141,7 @@ def add_entry(chunk: Chunk, block: bytes | None, entries: dict[int, Entry]) -> b
         found = {WINDOWS_TITLE: Entry(BYTE, len(title), title)} if keyword == "Title" else {}
         if keyword in EXIF_OF_KEYWORD:
             found = {EXIF_OF_KEYWORD[keyword]: ascii_entry(text)}
-    if not found or taken & found.keys():
+    if not found or (taken | entries.keys()) & found.keys():
         return False
     entries |= found
     return True

@@ -14,8 +14,8 @@ from .photoshop import JPEG_PREFIX as PHOTOSHOP_PREFIX
 SOI, EOI, SOS, COM, APP0, APP1, APP2, APP13, APP14, APP15 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF
 EXIF_PREFIX, ICC_PREFIX, MPF_PREFIX = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # in a scan: neither an escaped 0xFF, nor a restart, nor fill bytes
-GAIN_MAP_MARKS = re.compile(rb"hdrgainmap|hdr-gain-map|iso:ts:21496", re.IGNORECASE)
-VIDEO_MARK = re.compile(rb"\0\0\0[\x08-\x40]ftyp")
+GAIN_MAP_MARKS = (b"hdrgainmap", b"HDRGainMap", b"hdr-gain-map", b"iso:ts:21496")
+VIDEO_MARK = b"ftyp"  # how a video of the MPEG-4 family begins, after 4 bytes
 IDENTIFIER = re.compile(rb"[A-Za-z0-9 ._:/-]{1,20}")
 
 
@@ -113,7 +113,7 @@ def read_segment(marker: int, body: bytes, found: JpegMetadata) -> None:
 
 def segment_label(marker: int, body: bytes) -> str:
     """Returns what a segment that is left out is called."""
-    if GAIN_MAP_MARKS.search(body[:64]):
+    if any(mark in body[:64] for mark in GAIN_MAP_MARKS):
         return "gain map"
     if b"c2pa" in body:
         return "content credentials"
@@ -143,9 +143,9 @@ def picture_end(content: bytes, start: int) -> int:
 def trailer_labels(trailer: bytes, pictures: bool) -> list[str]:
     """Names what comes after the picture. `pictures`: whether the file says that there are more of them (MPF)."""
     labels = []
-    if GAIN_MAP_MARKS.search(trailer):
+    if any(mark in trailer for mark in GAIN_MAP_MARKS):
         labels.append("gain map")
-    if VIDEO_MARK.search(trailer):
+    if VIDEO_MARK in trailer:
         labels.append("motion video")
     if not labels and trailer.strip(b"\0\xff\r\n\t "):
         labels.append("further pictures" if pictures or trailer.startswith(b"\xff\xd8\xff") else "data after the picture")

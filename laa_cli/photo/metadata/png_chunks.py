@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_TEXT_BYTES = 64 << 20  # of a text, once it is decompressed
+MAX_TEXT_BYTES = 64 << 20  # of all texts of a file, once they are decompressed
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 PIXEL_CHUNKS = CRITICAL | {b"tRNS", b"acTL", b"fcTL", b"fdAT"}  # all that decoding the pixels looks at
 COLOR_SIZES = {b"cICP": 4, b"mDCV": 24, b"mDCv": 24, b"cLLI": 8, b"cLLi": 8, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
@@ -34,6 +34,7 @@ class PngMetadata:
     color: list[Chunk] = field(default_factory=list)
     text: list[Chunk] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    unpacked: int = 0  # bytes of texts so far
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def read_chunk(kind: bytes, body: bytes, found: PngMetadata) -> None:
 
 def read_text_chunk(kind: bytes, body: bytes, found: PngMetadata) -> None:
     """Reads a text, among them XMP and what ImageMagick puts into texts as hexadecimal numbers."""
-    text = read_text(kind, body)
+    text = read_text(kind, body, MAX_TEXT_BYTES - found.unpacked)
+    found.unpacked += len(text.content)
     profile = text.keyword.removeprefix("Raw profile type ").lower()
     if text.keyword == "XML:com.adobe.xmp":
         found.xmp = text.content
@@ -135,8 +137,8 @@ def read_profile(name: str, content: bytes, found: PngMetadata) -> None:
         found.left_out.append("an unknown raw profile")
 
 
-def read_text(kind: bytes, body: bytes) -> Text:
-    """Reads a tEXt, zTXt or iTXt chunk. Raises ValueError, IndexError or zlib.error on damage."""
+def read_text(kind: bytes, body: bytes, max_bytes: int = MAX_TEXT_BYTES) -> Text:
+    """Reads a tEXt, zTXt or iTXt chunk. Raises ValueError, IndexError or zlib.error on damage, or beyond `max_bytes`."""
     keyword, rest = body.split(b"\0", 1)
     if not 1 <= len(keyword) <= 79:
         raise ValueError("no keyword")
@@ -144,16 +146,16 @@ def read_text(kind: bytes, body: bytes) -> Text:
     if kind == b"iTXt":
         compressed = rest[0] == 1
         rest = rest[2:].split(b"\0", 2)[2]
-        rest = inflate(rest) if compressed else rest
+        rest = inflate(rest, max_bytes) if compressed else rest
     elif kind == b"zTXt":
-        rest = inflate(rest[1:])
+        rest = inflate(rest[1:], max_bytes)
     return Text(keyword.decode("latin-1"), rest, encoding)
 
 
-def inflate(content: bytes) -> bytes:
-    """Decompresses deflated data, MAX_TEXT_BYTES at most. Raises ValueError or zlib.error."""
+def inflate(content: bytes, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """Decompresses deflated data. Raises ValueError or zlib.error."""
     stream = zlib.decompressobj()
-    result = stream.decompress(content, MAX_TEXT_BYTES)
+    result = stream.decompress(content, max(max_bytes, 1))
     if not stream.eof:
         raise ValueError("it is cut short, or too large")
     return result

@@ -27,6 +27,7 @@ USUAL_PREFIXES = {
     "rdf": RDF, "tiff": TIFF, "exif": EXIF, "xmp": XMP, "xmpNote": NOTE, "hdrgm": HDR_GAIN_MAP, "Container": CONTAINER,
     "GCamera": GOOGLE_CAMERA,
 }  # fmt: skip
+MAX_DEPTH = 200  # of elements in elements
 MAX_TEXT = 1024  # characters of an element's text that are looked at: no number is longer
 ATTRIBUTE = re.compile(rb"""\s([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 START_TAG = re.compile(rb"""<[^\s<>"'/]+(?:\s+[^\s=<>"']+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*(/?)>""")
@@ -59,15 +60,15 @@ class Attribute:
 class Element:
     """An element, where it lies in the packet, and what it holds.
 
-    `scope`: the namespaces that are declared around it and on it, by prefix; `declared`: those declared on it.
+    `declared`: the namespaces declared on it, by prefix; `outer`: the element around it.
     """
 
-    name: Name
     start: int
     tag_end: int
-    scope: dict[str, str]
     declared: dict[str, str]
-    attributes: list[Attribute]
+    outer: Element | None
+    name: Name = ("", "")
+    attributes: list[Attribute] = field(default_factory=list)
     children: list[Element] = field(default_factory=list)
     text: str = ""
     close: int = 0  # where the end tag begins
@@ -77,6 +78,29 @@ class Element:
     def value(self) -> Value:
         """Its text, where it has no children."""
         return Value(self.text, self.tag_end, self.close)
+
+    def resolve(self, name: str, default: str = "") -> Name:
+        """Resolves a prefixed name; `default`: the namespace of a name without prefix."""
+        prefix, colon, local = name.partition(":")
+        return (self.namespace(prefix), local) if colon else (default, name)
+
+    def namespace(self, prefix: str) -> str:
+        """Returns the namespace of a prefix: "" where it has none."""
+        element: Element | None = self
+        while element is not None:
+            if prefix in element.declared:
+                return element.declared[prefix]
+            element = element.outer
+        return USUAL_PREFIXES.get(prefix, "")
+
+    def scope(self) -> dict[str, str]:
+        """Collects the namespaces declared around it and on it, by prefix."""
+        found: dict[str, str] = {}
+        element: Element | None = self
+        while element is not None:
+            found = element.declared | found
+            element = element.outer
+        return found
 
 
 Property = Attribute | Element
@@ -92,6 +116,7 @@ class Packet:
         self.content = content
         self.namespaces = {RDF, *namespaces}
         self.stack: list[Element] = []
+        self.skipped = 0  # elements that are open inside one that is not kept
         self.root: Element | None = None
         parser = expat.ParserCreate("utf-8")
         parser.ordered_attributes = True
@@ -107,36 +132,45 @@ class Packet:
 
     def start(self, at: int, name: str, attributes: list[str]) -> None:
         """Opens an element whose tag begins at byte `at`."""
+        if self.skipped or (self.stack and not self.kept(self.stack[-1])):
+            self.skipped += 1
+            return
         match = START_TAG.match(self.content, at)
-        if match is None:
-            raise XmpError("its bytes are not as they were parsed")
+        if match is None or len(self.stack) > MAX_DEPTH:
+            raise XmpError("it is nested too deeply, or its bytes are not as they were parsed")
         spans = list(ATTRIBUTE.finditer(self.content, at, match.end()))
         pairs = list(zip(attributes[::2], attributes[1::2], spans, strict=True))
-        scope = self.stack[-1].scope if self.stack else {}
         declared = {key[6:]: uri for key, uri, _ in pairs if key == "xmlns" or key.startswith("xmlns:")}
-        scope = scope | declared if declared else scope
-        found = [
-            Attribute(resolve(key, scope, ""), Value(text, span.start(2) + 1, span.end(2) - 1), span.start(), span.end())
+        parent = self.stack[-1] if self.stack else None
+        element = Element(at, match.end(), declared, parent)
+        element.name = element.resolve(name, element.namespace(""))
+        element.attributes = [
+            Attribute(element.resolve(key), Value(text, span.start(2) + 1, span.end(2) - 1), span.start(), span.end())
             for key, text, span in pairs
         ]
-        element = Element(resolve(name, scope, scope.get("", "")), at, match.end(), scope, declared, found)
         if match[1]:
             element.close = element.end = match.end()
-        parent = self.stack[-1] if self.stack else None
-        if parent and (element.name[0] in self.namespaces or parent.name == (RDF, "Description")):
+        if parent and (self.kept(element) or parent.name == (RDF, "Description")):
             parent.children.append(element)
         self.root = self.root or element
         self.stack.append(element)
 
+    def kept(self, element: Element) -> bool:
+        """Whether what is inside an element is kept."""
+        return element.name[0] in self.namespaces or element.outer is None
+
     def finish(self, at: int) -> None:
         """Closes the innermost element, whose end tag begins at byte `at`."""
+        if self.skipped:
+            self.skipped -= 1
+            return
         element = self.stack.pop()
         if not element.end:
             element.close, element.end = at, self.content.index(b">", at) + 1
 
     def add_text(self, text: str) -> None:
         """Adds text to the innermost element."""
-        if self.stack and len(self.stack[-1].text) < MAX_TEXT:
+        if self.stack and not self.skipped and len(self.stack[-1].text) < MAX_TEXT:
             self.stack[-1].text += text
 
     def rdf(self) -> Element | None:
@@ -157,12 +191,6 @@ class Packet:
         for description in self.descriptions():
             yield from description.attributes
             yield from description.children
-
-
-def resolve(name: str, scope: dict[str, str], default: str) -> Name:
-    """Resolves a prefixed name; `default`: the namespace of a name without prefix."""
-    prefix, colon, local = name.partition(":")
-    return (scope.get(prefix) or USUAL_PREFIXES.get(prefix, ""), local) if colon else (default, name)
 
 
 def refuse_document_type(*_: object) -> NoReturn:
