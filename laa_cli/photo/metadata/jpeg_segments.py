@@ -16,6 +16,7 @@ EXIF_PREFIX, ICC_PREFIX, MPF_PREFIX = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # in a scan: neither an escaped 0xFF, nor a restart, nor fill bytes
 GAIN_MAP_MARKS = (b"hdrgainmap", b"HDRGainMap", b"hdr-gain-map", b"iso:ts:21496")
 VIDEO_MARK = b"ftyp"  # how a video of the MPEG-4 family begins, after 4 bytes
+MAX_MARKERS = 10_000  # of scans and their tables
 IDENTIFIER = re.compile(rb"[A-Za-z0-9 ._:/-]{1,20}")
 
 
@@ -131,11 +132,12 @@ def join_profile(parts: list[bytes]) -> bytes | None:
 def picture_end(content: bytes, start: int) -> int:
     """Finds where the picture ends (EOI); the end of the file where it does not. `start`: of its first scan, or before."""
     place = start
-    while match := MARKER.search(content, place):
+    for _ in range(MAX_MARKERS):
+        match = MARKER.search(content, place)
+        if match is None or match.end() + 2 > len(content):
+            return match.end() if match and match[1][0] == EOI else len(content)
         if match[1][0] == EOI:
             return match.end()
-        if match.end() + 2 > len(content):
-            break
         place = match.end() + struct.unpack_from(">H", content, match.end())[0]
     return len(content)
 

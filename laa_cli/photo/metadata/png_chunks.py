@@ -17,7 +17,7 @@ TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 # What was said of the pixels' storage before enlarging: significant bits, background, palettes, and hints for decoders.
 STORAGE = {b"sBIT", b"bKGD", b"hIST", b"sPLT", b"iDOT", b"vpAg", b"dSIG"}
 LABELS = {b"caBX": "content credentials"}
-RAW_PROFILE = re.compile(rb"\n\w+\n\s*\d+\n([0-9A-Fa-f\s]*)")
+RAW_PROFILE = re.compile(rb"\n[^\n]+\n\s*\d+\n([0-9A-Fa-f\s]*)")
 
 Chunk = tuple[bytes, bytes]  # type and content
 

@@ -72,6 +72,8 @@ def test_imagemagicks_profiles_are_read() -> None:
     found = read_png(png(*profiles))
     assert (found.photoshop, found.xmp, found.exif) == (resource(0x0404, IPTC_BLOCK), xmp_packet(), b"MM\0*")
     assert decode_photo(png(raw_profile("iptc", IPTC_BLOCK))).metadata.iptc == IPTC_BLOCK
+    spoken = b"\nIPTC profile\n%8d\n%s\n" % (len(IPTC_BLOCK), IPTC_BLOCK.hex().encode())  # as exiftool heads it
+    assert decode_photo(png((b"tEXt", b"Raw profile type iptc\0" + spoken))).metadata.iptc == IPTC_BLOCK
 
 
 def test_text_chunks() -> None:

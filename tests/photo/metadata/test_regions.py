@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from fakes import decode_photo
+from fakes import decode_photo, encode_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metadata_samples import CAPTION, MWG, face_regions, xmp_packet
@@ -154,6 +154,15 @@ def test_damaged_tags_are_left_out(number: str) -> None:
     assert "Regions" not in xmp
     assert CAPTION in xmp
     assert cleaned(f"<MP:RegionInfo>{tags((1, 2, 3, 4)).split('<MP:RegionInfo>')[1].replace('0.0', 'x')}")[1] == left_out
+
+
+def test_tags_in_a_tiff_are_turned_with_its_pixels() -> None:
+    packet = xmp_packet(tags((1, 2, 30, 10)), 'tiff:Orientation="6"')
+    box, turns = (1, 2, 30, 10), ({700: packet}, {700: packet, 274: 3}, {700: packet, 274: 8})
+    pixels = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    for info, orientation in zip(turns, (6, 3, 8), strict=True):
+        photo = decode_photo(encode_image(Image.fromarray(pixels), "TIFF", tiffinfo=info))
+        np.testing.assert_array_equal(crop(photo.pixels, tagged_boxes(photo)[0]), upright(crop(pixels, box), orientation))
 
 
 def test_panoramas_scale_and_cannot_be_turned() -> None:
