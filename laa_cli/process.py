@@ -14,7 +14,7 @@ from typing import TypeVar
 from .errors import Exit, LaaError, SetupError
 from .interfaces import FaceCrop, RestoredFace
 from .options import Options
-from .photo import Photo, check_output, encode_photo, read_photo, without_metadata
+from .photo import Photo, check_output, encode_photo, left_out, read_photo, without_metadata
 from .restore.records import PhotoRecord, photo_record
 from .upscale import Upscaled, Upscaler, check_size
 from .utils.timing import StageTimer
@@ -40,12 +40,16 @@ class PhotoRequest:
 
 @dataclass(frozen=True)
 class ProcessedPhoto:
-    """The content of the result's file; for pictures also the decoded photo and the enlarged one."""
+    """The content of the result's file; for pictures also the decoded photo and the enlarged one.
+
+    `left_out`: the names of what the photo's metadata had and the result's does not have.
+    """
 
     request: PhotoRequest
     content: bytes
     photo: Photo
     result: Upscaled  # with the seconds of all stages
+    left_out: tuple[str, ...] = ()
 
     @property
     def record(self) -> PhotoRecord:
@@ -58,6 +62,7 @@ class ProcessedPhoto:
             height=height,
             scale=request.options.scale,
             faces=self.result.faces,
+            left_out=self.left_out,
             seconds=self.result.seconds,
         )
 
@@ -109,9 +114,11 @@ def process_steps(
     result = upscaler.finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
     yield
     clock = StageTimer()
-    content = encode_photo(photo.with_pixels(result.pixels), request.suffix, name=request.output_title or request.output)
+    enlarged = photo.with_pixels(result.pixels)
+    content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
     clock.lap("encode")
-    return ProcessedPhoto(request, content, photo, replace(result, seconds=result.seconds | clock.seconds))
+    timed = replace(result, seconds=result.seconds | clock.seconds)
+    return ProcessedPhoto(request, content, photo, timed, left_out(enlarged, request.suffix))
 
 
 def split_crops(crops: list[FaceCrop], size: int | None) -> Iterator[list[FaceCrop]]:

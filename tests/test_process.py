@@ -33,7 +33,7 @@ def test_the_result_is_that_of_the_python_api(content: bytes) -> None:
 
 def test_the_record_names_the_photo_its_faces_and_every_stage(content: bytes) -> None:
     record = process(content, REQUEST, fake_upscaler).record
-    assert list(record) == ["input", "output", "width", "height", "scale", "faces", "seconds"]
+    assert list(record) == ["input", "output", "width", "height", "scale", "faces", "left_out", "seconds"]
     assert (record["input"], record["output"], record["width"], record["height"]) == ("a.png", "b.png", 80, 68)
     assert [face["action"] for face in record["faces"]] == ["restored"]
     assert list(record["seconds"]) == ["read", "detect", "crop", "network", "enlarge", "paste", "encode"]

@@ -29,11 +29,12 @@ class SourceRecord(TypedDict):
 
 
 class ResultRecord(TypedDict):
-    """The result's size in pixels, the photo's faces, and the result's file."""
+    """The result's size in pixels, the photo's faces, what of its metadata was left out, and the result's file."""
 
     width: Length
     height: Length
     faces: list[FaceRecord]
+    left_out: list[str]
     output_sha256: Sha256
     output_size: ByteCount
 
@@ -57,6 +58,7 @@ class ManifestRecord(SourceRecord):
     width: NotRequired[Length]
     height: NotRequired[Length]
     faces: NotRequired[list[FaceRecord]]
+    left_out: NotRequired[list[str]]
     output_sha256: NotRequired[Sha256]
     output_size: NotRequired[ByteCount]
     output_mtime_ns: NotRequired[TimeNs]
@@ -67,7 +69,9 @@ class ManifestRecord(SourceRecord):
 
 
 RECORD = TypeAdapter(ManifestRecord)
-RESULT_FIELDS = {*ResultRecord.__annotations__, *RecipeRecord.__annotations__, "output_mtime_ns"}
+RESULT_FIELDS = {*ResultRecord.__annotations__, *RecipeRecord.__annotations__, "output_mtime_ns"} - {
+    "left_out"
+}  # which older manifests lack
 
 
 def parse_record(value: Any) -> ManifestRecord | None:

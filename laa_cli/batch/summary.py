@@ -22,6 +22,7 @@ class Counts:
     ignored: int = 0
     faces: int = 0
     restored: int = 0
+    left_out: int = 0  # photos of this run whose metadata was not kept as a whole
     failures: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -35,6 +36,7 @@ class Counts:
         self.done += 1
         self.faces += len(record["faces"])
         self.restored += len(restored_faces(record["faces"]))
+        self.left_out += bool(record.get("left_out"))
 
     def add_earlier(self, done: int, failed: list[ManifestRecord]) -> None:
         """Adds the photos that an earlier run has done, and those that failed there."""
@@ -55,6 +57,7 @@ class Counts:
             "other files": f"{self.ignored}",
             "faces found": f"{self.faces}",
             "faces restored": f"{self.restored}",
+            "metadata left out": f"{self.left_out}",
             "seconds": f"{self.seconds:.1f}",
         }
         if self.seconds and self.done:

@@ -151,6 +151,7 @@ class PhotoTask:
             "width": record["width"],
             "height": record["height"],
             "faces": record["faces"],
+            "left_out": record["left_out"],
             "output_sha256": hashlib.sha256(self.content).hexdigest(),
             "output_size": len(self.content),
         }

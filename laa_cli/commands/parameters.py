@@ -37,7 +37,7 @@ Fidelity = Annotated[
     typer.Option(help="How far a face is held to what the photo shows, 0 to 1.", show_default="by the photo's noise"),
 ]
 Feather = Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")]
-StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave EXIF, XMP and DPI out (ICC stays).")]
+StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave all metadata out (colours stay).")]
 MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
 Confidence = Annotated[
     float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default=f"{CONFIDENCE}, measured")

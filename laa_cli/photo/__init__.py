@@ -14,6 +14,7 @@ from ..errors import FileError, LaaError
 from ..utils.atomic import write_atomically
 from .decode import decode, peek
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
+from .encode import left_out as names_left_out
 from .metadata import Metadata
 from .muting import unmuted
 from .pixels import Pixels, to_rgb8
@@ -27,6 +28,7 @@ __all__ = [
     "check_output",
     "encode_photo",
     "encode_thumbnail",
+    "left_out",
     "max_file_bytes",
     "peek",
     "read_bytes",
@@ -69,10 +71,11 @@ class Photo:
         return to_rgb8(self.pixels)
 
     def with_pixels(self, pixels: Pixels) -> Photo:
-        """Returns the same photo with other pixels, (h, w, c) with as many channels. Raises ValueError on another number."""
+        """Returns the same photo in another size, (h, w, c) with as many channels. Raises ValueError on another number."""
         if pixels.shape[2:] != self.pixels.shape[2:]:
             raise ValueError(f"expected {self.pixels.shape[2]} channels, got an array of {pixels.shape}")
-        return replace(self, pixels=np.ascontiguousarray(pixels))
+        metadata = self.metadata.resized((self.width, self.height), (pixels.shape[1], pixels.shape[0]))
+        return Photo(np.ascontiguousarray(pixels), metadata)
 
 
 def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | None = None) -> Photo:
@@ -123,11 +126,15 @@ def encode_photo(photo: Photo, suffix: str, *, name: str = "the output") -> byte
 
     JPEG (quality 95, 4:4:4), WebP (95) and AVIF (90, 4:4:4) are lossy, the others lossless. Alpha is kept except in JPEG and
     BMP, where it is blended on white; grey stays grey except in WebP; 16 bits stay in PNG and TIFF and are rounded to 8
-    elsewhere. EXIF, resolution, XMP and a colour profile that fits the written channels are kept where the format has
-    them (BMP: only the resolution; WebP and AVIF: all but the resolution). Raises LaaError on an unknown suffix, or a
-    size that the format cannot hold.
+    elsewhere. Metadata is kept where the format has a place for it, and `left_out` names the rest. Raises LaaError on an
+    unknown suffix, or a size that the format cannot hold.
     """
     return encode(photo.pixels, photo.metadata, suffix, name)
+
+
+def left_out(photo: Photo, suffix: str) -> tuple[str, ...]:
+    """Names, for people, what a file with that suffix will not have of the metadata that the photo's own file had."""
+    return names_left_out(photo.pixels, photo.metadata, suffix)
 
 
 def write_photo(photo: Photo, path: Path, *, overwrite: bool) -> None:
@@ -136,5 +143,5 @@ def write_photo(photo: Photo, path: Path, *, overwrite: bool) -> None:
 
 
 def without_metadata(photo: Photo) -> Photo:
-    """Strips EXIF, resolution and XMP. The colour profile stays: without it the colours would change."""
-    return replace(photo, metadata=Metadata(icc=photo.metadata.icc))
+    """Strips all metadata but what defines the colours: without that they would change."""
+    return replace(photo, metadata=photo.metadata.stripped())

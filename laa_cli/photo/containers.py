@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import exif
-from .metadata import Metadata
+from .metadata import Metadata, exif, ifd
+from .metadata.photoshop import IPTC, build_resource
+from .metadata.png_chunks import SIGNATURE, Chunk, chunk, raw_profile
 from .pixels import Pixels, row_blocks
 
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -26,29 +27,39 @@ def png16(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
     """Encodes (h, w, 1-4) uint16 pixels as PNG."""
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOUR_TYPES[channels], 0, 0, 0)
-    parts = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *metadata_chunks(metadata)]
+    parts = [
+        SIGNATURE,
+        chunk(b"IHDR", header),
+        *(chunk(*each) for each in [*text_chunks(metadata), *metadata_chunks(metadata)]),
+    ]
     deflate = zlib.compressobj(DEFLATE_LEVEL)
     for rows in row_blocks(pixels):
         parts.append(chunk(b"IDAT", deflate.compress(filter_rows(pixels, rows))))
     return b"".join([*parts, chunk(b"IDAT", deflate.flush()), chunk(b"IEND", b"")])
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """Builds one PNG chunk: length, type, content, CRC."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
+def text_chunks(metadata: Metadata) -> list[Chunk]:
+    """Lists the chunks of metadata that Pillow does not write: colours without a profile, texts, and IPTC."""
+    block = photoshop_block(metadata)
+    return [*metadata.color.chunks, *metadata.text, *([raw_profile("iptc", block)] if block else [])]
 
 
-def metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
-    """Yields the metadata's chunks, which must come before the pixels."""
+def photoshop_block(metadata: Metadata) -> bytes:
+    """Builds Photoshop's resources, IPTC among them; empty where there are none."""
+    return (build_resource(IPTC, metadata.iptc) if metadata.iptc else b"") + (metadata.photoshop or b"")
+
+
+def metadata_chunks(metadata: Metadata) -> Iterator[Chunk]:
+    """Yields the other chunks of metadata, which must come before the pixels."""
     if metadata.icc:
-        yield chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)
     if metadata.dpi:
         x, y = (round(value / 0.0254) for value in metadata.dpi)  # PNG counts per metre
-        yield chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
+        yield b"pHYs", struct.pack(">IIB", x, y, 1)
     if metadata.exif:
-        yield chunk(b"eXIf", metadata.exif)
+        yield b"eXIf", metadata.exif
     if metadata.xmp:
-        yield chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+        yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp
 
 
 def filter_rows(pixels: NDArray[np.uint16], rows: slice) -> bytes:
@@ -81,10 +92,10 @@ def tiff(pixels: Pixels, metadata: Metadata) -> bytes:
     magic = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0" + struct.pack("<I", 8)
     tags = tiff_tags(pixels, metadata) | {278: numbers(LONG, blocks[0].stop)}
     tags[279] = numbers(LONG8 if big else LONG, *map(len, strips))
-    for origin in (0, len(magic) + len(exif.serialize(tags | {273: tags[279]}, len(magic), big=big))):
+    for origin in (0, len(magic) + len(ifd.serialize(tags | {273: tags[279]}, len(magic), big=big))):
         offsets = np.cumsum([origin, *map(len, strips[:-1])])
         tags[273] = numbers(LONG8 if big else LONG, *offsets.tolist())
-    return b"".join([magic, exif.serialize(tags, len(magic), big=big), *strips])
+    return b"".join([magic, ifd.serialize(tags, len(magic), big=big), *strips])
 
 
 def encode_strip(pixels: Pixels) -> bytes:
@@ -94,7 +105,7 @@ def encode_strip(pixels: Pixels) -> bytes:
     return zlib.compress(differences.tobytes(), DEFLATE_LEVEL)
 
 
-def tiff_tags(pixels: Pixels, metadata: Metadata) -> exif.Directory:
+def tiff_tags(pixels: Pixels, metadata: Metadata) -> ifd.Directory:
     """Builds all tags but those of the strips."""
     height, width, channels = pixels.shape
     tags = exif.clean(metadata.exif) if metadata.exif else {}
@@ -107,14 +118,18 @@ def tiff_tags(pixels: Pixels, metadata: Metadata) -> exif.Directory:
         tags |= {282 + axis: numbers(RATIONAL, round(value * 1000), 1000) for axis, value in enumerate(metadata.dpi)}
         tags[296] = numbers(SHORT, 2)  # per inch
     if metadata.icc:
-        tags[34675] = exif.Entry(UNDEFINED, len(metadata.icc), metadata.icc)
+        tags[exif.ICC] = ifd.Entry(UNDEFINED, len(metadata.icc), metadata.icc)
     if metadata.xmp:
-        tags[700] = exif.Entry(BYTE, len(metadata.xmp), metadata.xmp)
+        tags[exif.XMP] = ifd.Entry(BYTE, len(metadata.xmp), metadata.xmp)
+    if metadata.iptc:
+        tags[exif.IPTC] = ifd.Entry(UNDEFINED, len(metadata.iptc), metadata.iptc)
+    if metadata.photoshop:
+        tags[exif.PHOTOSHOP] = ifd.Entry(BYTE, len(metadata.photoshop), metadata.photoshop)
     return tags
 
 
-def numbers(kind: int, *values: int) -> exif.Entry:
+def numbers(kind: int, *values: int) -> ifd.Entry:
     """Builds an entry of unsigned numbers; rationals are given as numerator, denominator."""
     sign = {SHORT: "H", LONG: "I", RATIONAL: "I", LONG8: "Q"}[kind]
     count = len(values) // 2 if kind == RATIONAL else len(values)
-    return exif.Entry(kind, count, struct.pack(f"<{len(values)}{sign}", *values))
+    return ifd.Entry(kind, count, struct.pack(f"<{len(values)}{sign}", *values))

@@ -17,8 +17,8 @@ from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
 from ..errors import LaaError, OutOfMemoryError
-from . import exif
-from . import metadata as meta
+from .metadata import Metadata, Stored, pixels_only, read_metadata, upright
+from .metadata.icc import profile_space
 from .muting import mute_pillow, mute_stderr
 from .pixels import Pixels, apply_orientation, unpremultiply_alpha
 
@@ -34,16 +34,20 @@ PILLOW_ERRORS = (
 )
 
 
-def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, meta.Metadata]:
+def decode(content: bytes, name: str, max_pixels: int) -> tuple[Pixels, Metadata]:
     """Decodes a photo: upright pixels (h, w, 1-4) uint8 or uint16, and cleaned metadata.
 
     Raises LaaError, naming `name`, on anything that is not one intact photo of `max_pixels` at most.
     """
     with mute_pillow(max_pixels):
-        image = open_image(content, name, max_pixels)
+        bare = pixels_only(content)
+        image = open_image(bare, name, max_pixels)
         try:
             check_header(image, name, max_pixels)
-            return read_pixels(image, content, name)
+            stored = read_metadata(image.format or "", content, image.info)
+            pixels = apply_orientation(read_pixels(image, bare, name), orientation_left(image, stored))
+            height, width, channels = pixels.shape
+            return pixels, upright(stored, width, height, channels, converted=image.mode in ("CMYK", "LAB"))
         except MemoryError as error:
             size = f"{image.width}x{image.height}"
             raise OutOfMemoryError(f"not enough memory to read {name} ({size}): use a smaller photo") from error
@@ -117,23 +121,23 @@ def check_header(image: Image.Image, name: str, max_pixels: int) -> None:
         raise LaaError(f"cannot read {name}: it has {frames} {what}: export the one you want")
 
 
-def read_pixels(image: ImageFile, content: bytes, name: str) -> tuple[Pixels, meta.Metadata]:
-    """Decodes upright pixels (h, w, c) and cleaned metadata of a photo that passed the checks."""
+def orientation_left(image: ImageFile, stored: Stored) -> int:
+    """Returns the orientation, 1-8, that decoded pixels still have: Pillow and OpenCV apply that of TIFFs themselves."""
+    return 1 if image.format == "TIFF" else stored.orientation
+
+
+def read_pixels(image: ImageFile, content: bytes, name: str) -> Pixels:
+    """Decodes the pixels (h, w, c) of a photo that passed the checks."""
     if image.format == "PNG":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as copy:
             copy.verify()  # loading does not look at the checksums of the pixels
     is_16bit = bool(image.tile) and ";16" in repr(image.tile[0].args)
     with mute_stderr() if image.format == "TIFF" else nullcontext():
         image.load()
-    block, xmp = meta.stored_exif(image, content), meta.stored_xmp(image)
     pixels: Pixels = gray_16bit(image) if image.mode in GRAY_16BIT_MODES else pixels_8bit(image, name)
     if is_16bit and image.mode not in (*GRAY_16BIT_MODES, "CMYK"):
         pixels = color_16bit(image, pixels, content, name)
-    if image.format != "TIFF":  # Pillow and OpenCV apply the orientation of TIFFs themselves
-        pixels = apply_orientation(pixels, meta.orientation(block, xmp))
-    icc = None if image.mode in ("CMYK", "LAB") else meta.fitting_profile(image.info.get("icc_profile"), pixels.shape[2])
-    metadata = meta.Metadata(exif.to_bytes(exif.clean(block)), icc, meta.clean_dpi(image.info.get("dpi")), meta.clean_xmp(xmp))
-    return pixels, metadata
+    return pixels
 
 
 def pixels_8bit(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -151,7 +155,7 @@ def pixels_8bit(image: Image.Image, name: str) -> NDArray[np.uint8]:
 def to_srgb(image: Image.Image) -> Image.Image:
     """Converts CMYK, by its own ICC profile if that is intact, and L*a*b* to RGB."""
     icc = image.info.get("icc_profile")
-    if icc and image.mode == "CMYK" and meta.profile_space(icc) == "CMYK":
+    if icc and image.mode == "CMYK" and profile_space(icc) == "CMYK":
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     elif image.mode == "LAB":
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))

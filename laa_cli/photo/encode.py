@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import LaaError, OutOfMemoryError, UsageError
-from . import containers, exif
-from .metadata import Metadata, fitting_profile
+from . import containers
+from .metadata import Metadata, fit_metadata
+from .metadata.avif_boxes import with_nclx
+from .metadata.extended_xmp import split_extended
+from .metadata.jpeg_segments import APP1, APP13, COM, insert_segments
+from .metadata.photoshop import JPEG_PREFIX as PHOTOSHOP_PREFIX
+from .metadata.png_chunks import insert_chunks
 from .pixels import Pixels, blend_on_white, gray_to_color, to_8bit
 
 FORMAT_OF_SUFFIX = {
@@ -33,8 +38,7 @@ QUALITY: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95, "method": 4},
     "AVIF": {"quality": 90, "speed": 6},
 }
-JPEG_BLOCK_BYTES = 65533  # of an EXIF or XMP block with its prefix
-XMP_PREFIX_BYTES = 29
+PHOTOSHOP_BYTES = 65533 - len(PHOTOSHOP_PREFIX)  # of what a JPEG segment can hold
 
 
 @dataclass(frozen=True)
@@ -72,18 +76,17 @@ def check_output(suffix: str, width: int, height: int, name: str) -> None:
 
 
 def encode(pixels: Pixels, metadata: Metadata, suffix: str, name: str) -> bytes:
-    """Encodes a photo as a file's content. `pixels`: (h, w, 1-4) uint8 or uint16; `metadata` fits them. Raises LaaError."""
+    """Encodes a photo as a file's content. `pixels`: (h, w, 1-4) uint8 or uint16; `metadata` holds of them. Raises LaaError."""
     check_output(suffix, pixels.shape[1], pixels.shape[0], name)
     kind = FORMAT_OF_SUFFIX[suffix.lower()]
     try:
+        pixels = convert_for_format(kind, pixels)
+        fitted = fit_metadata(metadata, kind, pixels.shape[2])
         if kind == "TIFF":
-            if pixels.dtype == np.uint16 and pixels.shape[2] == 2:  # hardly any reader takes 16-bit grey with alpha
-                pixels = gray_to_color(pixels)
-            return containers.tiff(pixels, with_fitting_profile(metadata, pixels))
+            return containers.tiff(pixels, fitted)
         if kind == "PNG" and pixels.dtype == np.uint16:
-            return containers.png16(pixels.astype(np.uint16, copy=False), metadata)
-        converted = convert_for_format(kind, pixels)
-        return encode_with_pillow(kind, converted, with_fitting_profile(metadata, converted))
+            return containers.png16(pixels.astype(np.uint16, copy=False), fitted)
+        return with_further_metadata(kind, encode_with_pillow(kind, pixels, fitted), fitted)
     except MemoryError as error:
         raise OutOfMemoryError(f"not enough memory to write {name}: choose a smaller scale") from error
     except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
@@ -97,8 +100,18 @@ def encode_thumbnail(rgb: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def convert_for_format(kind: str, pixels: Pixels) -> NDArray[np.uint8]:
-    """Converts pixels (h, w, c) to what the format can hold: 8 bits, in JPEG and BMP no alpha, in WebP no grey."""
+def left_out(pixels: Pixels, metadata: Metadata, suffix: str) -> tuple[str, ...]:
+    """Names what a file with that suffix will not have of a photo's metadata, with what was left out before."""
+    kind = FORMAT_OF_SUFFIX[suffix.lower()]
+    return fit_metadata(metadata, kind, convert_for_format(kind, pixels[:1, :1]).shape[2]).left_out
+
+
+def convert_for_format(kind: str, pixels: Pixels) -> Pixels:
+    """Converts pixels (h, w, c) to what the format holds: 8 bits (not PNG, TIFF), no alpha (JPEG, BMP), no grey (WebP)."""
+    if kind == "PNG":
+        return pixels
+    if kind == "TIFF":  # hardly any reader takes 16-bit grey with alpha
+        return gray_to_color(pixels) if pixels.dtype == np.uint16 and pixels.shape[2] == 2 else pixels
     pixels = to_8bit(pixels)
     if kind in ("JPEG", "BMP"):
         return blend_on_white(pixels)
@@ -107,12 +120,7 @@ def convert_for_format(kind: str, pixels: Pixels) -> NDArray[np.uint8]:
     return pixels
 
 
-def with_fitting_profile(metadata: Metadata, pixels: Pixels) -> Metadata:
-    """Removes from the metadata a colour profile that is not for the number of channels of `pixels`, (h, w, c)."""
-    return replace(metadata, icc=fitting_profile(metadata.icc, pixels.shape[2]))
-
-
-def encode_with_pillow(kind: str, pixels: NDArray[np.uint8], metadata: Metadata) -> bytes:
+def encode_with_pillow(kind: str, pixels: Pixels, metadata: Metadata) -> bytes:
     """Encodes 8-bit pixels (h, w, c) with Pillow."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     options = QUALITY.get(kind, {}) | {key: value for key, value in metadata_options(kind, metadata).items() if value}
@@ -131,18 +139,28 @@ def metadata_options(kind: str, metadata: Metadata) -> dict[str, Any]:
         return {"dpi": metadata.dpi}
     options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "exif": metadata.exif, "xmp": metadata.xmp}
     if kind == "JPEG":
-        options["exif"] = jpeg_exif(metadata.exif)
-        fits = len(metadata.xmp or b"") <= JPEG_BLOCK_BYTES - XMP_PREFIX_BYTES
-        options["xmp"] = metadata.xmp if fits else None
+        options["exif"] = b"Exif\0\0" + metadata.exif if metadata.exif else None
+        options["xmp"] = split_xmp(metadata)[0]
     elif kind == "PNG" and metadata.xmp:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.xmp)
     return options
 
 
-def jpeg_exif(block: bytes | None) -> bytes | None:
-    """Returns the EXIF block with JPEG's prefix, without the maker's note, or not at all, where it would not fit."""
-    for candidate in (block, exif.without_maker_note(block) if block else None):
-        if candidate and len(candidate) + 6 <= JPEG_BLOCK_BYTES:
-            return b"Exif\0\0" + candidate
-    return None
+def split_xmp(metadata: Metadata) -> tuple[bytes | None, list[bytes]]:
+    """Splits fitted XMP for JPEG: the main packet, and the segments of its extension."""
+    return (metadata.xmp and split_extended(metadata.xmp)) or (None, [])
+
+
+def with_further_metadata(kind: str, content: bytes, metadata: Metadata) -> bytes:
+    """Adds to a file what Pillow does not write of fitted metadata."""
+    if kind == "PNG":
+        return insert_chunks(content, containers.text_chunks(metadata))
+    if kind == "AVIF" and metadata.color.cicp is not None:
+        return with_nclx(content, *metadata.color.cicp[:2])
+    if kind != "JPEG":
+        return content
+    block = containers.photoshop_block(metadata)
+    parts = [block[at : at + PHOTOSHOP_BYTES] for at in range(0, len(block), PHOTOSHOP_BYTES)]
+    segments = [(APP13, PHOTOSHOP_PREFIX + part) for part in parts] + [(COM, comment) for comment in metadata.comments]
+    return insert_segments(content, [*((APP1, part) for part in split_xmp(metadata)[1]), *segments])

@@ -57,7 +57,10 @@ class DetectedPhotoRecord(TypedDict):
 
 
 class PhotoRecord(TypedDict):
-    """An upscaled photo: a line of `laa upscale --json`. `width`, `height`: of the result; `seconds`: by stage."""
+    """An upscaled photo: a line of `laa upscale --json`. `width`, `height`: of the result; `seconds`: by stage.
+
+    `left_out`: the names of what the photo's metadata had and the result's does not have.
+    """
 
     input: str
     output: str
@@ -65,6 +68,7 @@ class PhotoRecord(TypedDict):
     height: int
     scale: int
     faces: list[FaceRecord]
+    left_out: list[str]
     seconds: dict[str, float]
 
 
@@ -100,7 +104,15 @@ def face_record(number: int, report: FaceReport) -> FaceRecord:
 
 
 def photo_record(
-    source: str, output: str, *, width: int, height: int, scale: int, faces: Sequence[FaceReport], seconds: dict[str, float]
+    source: str,
+    output: str,
+    *,
+    width: int,
+    height: int,
+    scale: int,
+    faces: Sequence[FaceReport],
+    left_out: Sequence[str],
+    seconds: dict[str, float],
 ) -> PhotoRecord:
     """Describes an upscaled photo."""
     return {
@@ -110,6 +122,7 @@ def photo_record(
         "height": height,
         "scale": scale,
         "faces": [face_record(number, report) for number, report in enumerate(faces, 1)],
+        "left_out": list(left_out),
         "seconds": rounded_seconds(seconds),
     }
 

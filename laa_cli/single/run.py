@@ -183,6 +183,8 @@ class Upscaling:
             self.screen.table(str(paths.source), RESULT_COLUMNS, result_rows(result), RESULT_DROP)
         elif self.request.list_faces:
             self.screen.notice(f"no face found in {paths.source}: the photo was enlarged without one")
+        if processed.left_out:
+            self.screen.notice(f"{paths.source}: left out: {', '.join(processed.left_out)}")
         height, width = result.pixels.shape[:2]
         done = f"{len(result.restored)} of {len(result.faces)} faces restored" if result.faces else "no face found"
         self.screen.say_of(paths.output, f"{width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")

@@ -26,6 +26,7 @@ from fakes import (
     run_batch,
     write_photo_of_noise,
 )
+from metadata_samples import gain_map_jpeg
 from PIL import Image
 
 from laa_cli.console import Screen
@@ -49,6 +50,17 @@ def test_the_tree_is_mirrored_and_every_photo_recorded(folder: Path, capsys: Any
         assert record["options"]["scale"] == 2
     said = capsys.readouterr().out.split()
     assert said[said.index("restored") + 2] == "4"
+
+
+def test_what_was_left_out_of_metadata_is_recorded_and_counted(folder: Path, capsys: Any) -> None:
+    (folder / "in" / "phone.jpg").write_bytes(gain_map_jpeg())
+    run_batch(folder)
+    left_out = {record["input"]: record["left_out"] for record in records(folder)}
+    assert {name: names for name, names in left_out.items() if names} == {"phone.jpg": ["gain map"]}
+    captured = capsys.readouterr()
+    said = captured.out.split()
+    assert said[said.index("metadata") + 4] == "1"
+    assert captured.err == ""
 
 
 def test_the_results_are_those_of_the_python_api(folder: Path) -> None:

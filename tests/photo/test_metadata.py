@@ -79,7 +79,7 @@ def test_thumbnails_are_dropped() -> None:
     [
         (b'<a tiff:Orientation="6" b="c"/>', b'<a b="c"/>'),
         (b"<a><tiff:Orientation>6</tiff:Orientation></a>", b"<a></a>"),
-        (b'<a hdrgm:Version="1.0"/>', None),
+        (b'<a hdrgm:Version="1.0" b="c"/>', b'<a b="c"/>'),
     ],
 )
 def test_stale_xmp_is_dropped(packet: bytes, kept: bytes | None) -> None:

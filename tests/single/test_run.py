@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import FakeRestorer
+from metadata_samples import gain_map_jpeg, motion_jpeg
 from PIL import Image
 from torch import Tensor
 
@@ -84,6 +85,19 @@ def test_json_is_one_record_per_photo_on_stdout(photo: Path, capsys: Any) -> Non
     assert set(good["seconds"]) == {"read", "detect", "crop", "network", "enlarge", "paste", "write"}
     assert bad["input"] == str(missing)
     assert "missing.jpg" in bad["error"]
+
+
+def test_what_was_left_out_is_one_notice(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(gain_map_jpeg() + motion_jpeg())
+    assert upscale([path], json=True) == Exit.OK
+    captured = capsys.readouterr()
+    assert f"notice: {path}: left out: gain map, motion video\n" in captured.err
+    assert json.loads(captured.out)["left_out"] == ["gain map", "motion video"]
+    assert upscale([path], json=True, strip_metadata=True, overwrite=True) == Exit.OK
+    captured = capsys.readouterr()
+    assert "left out" not in captured.err
+    assert json.loads(captured.out)["left_out"] == []
 
 
 def test_no_face_is_a_notice(photo: Path, capsys: Any) -> None:
