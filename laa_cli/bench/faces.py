@@ -12,6 +12,7 @@ from models.checkpoint import PROTOCOL_WEIGHTS
 
 from ..console import Screen
 from ..errors import Exit
+from ..faceset.format import check_exists
 from ..options import ModelOptions
 from ..restore.restorer import NetworkRestorer, read_weights
 from ..utils.atomic import check_writable, write_atomically
@@ -37,6 +38,7 @@ def run(request: FacesRequest, screen: Screen, output_format: OutputFormat) -> E
         check_writable(path, overwrite=request.overwrite)
     if request.draws_curves:
         load_figure_class()  # for its errors
+    check_exists(request.data)
     for weights in request.weights:
         read_weights(weights, screen.notice)
     device = choose_device(request.device)

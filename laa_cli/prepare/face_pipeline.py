@@ -87,6 +87,8 @@ def estimate_bytes(photo: PhotoSource, max_pixels: int) -> int:
     """
     try:
         plain = type(photo) is PhotoSource and photo.size is None
+        if plain and not photo.path.is_file():  # a pipe, which looking would empty
+            return 0
         width, height = peek(photo.path if plain else io.BytesIO(photo.read_start(HEADER_BYTES)), max_pixels)
     except (LaaError, *ARCHIVE_ERRORS):  # reading it will say what is wrong with it
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import os
 import stat
 import struct
 import tarfile
@@ -22,6 +23,7 @@ from fakes import MIDDLE, encode_image, photo_of_noise
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
 from laa_cli.prepare import archives, face_pipeline
+from laa_cli.prepare.photo_source import PhotoSource
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
 from laa_cli.prepare.sources import find_photos
@@ -273,3 +275,15 @@ def test_photos_under_way_are_bounded_by_memory(tmp_path: Path, monkeypatch: Any
         assert max(most) <= limit
     (tmp_path / "odd.png").write_bytes(b"odd")
     assert face_pipeline.estimate_bytes(find_photos([tmp_path / "odd.png"], tmp_path)[0], 10**6) == 3 * size
+
+
+def test_a_pipe_is_not_emptied_by_looking_at_it(tmp_path: Path) -> None:
+    pipe = PhotoSource("pipe.png", tmp_path / "pipe.png")
+    os.mkfifo(pipe.path)
+    handle = os.open(pipe.path, os.O_RDWR)
+    os.write(handle, b"1234")
+    assert face_pipeline.estimate_bytes(pipe, 10**6) == 0
+    assert os.read(handle, 9) == b"1234"
+    with pytest.raises(LaaError, match=r"cannot read pipe\.png: .*seek"):
+        pipe.read(100)
+    os.close(handle)
