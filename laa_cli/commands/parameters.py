@@ -40,7 +40,9 @@ Confidence = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON record per photo on stdout, everything else on stderr.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow replacing files that exist.")]
-MaxPixels = Annotated[int, typer.Option(help="Largest picture to read or make, in pixels.")]
+MaxPixels = Annotated[
+    int | None, typer.Option(help="Largest picture to read or make, in pixels.", show_default="as many as memory suffices for")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected failure.")]
 
 

@@ -26,7 +26,7 @@ def run(
     *,
     as_json: bool,
     overwrite: bool,
-    max_pixels: int,
+    max_pixels: int | None,
 ) -> Exit:
     """Lists the faces of every photo and returns the exit code; writes drawings where `output` is given."""
     drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
