@@ -11,7 +11,7 @@ UNIT_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 INTEGERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 MAGICS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 MAX_PAGES = 1000  # beyond, counting ends
-MAX_VALUE_BYTES = 1 << 26  # of one tag: no colour profile, packet of XMP or table of strips is longer
+MAX_BYTES = 1 << 26  # of all values: a hostile file can claim the same bytes for many tags
 MAX_TAGS = 4096
 
 
@@ -89,7 +89,7 @@ FORMS = {False: Form("I", "H", "HHI", 4), True: Form("Q", "Q", "HHQ", 8)}
 def read_main_directory(file: BinaryIO, tags: Collection[int]) -> Directory:
     """Reads these tags of the main directory, and counts the pages. ValueError where the directories are no intact chain.
 
-    A tag whose value lies beyond the file, or is longer than any honest one, is left out.
+    A tag whose value lies beyond the file, or for which MAX_BYTES leave no room, is left out.
     """
     order, big = MAGICS[file.read(4)]
     form = FORMS[big]
@@ -117,12 +117,14 @@ def read_tags(file: BinaryIO, order: str, form: Form, offset: int, wanted: Colle
     start = offset + struct.calcsize("=" + form.count)
     table = read_at(file, start, table_end(file, order, form, offset) - start)
     tags: dict[int, TiffTag] = {}
+    room = MAX_BYTES
     for place in range(0, len(table), form.entry_bytes):
         tag, kind, count = struct.unpack_from(order + form.entry, table, place)
         size = UNIT_BYTES.get(kind, 0) * count
         value = table[place + form.entry_bytes - form.room : place + form.entry_bytes]
         where = None if size <= form.room else struct.unpack(order + form.offset, value)[0]
-        if tag in wanted and 0 < size <= MAX_VALUE_BYTES and (where is None or where + size <= file_bytes):
+        if tag in wanted and 0 < size <= room and (where is None or where + size <= file_bytes):
+            room -= size
             tags[tag] = TiffTag(kind, count, value[:size] if where is None else read_at(file, where, size))
     return tags
 

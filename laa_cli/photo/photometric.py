@@ -10,7 +10,8 @@ from PIL import Image
 
 from .colours import to_srgb
 from .pixels import Pixels, row_blocks, unpremultiply_alpha
-from .tiff import CIELAB, CMYK, GREY_INVERTED, ICCLAB, PALETTE, TiffPhoto, open_with_libtiff, read_samples
+from .tiff import TiffPhoto, open_with_libtiff, read_samples
+from .tiff_layout import CIELAB, CMYK, GREY_INVERTED, ICCLAB, PALETTE
 
 
 def read_tiff_pixels(tiff: TiffPhoto, content: bytes, icc: bytes | None) -> Pixels:

@@ -19,8 +19,8 @@ HALO_PX = 4  # rows above and below a strip that its enlargement needs, and more
 def enlarge(pixels: Pixels, scale: int) -> Pixels:
     """Enlarges (h, w, c) uint8 or uint16 -> (scale h, scale w, c) of the same dtype; c: grey, grey + alpha, RGB or RGBA.
 
-    Colours beside transparent pixels are weighted by alpha, so that hidden colours do not bleed into the edges. `scale`: a power
-    of two. It is done in strips, with the same result as at once: positions and weights of the kernel then are exact.
+    Colours beside transparent pixels are weighted by alpha, so that hidden colours do not bleed into the edges. `scale`: a
+    power of two, for which positions and weights of the kernel are exact, so that strips give what the whole would.
     """
     if scale == 1:
         return pixels.copy()

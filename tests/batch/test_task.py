@@ -14,6 +14,7 @@ from laa_cli.batch.executor import Executor
 from laa_cli.batch.run import BatchRequest
 from laa_cli.batch.task import PhotoTask
 from laa_cli.errors import Exit, LaaError
+from laa_cli.photo import limits
 from laa_cli.process import process
 
 
@@ -63,3 +64,14 @@ def test_the_memory_of_a_photo_is_estimated_from_its_header(folder: Path, monkey
     run_batch(folder)
     assert sizes["bad.jpg"] == len(b"no photo")
     assert sizes["large.png"] > 4_000_000 * (3 + 4 * 3)  # the photo and, twice as large, the result alone
+
+
+def test_a_photo_that_memory_does_not_suffice_for_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALWAYS_TRIED_BYTES", 0)
+    with monkeypatch.context() as tight:
+        tight.setattr(limits, "available_bytes", lambda: 1 << 20)
+        assert run_batch(folder) == Exit.FAILED
+    assert {record["recipe"] for record in records(folder)} == {None}
+    assert all("which needs about" in record["error"] for record in records(folder))
+    monkeypatch.setattr(limits, "available_bytes", lambda: 1 << 33)
+    assert run_batch(folder, report=True) == Exit.OK
