@@ -31,15 +31,16 @@ class Options:
     max_face_px: float = 96  # crop side above which a face is left alone: measured, see docs/laa-photo.md
     margin: float = CROP_MARGIN  # crop side over the longer side of the face's box
     feather: float = 0.2  # width of the soft rim of the paste mask, as a share of the crop's side
-    max_pixels: int = 700_000_000  # of the enlarged photo; about 8 bytes of memory each
+    max_pixels: int | None = None  # of the photo and of the enlarged one; None: as many as free memory suffices for
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         if self.scale not in SCALES:
             raise UsageError(f"scale must be one of {', '.join(map(str, SCALES))}, not {self.scale}", "scale")
         for name, (low, high) in RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} must lie between {low:g} and {high:g}, not {getattr(self, name):g}", name)
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"{name} must lie between {low:g} and {high:g}, not {value:g}", name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from typing import TypeVar
 from .errors import Exit, LaaError, SetupError
 from .interfaces import FaceCrop, RestoredFace
 from .options import Options
-from .photo import Photo, check_output, encode_photo, left_out, read_photo, without_metadata
+from .photo import Photo, check_enlargement, check_output, encode_photo, left_out, read_header, read_photo, without_metadata
 from .restore.records import PhotoRecord, photo_record
-from .upscale import Upscaled, Upscaler, check_size
+from .upscale import Upscaled, Upscaler
 from .utils.timing import StageTimer
 
 T = TypeVar("T")
@@ -86,11 +86,12 @@ def process(content: bytes, request: PhotoRequest, load: Callable[[], Upscaler])
 
 
 def decode_photo(content: bytes, request: PhotoRequest) -> Photo:
-    """Decodes a photo and checks everything that can be checked before any work is done. Raises LaaError."""
-    options = request.options
-    photo = read_photo(content, max_pixels=options.max_pixels, name=request.source_title or request.source)
-    check_size(photo.width, photo.height, options)
-    check_output(request.suffix, photo.width * options.scale, photo.height * options.scale, request.output)
+    """Decodes a photo, after everything that can be checked before any work is done. Raises LaaError."""
+    name, scale, max_pixels = request.source_title or request.source, request.options.scale, request.options.max_pixels
+    header = read_header(content, name, max_pixels)
+    check_enlargement(header, scale, max_pixels, name)
+    check_output(request.suffix, header.width * scale, header.height * scale, request.output)
+    photo = read_photo(content, max_pixels=max_pixels, name=name)
     return without_metadata(photo) if request.strip_metadata else photo
 
 

@@ -15,7 +15,8 @@ check_models()  # so that a foreign `models` is named, rather than found to lack
 
 from .errors import LaaError
 from .interfaces import BackgroundUpscaler, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
-from .options import CONFIDENCE, SCALES, ModelOptions, Options
+from .options import CONFIDENCE, ModelOptions, Options
+from .photo import PhotoHeader, check_enlargement
 from .photo.pixels import Pixels, to_rgb8, without_alpha
 from .restore.alignment import extract_crop
 from .restore.background import PlainUpscaler
@@ -87,16 +88,19 @@ class Upscaler:
 
         Raises LaaError where `pixels` is no such array or the result would have more than `options.max_pixels`.
         """
-        prepared = self.prepare(pixels, options or Options())
+        options = options or Options()
+        check_pixels(pixels)
+        height, width, channels = pixels.shape
+        header = PhotoHeader("array", width, height, channels * pixels.itemsize)
+        check_enlargement(header, options.scale, options.max_pixels, "the photo")
+        prepared = self.prepare(pixels, options)
         timer = StageTimer()
         restored = self.restore(prepared.crops)
         timer.lap("network")
         return self.finish(replace(prepared, seconds=prepared.seconds | timer.seconds), restored)
 
     def prepare(self, pixels: Pixels, options: Options) -> Prepared:
-        """Runs the stages before the network: detects faces and extracts the crops of those to restore. As for a call."""
-        check_pixels(pixels)
-        check_size(pixels.shape[1], pixels.shape[0], options)
+        """Runs the stages before the network: detects faces and extracts the crops of those to restore. Checks nothing."""
         timer = StageTimer()
         faces = self.detect(to_rgb8(pixels))
         timer.lap("detect")
@@ -149,16 +153,3 @@ def check_pixels(pixels: Pixels) -> None:
         or pixels.dtype not in (np.uint8, np.uint16)
     ):
         raise LaaError(f"a photo is a uint8 or uint16 array (h, w, 1 to 4), not {pixels.dtype} {pixels.shape}")
-
-
-def check_size(width: int, height: int, options: Options) -> None:
-    """Refuses an enlargement of more than `max_pixels`, naming the scale that would fit. Sizes in px."""
-    pixels = width * height * options.scale**2
-    if pixels <= options.max_pixels:
-        return
-    fitting = [scale for scale in SCALES if width * height * scale**2 <= options.max_pixels]
-    advice = f"use --scale {fitting[-1]}, or allow it with" if fitting else "allow it with"
-    raise LaaError(
-        f"{width}x{height} enlarged {options.scale}x is {pixels / 1e6:.0f} megapixels, the limit is "
-        f"{options.max_pixels / 1e6:.0f}: {advice} --max-pixels {pixels}"
-    )

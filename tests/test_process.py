@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 from fakes import MAX_PIXELS, FakeRestorer, brighter, fake_upscaler, one_face, refuse_to_load, write_photo_of_noise
 
-from laa_cli.errors import Exit, LaaError, SetupError, UsageError
+from laa_cli.errors import Exit, LaaError, OutOfMemoryError, SetupError, UsageError
 from laa_cli.interfaces import RestoredFace
-from laa_cli.photo import Metadata, encode_photo, read_photo
+from laa_cli.photo import Metadata, containers, encode_photo, read_photo
 from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps, run_to_end
 from laa_cli.upscale import Options, Upscaler
 
@@ -50,7 +51,7 @@ def test_nothing_is_written_or_printed(content: bytes, tmp_path: Path, capfd: An
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"options": Options(scale=8, max_pixels=10_000)}, "use --scale 2"),
+        ({"options": Options(scale=8, max_pixels=10_000)}, "a.png: 40x34 enlarged 8x is 0 megapixels.* use --scale 2"),
         ({"options": Options(max_pixels=1)}, "a.png is too large"),
         ({"suffix": ".xyz"}, "cannot write b.png"),
     ],
@@ -60,6 +61,37 @@ def test_models_are_loaded_only_for_a_photo_that_passes_every_check(content: byt
         process(content, replace(REQUEST, **changes), refuse_to_load)
     with pytest.raises(LaaError, match=r"cannot read a\.png"):
         process(b"no photo", REQUEST, refuse_to_load)
+
+
+def test_nothing_is_decoded_of_a_photo_that_is_refused_by_its_header(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object, **__: object) -> None:
+        raise AssertionError("the photo was decoded")
+
+    monkeypatch.setattr("laa_cli.process.read_photo", decode)
+    cases = [{"options": Options(scale=8, max_pixels=10_000)}, {"options": Options(max_pixels=1)}, {"suffix": ".xyz"}]
+    for changes in [*cases, {"options": Options(scale=8), "suffix": ".webp"}]:
+        source = png_of_size(3000, 10) if "suffix" in changes else content
+        with pytest.raises(LaaError, match=r"a\.png|b\.png"):
+            decode_photo(source, replace(REQUEST, **changes))  # type: ignore[arg-type]
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    header = containers.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + containers.chunk(b"IDAT", b"") + containers.chunk(b"IEND", b"")
+
+
+def test_a_photo_is_refused_where_memory_does_not_suffice(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = png_of_size(9504, 6336)
+    monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 4 * 10**9)
+    with pytest.raises(OutOfMemoryError) as caught:
+        process(large, replace(REQUEST, options=Options(scale=4)), refuse_to_load)
+    said = "a.png: 9504x6336 enlarged 4x is 963 megapixels, which needs about 9.8 GB of memory, and 4.0 GB are free"
+    assert str(caught.value) == f"{said}: use --scale 2, or allow it with --max-pixels 963477504"
+    process(content, replace(REQUEST, options=Options(scale=4)), fake_upscaler)
+    monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 13 * 10**9)
+    for options in (Options(scale=4), Options(scale=4, max_pixels=10**9)):
+        with pytest.raises(LaaError, match=r"a\.png: it is truncated or damaged"):  # and no more than that
+            process(large, replace(REQUEST, options=options), refuse_to_load)
 
 
 def test_errors_call_streams_by_their_titles() -> None:

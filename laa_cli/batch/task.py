@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_memory, out_of_memory_error
-from ..photo import Photo, peek, read_bytes
+from ..photo import Photo, peek, read_bytes, upscaling_bytes
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
 from ..restore.records import rounded_seconds
 from ..upscale import Upscaler
@@ -24,9 +24,6 @@ from .scan import PhotoFile
 from .schema import ManifestRecord, ResultRecord, SourceRecord
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what concerns every photo to come
-# Measured peaks over what the models take: bytes for each pixel of the photo (detection) and of the enlargement, 8 bits, RGB
-DETECTION_BYTES = 60
-ENLARGEMENT_BYTES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +78,8 @@ class PhotoTask:
             file_bytes = self.source.path.stat().st_size
         except OSError:  # reading will say so
             return 0
-        options = self.request.options
-        width, height = peek(self.source.path, options.max_pixels)
-        return estimate_bytes(width * height, options.scale, file_bytes)
+        header = peek(self.source.path)
+        return file_bytes + (upscaling_bytes(header, self.request.options.scale) if header else 0)
 
     def read(self) -> None:
         """Reads and decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""
@@ -208,11 +204,6 @@ class PhotoTask:
         }
         self.record = cast(ManifestRecord, {**self.file, **outcome})
         self.context.manifest.append(cast(ManifestRecord, {**self.record, **self.context.recipe.to_dict()}))
-
-
-def estimate_bytes(pixels: int, scale: int, file_bytes: int) -> int:
-    """Estimates the most bytes that a photo of so many pixels takes on its way."""
-    return file_bytes + pixels * (DETECTION_BYTES + ENLARGEMENT_BYTES * scale**2)
 
 
 def failure_reason(error: Exception, path: Path) -> str:

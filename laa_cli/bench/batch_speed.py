@@ -138,7 +138,7 @@ def copy_sample(folder: Path, scratch: Path, count: int) -> Path:
     return target
 
 
-def is_readable(path: Path, max_pixels: int) -> bool:
+def is_readable(path: Path, max_pixels: int | None) -> bool:
     """Tells whether a photo can be read."""
     from ..photo import read_photo
 

@@ -48,7 +48,9 @@ ListFaces = Annotated[
     bool, typer.Option("--list-faces", help="List the faces of several photos, too, rather than a line a photo.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow replacing files that exist.")]
-MaxPixels = Annotated[int, typer.Option(help="Largest picture to read or make, in pixels.")]
+MaxPixels = Annotated[
+    int | None, typer.Option(help="Largest picture to read or make, in pixels.", show_default="as many as memory suffices for")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected failure.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from ..errors import FileError, LaaError
 from ..utils.atomic import write_atomically
-from .decode import decode, peek
+from .decode import decode, read_header
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .encode import left_out as names_left_out
+from .header import PhotoHeader, peek
+from .limits import check_enlargement, max_file_bytes, upscaling_bytes
 from .metadata import Metadata
 from .muting import unmuted
 from .pixels import Pixels, to_rgb8
@@ -25,6 +28,8 @@ __all__ = [
     "SUFFIXES",
     "Metadata",
     "Photo",
+    "PhotoHeader",
+    "check_enlargement",
     "check_output",
     "encode_photo",
     "encode_thumbnail",
@@ -32,8 +37,10 @@ __all__ = [
     "max_file_bytes",
     "peek",
     "read_bytes",
+    "read_header",
     "read_photo",
     "unmuted",
+    "upscaling_bytes",
     "without_metadata",
     "write_photo",
 ]
@@ -41,8 +48,7 @@ __all__ = [
 STDIN_NAME = "the photo on standard input"
 SUFFIXES = frozenset(FORMAT_OF_SUFFIX)  # of the formats that laa writes
 READABLE_SUFFIXES = SUFFIXES | {".gif", ".jfif", ".jpe", ".mpo"}  # of files to look for in a folder; content decides on reading
-MAX_FILE_BYTES_PER_PIXEL = 16  # no intact photo takes more in its file: 16-bit RGBA is 8
-MAX_METADATA_BYTES = 64 << 20
+PART_BYTES = 1 << 24  # of a file, read at a time
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,13 @@ class Photo:
         return Photo(np.ascontiguousarray(pixels), metadata)
 
 
-def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | None = None) -> Photo:
+def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int | None, name: str | None = None) -> Photo:
     """Reads and decodes one photo from a path, an open binary file (standard input) or its bytes; errors call it `name`.
 
-    JPEG, PNG, WebP, TIFF, BMP, AVIF, or a GIF of one frame. The size is checked against `max_pixels` (width * height)
-    before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16 bits. Damaged metadata
-    is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too large or no photo.
+    JPEG, PNG, WebP, TIFF, BMP, AVIF, or a GIF of one frame. The size is checked against `max_pixels` (width * height; None:
+    by the memory that is free) before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16
+    bits. Damaged metadata is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too
+    large or no photo.
     """
     name = name or (str(source) if isinstance(source, Path) else STDIN_NAME)
     content = read_bytes(source, name, max_pixels)
@@ -91,7 +98,7 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int, name: str | 
     return Photo(pixels, metadata)
 
 
-def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> bytes:
+def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int | None) -> bytes:
     """Reads a photo's file. Raises LaaError where it is missing, empty or larger than a photo of `max_pixels` can be."""
     max_bytes = max_file_bytes(max_pixels)
     if isinstance(source, Path) and os.path.isdir(source):
@@ -108,17 +115,15 @@ def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int) -> b
     return content
 
 
-def max_file_bytes(max_pixels: int) -> int:
-    """Bounds the size of a photo's file, bytes: no intact photo of so many pixels is larger."""
-    return MAX_FILE_BYTES_PER_PIXEL * max(max_pixels, 1) + MAX_METADATA_BYTES
-
-
 def read_at_most(source: Path | BinaryIO, size: int) -> bytes:
-    """Reads the first `size` bytes of a file."""
+    """Reads the first `size` bytes of a file, and takes memory only for what it has."""
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return file.read(size)
-    return source.read(size)
+            return read_at_most(file, size)
+    content = io.BytesIO()
+    while part := source.read(min(PART_BYTES, size - content.tell())):
+        content.write(part)
+    return content.getvalue()
 
 
 def encode_photo(photo: Photo, suffix: str, *, name: str = "the output") -> bytes:

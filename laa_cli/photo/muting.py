@@ -16,19 +16,21 @@ STDERR = 2
 
 
 @contextmanager
-def mute_pillow(max_pixels: int) -> Iterator[None]:
-    """Mutes Pillow's warnings and log, and sets its decompression bomb limit to `max_pixels`; restores all on exit."""
-    log = logging.getLogger("PIL.TiffImagePlugin")  # the only one that logs errors
+def mute_libraries() -> Iterator[None]:
+    """Mutes warnings and logs, and lifts Pillow's limit of pixels, which laa has its own for; restores all on exit."""
+    logs = [logging.getLogger(name) for name in ("PIL.TiffImagePlugin", "tifffile")]  # those that log errors
     with LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        limit_before, disabled_before = Image.MAX_IMAGE_PIXELS, log.disabled
-        log.disabled = True
-        Image.MAX_IMAGE_PIXELS = max(max_pixels, 1)
+        limit_before, disabled_before = Image.MAX_IMAGE_PIXELS, [log.disabled for log in logs]
+        Image.MAX_IMAGE_PIXELS = None
+        for log in logs:
+            log.disabled = True
         try:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = limit_before
-            log.disabled = disabled_before
+            for log, disabled in zip(logs, disabled_before, strict=True):
+                log.disabled = disabled
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,60 @@ from torch import Tensor
 
 from models.protocol import resize
 
-from .pixels import Pixels, has_alpha, to_floats
+from .pixels import BLOCK_BYTES, Pixels, has_alpha, to_floats
+
+HALO_PX = 4  # rows above and below a strip that its enlargement needs, and more: the kernel reaches two pixels far
 
 
 def enlarge(pixels: Pixels, scale: int) -> Pixels:
     """Enlarges (h, w, c) uint8 or uint16 -> (scale h, scale w, c) of the same dtype; c: grey, grey + alpha, RGB or RGBA.
 
-    Colours beside transparent pixels are weighted by alpha, so that hidden colours do not bleed into the edges.
+    Colours beside transparent pixels are weighted by alpha, so that hidden colours do not bleed into the edges. `scale`: a
+    power of two, for which positions and weights of the kernel are exact, so that strips give what the whole would.
     """
     if scale == 1:
         return pixels.copy()
-    if has_alpha(pixels):
-        return enlarge_with_alpha(pixels, scale)
+    height, width, channels = pixels.shape
+    enlarged = np.empty((height * scale, width * scale, channels), pixels.dtype)
+    opaque = has_alpha(pixels) and bool((pixels[..., -1] == np.iinfo(pixels.dtype).max).all())
+    colours = slice(None, -1 if opaque else None)
+    if opaque:
+        enlarged[..., -1] = np.iinfo(pixels.dtype).max
+    kind = (
+        enlarge_with_alpha if has_alpha(pixels) and not opaque else enlarge_8bit if pixels.dtype == np.uint8 else enlarge_16bit
+    )
+    in_strips(pixels[..., colours], enlarged[..., colours], scale, kind)
+    return enlarged
+
+
+def in_strips(pixels: Pixels, enlarged: Pixels, scale: int, enlarge_strip: Callable[[Pixels, int], Pixels]) -> None:
+    """Enlarges pixels (h, w, c) strip by strip into `enlarged`, (scale h, scale w, c)."""
+    height = pixels.shape[0]
+    step = max(HALO_PX, BLOCK_BYTES // enlarged[:scale].nbytes)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        first, last = max(0, top - HALO_PX), min(height, bottom + HALO_PX)
+        strip = enlarge_strip(pixels[first:last], scale)
+        enlarged[top * scale : bottom * scale] = strip[(top - first) * scale : (bottom - first) * scale]
+
+
+def enlarge_8bit(pixels: Pixels, scale: int) -> Pixels:
+    """Enlarges 8-bit pixels without alpha: torch has a fast path, with Pillow's arithmetic."""
+    copy = torch.tensor(np.ascontiguousarray(pixels))  # a copy, for the array may be read-only
+    enlarged = resize(copy.permute(2, 0, 1).unsqueeze(0), (pixels.shape[0] * scale, pixels.shape[1] * scale))
+    result: Pixels = enlarged[0].permute(1, 2, 0).numpy()
+    return result
+
+
+def enlarge_16bit(pixels: Pixels, scale: int) -> Pixels:
+    """Enlarges pixels without alpha, channel by channel."""
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
-    if pixels.dtype == np.uint8:  # torch has a fast path, with Pillow's arithmetic
-        copy = torch.tensor(np.ascontiguousarray(pixels))  # a copy, for the array may be read-only
-        enlarged = resize(copy.permute(2, 0, 1).unsqueeze(0), size)
-        return np.ascontiguousarray(enlarged[0].permute(1, 2, 0).numpy())
     return np.dstack([to_integer(resize(channel(pixels, index), size), pixels.dtype) for index in range(pixels.shape[2])])
 
 
 def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
     """Enlarges pixels (h, w, 2 or 4) whose last channel is alpha."""
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
-    top = np.iinfo(pixels.dtype).max
-    if (pixels[..., -1] == top).all():
-        return np.dstack([enlarge(pixels[..., :-1], scale), np.full((*size, 1), top, pixels.dtype)])
     alpha = channel(pixels, -1)
     coverage = resize(alpha, size).clamp_min(0)
     out = np.empty((*size, pixels.shape[2]), pixels.dtype)

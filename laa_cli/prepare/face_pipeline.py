@@ -55,7 +55,7 @@ class FacePipeline:
     def run(self, photos: Iterable[PhotoSource]) -> Iterator[PhotoFaces]:
         """Yields each photo's faces, in order."""
         for photo in photos:
-            size = estimate_bytes(photo, self.request.max_pixels)
+            size = estimate_bytes(photo)
             while self.is_full(size):
                 yield from self.advance()
             self.bytes_under_way += size
@@ -80,7 +80,7 @@ class FacePipeline:
             yield selected.result()
 
 
-def estimate_bytes(photo: PhotoSource, max_pixels: int) -> int:
+def estimate_bytes(photo: PhotoSource) -> int:
     """Estimates the memory that a photo takes on its way, by its header; MEMORY_BYTES where that is not found.
 
     Of a plain file the header may be anywhere, of an archive's member it must be at the start.
@@ -89,7 +89,7 @@ def estimate_bytes(photo: PhotoSource, max_pixels: int) -> int:
         plain = type(photo) is PhotoSource and photo.size is None
         if plain and not photo.path.is_file():  # a pipe, which looking would empty
             return 0
-        width, height = peek(photo.path if plain else io.BytesIO(photo.read_start(HEADER_BYTES)), max_pixels)
+        header = peek(photo.path if plain else io.BytesIO(photo.read_start(HEADER_BYTES)))
     except (LaaError, *ARCHIVE_ERRORS):  # reading it will say what is wrong with it
         return 0
-    return BYTES_PER_PIXEL * width * height or MEMORY_BYTES
+    return BYTES_PER_PIXEL * header.pixels if header else MEMORY_BYTES

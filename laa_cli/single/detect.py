@@ -27,7 +27,7 @@ def run(
     *,
     as_json: bool,
     overwrite: bool,
-    max_pixels: int,
+    max_pixels: int | None,
     list_faces: bool = False,
 ) -> Exit:
     """Lists the faces of a photo, counts those of several unless `list_faces`, and returns the exit code.

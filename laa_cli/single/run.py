@@ -103,7 +103,7 @@ def process_each(
     return exit_code(len(items) - len(failures), failures)
 
 
-def read_source(source: Path, stdin: Stdin, max_pixels: int) -> bytes:
+def read_source(source: Path, stdin: Stdin, max_pixels: int | None) -> bytes:
     """Reads the file of a photo, or standard input. Raises LaaError."""
     if source == STREAM:
         return read_bytes(stdin(), STDIN_NAME, max_pixels)

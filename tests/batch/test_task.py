@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import Self
 
 import pytest
-from fakes import fake_upscaler, records, result_files, run_batch
+from fakes import fake_upscaler, records, result_files, run_batch, write_photo_of_noise
 
 from laa_cli.batch.executor import Executor
 from laa_cli.batch.run import BatchRequest
-from laa_cli.batch.task import PhotoTask, estimate_bytes
+from laa_cli.batch.task import PhotoTask
 from laa_cli.errors import Exit, LaaError
+from laa_cli.photo import limits
 from laa_cli.process import process
 
 
@@ -48,6 +49,29 @@ def test_another_executor_gives_the_same_results_and_records(folder: Path, monke
     assert (result_files(folder / "out"), {record["input"]: list(record) for record in records(folder)}) == expected
 
 
-def test_a_larger_photo_needs_more_memory() -> None:
-    assert estimate_bytes(40_000_000, 4, 0) > 16 * 3 * 40_000_000  # the enlarged pixels alone
-    assert estimate_bytes(0, 4, 123) == 123
+def test_the_memory_of_a_photo_is_estimated_from_its_header(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: dict[str, int] = {}
+
+    class Sizes(ElsewhereExecutor):
+        def run(self, tasks: Iterable[PhotoTask]) -> Iterator[PhotoTask]:
+            for task in tasks:
+                sizes[task.source.name] = task.size()
+            return iter(())
+
+    (folder / "in" / "bad.jpg").write_bytes(b"no photo")
+    write_photo_of_noise(folder / "in" / "large.png", size=(4000, 1000))
+    monkeypatch.setattr("laa_cli.batch.run.make_executor", lambda request: Sizes())
+    run_batch(folder)
+    assert sizes["bad.jpg"] == len(b"no photo")
+    assert sizes["large.png"] > 4_000_000 * (3 + 4 * 3)  # the photo and, twice as large, the result alone
+
+
+def test_a_photo_that_memory_does_not_suffice_for_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALWAYS_TRIED_BYTES", 0)
+    with monkeypatch.context() as tight:
+        tight.setattr(limits, "available_bytes", lambda: 1 << 20)
+        assert run_batch(folder) == Exit.FAILED
+    assert {record["recipe"] for record in records(folder)} == {None}
+    assert all("which needs about" in record["error"] for record in records(folder))
+    monkeypatch.setattr(limits, "available_bytes", lambda: 1 << 33)
+    assert run_batch(folder, report=True) == Exit.OK

@@ -55,6 +55,30 @@ def test_palettes() -> None:
     assert decode_photo(encode_image(palette, "GIF")).pixels.shape[2] == 3
 
 
+def test_a_transparent_level_of_16_bit_grey() -> None:
+    pixels = noise_pixels(1, np.uint16)
+    level = int(pixels[3, 5, 0])
+    content = encode_photo(Photo(pixels), ".png")
+    body = b"tRNS" + struct.pack(">H", level)
+    chunk = struct.pack(">I", 2) + body + struct.pack(">I", zlib.crc32(body))
+    at = content.index(b"IDAT") - 4
+    decoded = decode_photo(content[:at] + chunk + content[at:]).pixels
+    np.testing.assert_array_equal(decoded[..., :1], pixels)
+    np.testing.assert_array_equal(decoded[..., 1], np.where(pixels[..., 0] == level, 0, 65535))
+
+
+def test_bmp_of_16_bits_per_pixel() -> None:
+    """5, 6 and 5 bits for red, green and blue: not 16 for each."""
+    levels = np.arange(8, dtype="<u2").reshape(2, 4) * 8111
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    header = struct.pack("<IiiHHIIiiII", 40, 4, -2, 1, 16, 3, levels.nbytes, 2835, 2835, 0, 0)
+    head = b"BM" + struct.pack("<IHHI", 14 + 40 + 12 + levels.nbytes, 0, 0, 14 + 40 + 12)
+    red, green, blue = (decode_photo(head + header + masks + levels.tobytes()).pixels[..., index] for index in range(3))
+    np.testing.assert_array_equal(red >> 3, levels >> 11)
+    np.testing.assert_array_equal(green >> 2, levels >> 5 & 63)
+    np.testing.assert_array_equal(blue >> 3, levels & 31)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "P", "I;16"])
 def test_modes_of_png(mode: str) -> None:
     channels = {"1": 1, "L": 1, "LA": 2, "RGBA": 4, "I;16": 1}.get(mode, 3)

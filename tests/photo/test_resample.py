@@ -8,6 +8,7 @@ import torch
 from fakes import noise_pixels
 from PIL import Image
 
+from laa_cli.photo import resample
 from laa_cli.photo.pixels import to_floats
 from laa_cli.photo.resample import enlarge
 from models.protocol import resize
@@ -39,3 +40,17 @@ def test_hidden_colours_do_not_bleed_into_the_edges_of_what_shows() -> None:
     assert np.abs(large[shows][:, :3].astype(int) - (200, 100, 50)).max() <= 2
     assert large[..., 3].max() == 255
     assert large[..., 3].min() == 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_strips_give_what_the_whole_would(channels: int, dtype: type, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = noise_pixels(channels, dtype, 61, 17)
+    whole = enlarge(photo, scale)
+    for rows in (1, 5, 60):
+        monkeypatch.setattr(resample, "BLOCK_BYTES", rows * whole[:scale].nbytes)
+        np.testing.assert_array_equal(enlarge(photo, scale), whole)
+        opaque = photo.copy()
+        opaque[..., -1] = np.iinfo(dtype).max
+        np.testing.assert_array_equal(enlarge(opaque, scale)[..., -1], np.iinfo(dtype).max)

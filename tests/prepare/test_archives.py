@@ -251,7 +251,7 @@ def test_photos_under_way_are_bounded_by_memory(tmp_path: Path, monkeypatch: Any
     photo_of_noise(6).save(plain)
     size = face_pipeline.BYTES_PER_PIXEL * 180 * 180
     sources = find_photos([path, plain], tmp_path / "out")
-    assert [face_pipeline.estimate_bytes(source, 10**6) for source in sources] == [size] * 7
+    assert [face_pipeline.estimate_bytes(source) for source in sources] == [size] * 7
     under_way: list[int] = []
     loaded = face_pipeline.load_photo
 
@@ -274,7 +274,7 @@ def test_photos_under_way_are_bounded_by_memory(tmp_path: Path, monkeypatch: Any
         assert [faces.photo for faces in found] == [source.name for source in sources]
         assert max(most) <= limit
     (tmp_path / "odd.png").write_bytes(b"odd")
-    assert face_pipeline.estimate_bytes(find_photos([tmp_path / "odd.png"], tmp_path)[0], 10**6) == 3 * size
+    assert face_pipeline.estimate_bytes(find_photos([tmp_path / "odd.png"], tmp_path)[0]) == 3 * size
 
 
 def test_a_pipe_is_not_emptied_by_looking_at_it(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_a_pipe_is_not_emptied_by_looking_at_it(tmp_path: Path) -> None:
     os.mkfifo(pipe.path)
     handle = os.open(pipe.path, os.O_RDWR)
     os.write(handle, b"1234")
-    assert face_pipeline.estimate_bytes(pipe, 10**6) == 0
+    assert face_pipeline.estimate_bytes(pipe) == 0
     assert os.read(handle, 9) == b"1234"
     with pytest.raises(LaaError, match=r"cannot read pipe\.png: .*seek"):
         pipe.read(100)

@@ -29,7 +29,7 @@ Directory = dict[int, "Entry | Directory"]  # an image file directory (IFD) by t
 
 
 @dataclass(frozen=True)
-class Layout:
+class IfdLayout:
     """How a TIFF structure is laid out: struct's sign for the byte order, and those of offsets, counts, and table sizes."""
 
     order: str
@@ -47,12 +47,12 @@ class Layout:
         return struct.unpack_from(self.order + sign, tiff, place)[0] if 0 <= place <= len(tiff) - size else len(tiff)
 
 
-def layout(tiff: bytes) -> Layout | None:
+def layout(tiff: bytes) -> IfdLayout | None:
     """Returns the layout of a block, or None of something else."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     version = int.from_bytes(tiff[2:4], "little" if order == "<" else "big")
     signs = {42: ("I", "H"), 43: ("Q", "Q")}.get(version)
-    return Layout(order, *signs) if order and signs else None
+    return IfdLayout(order, *signs) if order and signs else None
 
 
 def first_offset(tiff: bytes) -> int:
@@ -91,7 +91,7 @@ def read_directory(tiff: bytes, offset: int, max_bytes: int = MAX_BYTES) -> dict
     return entries
 
 
-def read_table(tiff: bytes, offset: int, format_: Layout) -> Iterator[tuple[int, int, int, int, int]]:
+def read_table(tiff: bytes, offset: int, format_: IfdLayout) -> Iterator[tuple[int, int, int, int, int]]:
     """Yields tag, type and count of each entry of a directory, and place and size of its value in bytes."""
     room, table = struct.calcsize(format_.offset), format_.table
     start = offset + struct.calcsize(format_.entries)

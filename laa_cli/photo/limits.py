@@ -1,0 +1,78 @@
+"""How large a photo may be: in pixels where a person said so, otherwise by the memory that is free."""
+
+from __future__ import annotations
+
+from ..errors import LaaError, OutOfMemoryError
+from ..options import SCALES
+from ..utils.memory import available_bytes
+from .header import PhotoHeader
+
+# Measured peaks, rounded up: bytes for each pixel of a photo while it is decoded (and COPIES of the decoded pixel) and while
+# its faces are looked for, beside what detection takes of any photo; for each pixel of the enlargement COPIES of it: the array,
+# a library's copy, and the file.
+DECODING_BYTES = 4
+DETECTION_BYTES, LEAST_DETECTION_BYTES = 15, 100_000_000
+COPIES = 3
+ALWAYS_TRIED_BYTES = 1 << 30  # estimates are no reason to refuse what takes less
+USABLE_SHARE = 0.9  # of the free memory
+UNKNOWN_MAX_PIXELS = 700_000_000  # where the system does not tell how much memory is free
+MAX_FILE_BYTES_PER_PIXEL = 16  # no intact photo takes more in its file: 16-bit RGBA is 8
+MAX_METADATA_BYTES = 64 << 20
+
+
+def reading_bytes(header: PhotoHeader) -> int:
+    """Estimates the most bytes of memory that a photo takes while it is decoded."""
+    return header.pixels * (DECODING_BYTES + COPIES * header.pixel_bytes)
+
+
+def upscaling_bytes(header: PhotoHeader, scale: int) -> int:
+    """Estimates the most bytes of memory that a photo takes on its way, beside the models and its file."""
+    detection = LEAST_DETECTION_BYTES + header.pixels * (header.pixel_bytes + DETECTION_BYTES)
+    enlargement = header.pixels * (header.pixel_bytes + scale**2 * (COPIES * header.pixel_bytes + 1))
+    return max(reading_bytes(header), detection, enlargement)
+
+
+def check_reading(header: PhotoHeader, max_pixels: int | None, name: str) -> None:
+    """Refuses a photo of more than `max_pixels`, or by default one that takes more memory than is free. Raises LaaError."""
+    size = f"{name} is too large: {header.width}x{header.height} is {header.pixels} pixels"
+    limit = hard_limit(max_pixels)
+    if limit is not None and header.pixels > limit:
+        raise LaaError(f"{size}, and at most {limit} pixels are allowed: raise --max-pixels or shrink it")
+    if max_pixels is None and (shortage := memory_shortage(reading_bytes(header))):
+        raise OutOfMemoryError(f"{size}, {shortage}: shrink it, or try it with --max-pixels {header.pixels}")
+
+
+def check_enlargement(header: PhotoHeader, scale: int, max_pixels: int | None, name: str) -> None:
+    """Refuses an enlargement as `check_reading` does a photo, naming the scale that would fit. Raises LaaError."""
+    pixels, limit = header.pixels * scale**2, hard_limit(max_pixels)
+    if limit is not None and pixels > limit:
+        problem, error = f", the limit is {limit / 1e6:.0f}", LaaError
+        fitting = [smaller for smaller in SCALES if header.pixels * smaller**2 <= limit]
+    elif max_pixels is None and (shortage := memory_shortage(upscaling_bytes(header, scale))):
+        problem, error = f", {shortage}", OutOfMemoryError
+        fitting = [smaller for smaller in SCALES if smaller < scale and not memory_shortage(upscaling_bytes(header, smaller))]
+    else:
+        return
+    advice = f"use --scale {fitting[-1]}, or allow it with" if fitting else "allow it with"
+    size = f"{name}: {header.width}x{header.height} enlarged {scale}x is {pixels / 1e6:.0f} megapixels"
+    raise error(f"{size}{problem}: {advice} --max-pixels {pixels}")
+
+
+def hard_limit(max_pixels: int | None) -> int | None:
+    """Returns the limit in pixels; None where memory decides."""
+    return max_pixels if max_pixels is not None or available_bytes() is not None else UNKNOWN_MAX_PIXELS
+
+
+def memory_shortage(needed: int) -> str | None:
+    """Says how much memory is needed and how much is free, where that is less."""
+    available = available_bytes()
+    if needed <= ALWAYS_TRIED_BYTES or available is None or needed <= available * USABLE_SHARE:
+        return None
+    return f"which needs about {needed / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are free"
+
+
+def max_file_bytes(max_pixels: int | None) -> int:
+    """Bounds the size of a photo's file, bytes: no intact photo of so many pixels is larger. None: half of the free memory."""
+    if max_pixels is None and (available := available_bytes()) is not None:
+        return max(available // 2, MAX_METADATA_BYTES)
+    return MAX_FILE_BYTES_PER_PIXEL * max(max_pixels or UNKNOWN_MAX_PIXELS, 1) + MAX_METADATA_BYTES
