@@ -45,10 +45,14 @@ def decode(content: bytes, name: str, max_pixels: int | None) -> tuple[Pixels, m
     """
     with mute_libraries(), named_errors(name):
         opened = open_checked(content, name, max_pixels)
-        if isinstance(opened, ImageFile):
-            return read_pixels(opened, content, name)
-        with mute_stderr():
-            return read_tiff(opened, content)
+        pixels = read_pixels(opened, content, name) if isinstance(opened, ImageFile) else read_tiff(opened, content)
+        carrier = opened if isinstance(opened, ImageFile) else tiff_metadata(opened)
+        block, xmp = meta.stored_exif(carrier, content), meta.stored_xmp(carrier)
+        own_orientation = None if isinstance(opened, ImageFile) else opened.orientation
+        pixels = apply_orientation(pixels, own_orientation or meta.orientation(block, xmp))
+        icc = None if is_converted(opened) else meta.fitting_profile(opened.info.get("icc_profile"), pixels.shape[2])
+        dpi = meta.clean_dpi(opened.info.get("dpi"))
+        return pixels, meta.Metadata(exif.to_bytes(exif.clean(block)), icc, dpi, meta.clean_xmp(xmp))
 
 
 def open_checked(content: bytes, name: str, max_pixels: int | None) -> ImageFile | TiffPhoto:
@@ -83,36 +87,36 @@ def damaged_error(name: str, reason: object) -> LaaError:
     )
 
 
-def read_tiff(tiff: TiffPhoto, content: bytes) -> tuple[Pixels, meta.Metadata]:
-    """Decodes upright pixels (h, w, c) and cleaned metadata of a TIFF that passed the checks."""
-    from .photometric import read_tiff_pixels  # here, because its libraries are needed by few photos
+def is_converted(opened: ImageFile | TiffPhoto) -> bool:
+    """Whether decoding converts the colours to sRGB, so that the photo's own profile no longer holds."""
+    return opened.mode in ("CMYK", "LAB") if isinstance(opened, ImageFile) else opened.converted
 
-    image = Image.new("L", (1, 1))  # what carries metadata in the other formats
+
+def tiff_metadata(tiff: TiffPhoto) -> Image.Image:
+    """Puts a TIFF's colour profile, XMP and resolution where the metadata of other formats is."""
+    image = Image.new("L", (1, 1))
     image.format = "TIFF"
     image.info.update(tiff.info)
-    xmp = meta.stored_xmp(image)
-    pixels = read_tiff_pixels(tiff, content, tiff.info.get("icc_profile"))
-    pixels = apply_orientation(pixels, tiff.orientation or meta.orientation(b"", xmp))
-    return pixels, clean_metadata(image, meta.stored_exif(image, content), xmp, None if tiff.converted else pixels.shape[2])
+    return image
 
 
-def read_pixels(image: ImageFile, content: bytes, name: str) -> tuple[Pixels, meta.Metadata]:
-    """Decodes upright pixels (h, w, c) and cleaned metadata of any other photo that passed the checks."""
+def read_tiff(tiff: TiffPhoto, content: bytes) -> Pixels:
+    """Decodes the pixels (h, w, c) of a TIFF that passed the checks, as they are stored."""
+    from .photometric import read_tiff_pixels  # here, because its libraries are needed by few photos
+
+    with mute_stderr():
+        return read_tiff_pixels(tiff, content, tiff.info.get("icc_profile"))
+
+
+def read_pixels(image: ImageFile, content: bytes, name: str) -> Pixels:
+    """Decodes the pixels (h, w, c) of any other photo that passed the checks, as they are stored."""
     check_content(image, content)
     is_16bit = holds_16_bits(image)
     image.load()
-    block, xmp = meta.stored_exif(image, content), meta.stored_xmp(image)
-    pixels: Pixels = gray_16bit(image) if image.mode in GRAY_16BIT_MODES else pixels_8bit(image)
-    if is_16bit and image.mode not in GRAY_16BIT_MODES:
-        pixels = color_16bit(image, pixels, content, name)
-    pixels = apply_orientation(pixels, meta.orientation(block, xmp))
-    return pixels, clean_metadata(image, block, xmp, None if image.mode in ("CMYK", "LAB") else pixels.shape[2])
-
-
-def clean_metadata(image: Image.Image, block: bytes, xmp: bytes, channels: int | None) -> meta.Metadata:
-    """Collects what still holds of a photo with so many channels; None: its colours were converted to another space."""
-    icc = None if channels is None else meta.fitting_profile(image.info.get("icc_profile"), channels)
-    return meta.Metadata(exif.to_bytes(exif.clean(block)), icc, meta.clean_dpi(image.info.get("dpi")), meta.clean_xmp(xmp))
+    if image.mode in GRAY_16BIT_MODES:
+        return gray_16bit(image)
+    pixels = pixels_8bit(image)
+    return color_16bit(image, pixels, content, name) if is_16bit else pixels
 
 
 def pixels_8bit(image: Image.Image) -> NDArray[np.uint8]:
