@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from itertools import pairwise
 from random import Random
+from typing import Literal
 
 from . import png
 
@@ -13,6 +15,12 @@ FIELDS = (
     *(0, 1, 2, 3, 7, 8, 15, 16, 127, 128, 255, 256, 1000, 30000, 32767, 32768, 65499, 65535, 65536, 1 << 20, 1 << 24),
     *((1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 32) - 2, 1 << 32, (1 << 63) - 1, (1 << 64) - 1),
 )  # what lengths, counts, sizes and offsets lie about
+Field = tuple[int, Literal["big", "little"], int]  # a number in a file: place, byte order, bytes
+SIZE_FIELDS: dict[bytes, list[Field]] = {
+    png.SIGNATURE: [(16, "big", 4), (20, "big", 4)],
+    b"GIF": [(6, "little", 2), (8, "little", 2)],
+    b"BM": [(18, "little", 4), (22, "little", 4)],
+}
 HEADER_BYTES = 256
 MAX_BYTES = 1 << 18  # a mutant that has grown beyond is cut
 
@@ -100,6 +108,35 @@ def append_other(content: bytes, other: bytes, random: Random) -> bytes:
 
 
 # Of parts
+
+
+def claim_size(content: bytes, other: bytes, random: Random) -> bytes:
+    """Has a header claim another size in pixels."""
+    for start, order, width in size_fields(content):
+        value = random.choice((0, 1, 40, 3000, 9000, 16383, 30000, 65500, (1 << 8 * width) - 1))
+        content = content[:start] + (value & ((1 << 8 * width) - 1)).to_bytes(width, order) + content[start + width :]
+        if random.random() < 0.3:
+            break  # the other side stays true
+    return content
+
+
+def size_fields(content: bytes) -> list[Field]:
+    """Finds where a photo's header says its sides."""
+    for magic, fields in SIZE_FIELDS.items():
+        if content.startswith(magic):
+            return fields
+    if content.startswith(b"\xff\xd8"):
+        frame = re.search(rb"\xff[\xc0-\xc2\xc9]\0.\x08", content, re.DOTALL)
+        return [(frame.end(), "big", 2), (frame.end() + 2, "big", 2)] if frame else []
+    if content[4:8] == b"ftyp":
+        at = content.find(b"ispe")
+        return [(at + 8, "big", 4), (at + 12, "big", 4)] if at > 0 else []
+    if content.startswith((b"II*\0", b"MM\0*")):
+        order: Literal["big", "little"] = "little" if content[:2] == b"II" else "big"
+        tags = {tag.to_bytes(2, order) for tag in (256, 257)}
+        entries = [end for end in tiff_parts(content) if content[end : end + 2] in tags]
+        return [(end + 8, order, 4 if content[end + 2 : end + 4] == (4).to_bytes(2, order) else 2) for end in entries]
+    return [(24, "little", 3), (27, "little", 3)] if content[12:16] == b"VP8X" else []
 
 
 def shuffle_parts(content: bytes, other: bytes, random: Random) -> bytes:
@@ -193,5 +230,5 @@ SPLITTERS: dict[bytes, Callable[[bytes], list[int]]] = {
 }
 MUTATIONS = (
     *(flip_bits, overwrite_bytes, lie_in_field, lie_in_field, cut_end, delete_span, insert_bytes, swap_spans, splice),
-    *(append_other, shuffle_parts, shuffle_parts, shuffle_parts),
+    *(claim_size, claim_size, append_other, shuffle_parts, shuffle_parts, shuffle_parts),
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
-import shutil
 import tempfile
 import time
 from itertools import count
@@ -16,36 +14,36 @@ from .fixtures import MadeOnce
 from .kinds import KINDS
 from .report import Report
 from .sandbox import Sandbox, remove
+from .worker import Worker
 
 
 def main(arguments: list[str]) -> int:
     """Runs the command line; returns 1 where a fault was found."""
     options = parse(arguments)
-    from .worker import Worker  # imports all of laa
-
     folder = Path(tempfile.mkdtemp(prefix="laa-hard-", dir=options.folder))
-    worker = Worker(options.timeout)
     report = Report(options.seed, options.keep)
     try:
-        fixtures = MadeOnce(folder / "fixtures", worker.run)
-        started = time.monotonic()
-        for number in options.case or count():
-            if not options.case and time.monotonic() - started > options.seconds:
-                break
-            kind = choose_kind(options.seed, number)
-            if options.kinds and kind not in options.kinds:
-                continue
-            case = run_case(options.seed, number, folder / str(number), worker.run, fixtures)
-            report.add(case)
-            remove(case.sandbox.folder)
+        with Worker(options.timeout) as worker:
+            run_cases(options, folder, worker, report)
     except KeyboardInterrupt:
         print("interrupted")
     finally:
         remove(folder)
-        shutil.rmtree(worker.files)
-        gc.unfreeze()
     report.show()
     return int(report.faults > 0)
+
+
+def run_cases(options: argparse.Namespace, folder: Path, worker: Worker, report: Report) -> None:
+    """Runs the cases that were asked for."""
+    fixtures = MadeOnce(folder / "fixtures", worker.run)
+    started = time.monotonic()
+    for number in options.case or count():
+        if not options.case and time.monotonic() - started > options.seconds:
+            return
+        if not options.kinds or choose_kind(options.seed, number) in options.kinds:
+            case = run_case(options.seed, number, folder / str(number), worker.run, fixtures)
+            report.add(case)
+            remove(case.sandbox.folder)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

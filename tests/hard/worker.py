@@ -12,6 +12,7 @@ import gc
 import mmap
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -93,6 +94,13 @@ class Worker:
         gc.collect()
         gc.freeze()  # forks then share the memory of what is imported
         self.idle_bytes = peak_of_fork()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        gc.unfreeze()
+        shutil.rmtree(self.files)
 
     def run(self, command: Command) -> Outcome:
         """Runs a command to its end, its time-out, or its kill."""
