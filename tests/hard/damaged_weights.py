@@ -15,10 +15,9 @@ from safetensors import safe_open
 
 from . import mutation
 from .case import Case
-from .fixtures import STATE, TRAIN, WEIGHTS, copy
+from .fixtures import STATE, TINY, TRAIN, TRAINING_BYTES, WEIGHTS, copy
 
 Header = dict[str, Any]
-MAX_BYTES = 3 << 29  # of training
 
 
 def upscale_with_weights(case: Case) -> None:
@@ -47,8 +46,6 @@ def resume_training(case: Case) -> None:
     fixture = case.fixtures.get("training")
     case.sandbox.out.mkdir()
     damage_into(case, fixture / "half" / STATE, case.sandbox.out / STATE)
-    from .fixtures import TINY
-
     outcome = train(case, fixture / "resumed", *TINY, "--resume")
     if b"diverged" in outcome.stderr:
         case.fault("reason", "a damaged state is called diverged")
@@ -58,7 +55,7 @@ def train(case: Case, intact: Path, *arguments: str) -> Any:
     """Trains with a damaged file; the tensors that come of it must be those of `intact`, or none."""
     for name in ("faces", "validation"):
         copy(case.fixtures.get("faces") / name, case.sandbox.work / name)
-    outcome = case.run(*TRAIN, "-o", "out", *arguments, outputs=[case.sandbox.out], peak_bytes=MAX_BYTES)
+    outcome = case.run(*TRAIN, "-o", "out", *arguments, outputs=[case.sandbox.out], peak_bytes=TRAINING_BYTES)
     result = case.sandbox.out / WEIGHTS
     if outcome.code == 0 and not result.exists():
         case.fault("exit code", "0, but no weights")

@@ -17,6 +17,7 @@ from .worker import Command
 
 TINY = ("--width", "2", "--set", "blocks=1", "--set", "mlp_ratio=1")
 TRAIN = ("train", "faces", "--validation", "validation", "--faces", "4", "--batch-size", "2", "--device", "cpu", "-q")
+TRAINING_BYTES = 3 << 29
 STATE, WEIGHTS = "state.safetensors", "weights.safetensors"
 
 

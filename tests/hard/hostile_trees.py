@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .case import Case
+from .fixtures import TINY, TRAIN, TRAINING_BYTES, copy
 from .mutated_photos import PREPARE
 from .photos import face, pillow, scene
 
 LINKED = (
-    *("sub", "a.png", "sub/b.jpg", "manifest.jsonl", "index.html", ".laa", ".laa-thumbnails", "thumbnails", ".laa.lock", "new"),
+    *("sub", "a.png", "sub/b.jpg", "manifest.jsonl", "index.html", ".laa", ".laa", ".laa", ".laa/ab", ".laa.lock", "new"),
     *("a_x1.png", "compare", "compare/a_x1_compare.png", "faces", "faces/a_face01_before.png", "a_faces.png"),
     *("manifest.csv", "train-0.tar", "val.tar", "contact-sheet.png", "unfinished", "weights.safetensors", "log.csv"),
 )
@@ -42,9 +43,9 @@ def links_into_photos(case: Case) -> None:
         place = out / name
         targets = [case.sandbox.source / other for other in ("a.png", "sub/b.jpg", "sub", ".")]
         target = case.random.choice(targets)
-        place.parent.mkdir(exist_ok=True)
-        if os.path.lexists(place) or not place.parent.resolve().is_relative_to(out):
+        if os.path.lexists(place) or place.parent.is_symlink():
             continue
+        place.parent.mkdir(exist_ok=True)
         if target.is_file() and case.random.random() < 0.4:
             os.link(target, place)
         else:
@@ -77,8 +78,19 @@ def links_into_photos(case: Case) -> None:
     )
     command = list(case.random.choice(commands))
     case.notes.append(" ".join(command))
-    into_source = command[-1] == "in" or "in/sub/b.jpg" in command[3:]
-    case.run(*command, outputs=[out, *([case.sandbox.source] if into_source else [])])
+    case.run(*command, outputs=[out, case.sandbox.source])  # new files among the photos may be meant
+
+
+def links_into_faces(case: Case) -> None:
+    """Links in the folder of a training run that lead to the faces."""
+    for name in ("faces", "validation"):
+        copy(case.fixtures.get("faces") / name, case.sandbox.source / name)
+        (case.sandbox.work / name).symlink_to(case.sandbox.source / name)
+    case.sandbox.out.mkdir()
+    for name in case.random.sample(("log.csv", "curve.png", "preview.png", "tensorboard", ".laa.lock", ".laa"), 3):
+        target = case.sandbox.source / case.random.choice(("faces/0.png", "faces"))
+        (case.sandbox.out / name).symlink_to(target)
+    case.run(*TRAIN, *TINY, "-o", "out", outputs=[case.sandbox.out, case.sandbox.source], peak_bytes=TRAINING_BYTES)
 
 
 def linked_photos(case: Case) -> None:
@@ -170,8 +182,8 @@ def bad_targets(case: Case) -> None:
     command, photos = case.random.choice(choices)
     case.notes.append(" ".join(command))
     outcome = case.run(*command, outputs=[out, work / "newdir"], photos=photos)
-    must_work = command[-1] == "newdir/"
-    if (outcome.code == 0) != must_work and not outcome.hung:
+    must_work, may_work = command[-1] == "newdir/", "/dev/null" in command or "out/f" in command
+    if (outcome.code == 0) != must_work and not may_work and not outcome.hung:
         case.fault("exit code", f"{outcome.code} from laa {' '.join(command)[:120]}")
 
 
@@ -228,6 +240,16 @@ def little_memory(case: Case) -> None:
 
 
 TREES: tuple[Callable[[Case], None], ...] = (
-    *(links_into_photos, links_into_photos, links_into_photos, linked_photos, unreadable, unreadable, bad_targets, bad_targets),
-    *(full_stdout, equal_names, little_memory),
+    *(
+        links_into_photos,
+        links_into_photos,
+        links_into_photos,
+        links_into_photos,
+        linked_photos,
+        unreadable,
+        unreadable,
+        bad_targets,
+        bad_targets,
+    ),
+    *(full_stdout, equal_names, little_memory, links_into_faces),
 )

@@ -25,7 +25,7 @@ FORMATS = {
 JUDGES = (
     *("traceback", "hang", "crash", "memory", "exit code", "error line", "control characters"),
     *("partial output", "left over", "changed input", "outside", "wrong pixels", "called damaged", "other bytes", "page"),
-    *("accepted damage", "lost colour", "reason"),
+    *("accepted damage", "lost colour", "reason", "broken case"),
 )  # fmt: skip
 
 

@@ -68,8 +68,8 @@ class Report:
 
 
 def shorten(detail: str, case: Case) -> str:
-    """Leaves out where the case ran."""
-    return detail.replace(f"{case.sandbox.work}/", "").replace(str(case.sandbox.folder), "")[:240]
+    """Leaves out where the case ran, and all but the end."""
+    return detail.replace(f"{case.sandbox.work}/", "").replace(str(case.sandbox.folder), "")[-240:]
 
 
 def keep_case(case: Case, folder: Path, seed: int) -> None:

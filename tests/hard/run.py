@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+import traceback
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -69,5 +70,8 @@ def run_case(seed: int, number: int, folder: Path, execute: Run, fixtures: Fixtu
     """Runs one case in `folder`, which is made."""
     kind = choose_kind(seed, number)
     case = Case(kind, number, Random(f"case {seed} {number}"), Sandbox(folder), execute, fixtures)
-    KINDS[kind].play(case)
+    try:
+        KINDS[kind].play(case)
+    except Exception:  # a fault of the test's own is one fault, and no end of a long run
+        case.fault("broken case", traceback.format_exc())
     return case

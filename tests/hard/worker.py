@@ -198,8 +198,7 @@ def run_fork(command: Command, streams: dict[str, Path], ready: mmap.mmap) -> No
     code = 1
     try:
         prepare_fork(command, streams)
-        ready[0] = 1
-        code = run_main()
+        code = run_main(ready)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -212,7 +211,7 @@ def prepare_fork(command: Command, streams: dict[str, Path]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     redirect(command, streams)
-    os.environ |= {"TMPDIR": str(command.temporary), "COLUMNS": str(command.columns), "LAA_HARD": "1"}
+    os.environ |= {"TMPDIR": str(command.temporary), "COLUMNS": str(command.columns)}
     tempfile.tempdir = str(command.temporary)
     os.chdir(command.folder)
     drop_override_rights()
@@ -239,12 +238,19 @@ def redirect(command: Command, streams: dict[str, Path]) -> None:
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
 
 
-def run_main() -> int:
-    """Calls laa's entry point; returns its exit code."""
-    from laa_cli.__main__ import main
+def run_main(ready: mmap.mmap) -> int:
+    """Calls laa's entry point; returns its exit code. `ready` is set when its signal handlers are."""
+    from laa_cli import __main__ as entry
 
+    guarded = entry.guarded
+
+    def begin() -> int:
+        ready[0] = 1
+        return guarded()
+
+    entry.guarded = begin
     try:
-        main()
+        entry.main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
