@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from fakes import ROOT, encode_image
 from hard.case import Case
+from hard.command import Command, Outcome
 from hard.fixtures import MadeOnce
 from hard.judges import judge_exit_code, judge_files, judge_outcome, judge_results
 from hard.mutation import mutate
 from hard.photos import all_seeds
+from hard.pictures import face
 from hard.run import run_case
 from hard.sandbox import Sandbox, compare, contents, remove
-from hard.worker import Command, Outcome, Worker
+from hard.worker import Worker
 from PIL import Image
 
 HARMLESS = {"code": 0, "stdout": b"r.png: 4x4\n", "stderr": b"", "seconds": 0.1, "peak_bytes": 0}
@@ -143,7 +145,7 @@ def recorded(folder: Path, seed: int, number: int) -> tuple[str, list[tuple[str,
     return case.kind, commands, files
 
 
-WITHOUT_FIXTURES = {"mutated photos", "intact photos", "names", "trees", "archives"}
+WITHOUT_FIXTURES = {"mutated photos", "intact photos", "stripped photos", "names", "trees", "archives"}
 
 
 def test_a_case_of_a_seed_is_always_the_same(tmp_path: Path) -> None:
@@ -194,20 +196,19 @@ def planted_main() -> None:
 
 
 def run_planted(folder: str) -> None:
-    """Prints what the worker finds of each fault."""
+    """Prints what the worker finds of a photo, and of each fault."""
     import laa_cli.__main__
 
-    laa_cli.__main__.main = planted_main
     sandbox = Sandbox(Path(folder) / "case")
-    with Worker(timeout=1.5) as worker:
+    face().save(sandbox.work / "a.png")
+    places = {"folder": sandbox.work, "sandbox": sandbox.folder, "temporary": sandbox.temporary}
+    with Worker(timeout=60) as worker:
+        found = worker.run(Command(arguments=("upscale", "a.png", "-s", "1"), **places))
+        print(found.code, b"1 of 1 faces restored" in found.stdout, list(judge_outcome(found)))
+        worker.timeout = 1.5
+        laa_cli.__main__.main = planted_main
         for what in ("nothing", "hang", "raise", "crash", "outside", "memory", "unreadable"):
-            command = Command(
-                arguments=(what, f"{folder}/planted"),
-                folder=sandbox.work,
-                sandbox=sandbox.folder,
-                temporary=sandbox.temporary,
-            )
-            found = worker.run(command)
+            found = worker.run(Command(arguments=(what, f"{folder}/planted"), **places))
             print(what, found.code, found.hung, *[fault.judge for fault in judge_outcome(found)], sep=",")
 
 
@@ -217,6 +218,7 @@ def test_the_worker_finds_planted_faults(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.splitlines() == [
+        "0 True []",
         "nothing,3,False,error line",
         "hang,-9,True,hang",
         "raise,1,False,traceback,error line",

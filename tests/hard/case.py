@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
+from .command import ADDRESS_SPACE_BYTES, Command, Outcome
 from .judges import PEAK_BYTES, Fault, judge_exit_code, judge_files, judge_outcome, judge_results
 from .sandbox import Sandbox, compare
-from .worker import ADDRESS_SPACE_BYTES, Command, Outcome
 
 Run = Callable[[Command], Outcome]
 
@@ -57,7 +57,7 @@ class Case:
         """Runs a command in `work` and judges it.
 
         `outputs`: the files and folders that it may write. `photos`: the results that are expected, by their photos; they
-        decide on the exit code. `stdin`, `stdout`, `kill`, `columns`, `address_space`: see `worker.Command`.
+        decide on the exit code. `stdin`, `stdout`, `kill`, `columns`, `address_space`: see `command.Command`.
         """
         outputs = [*(outputs or []), *(photos or {}).values()]
         before = self.sandbox.snapshot()

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from .case import Run
-from .photos import face, scene
-from .worker import Command
+from .command import Command
+from .pictures import face, scene
 
 TINY = ("--width", "2", "--set", "blocks=1", "--set", "mlp_ratio=1")
 TRAIN = ("train", "faces", "--validation", "validation", "--faces", "4", "--batch-size", "2", "--device", "cpu", "-q")

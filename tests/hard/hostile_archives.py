@@ -15,7 +15,8 @@ from random import Random
 from .case import Case
 from .mutated_photos import PREPARE
 from .mutation import mutate
-from .photos import all_seeds, face, pillow
+from .photos import all_seeds
+from .pictures import face, pillow
 
 BOMB_BYTES = 1 << 30
 NAMES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .case import Case
 from .mutated_photos import PREPARE
-from .photos import face, pillow, scene
+from .pictures import face, pillow, scene
 
 FORGED = "error: forged line"
 MARKUP = "<img src=x onerror=forged()>"

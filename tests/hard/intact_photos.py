@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image, ImageOps
 from . import pixels, png
 from .case import Case
 from .photos import Seed, all_seeds
+from .pictures import SECRET
 from .pixels import Shares
 from .tiff_matrix import Variant, matrix
 
@@ -21,6 +23,39 @@ SAYS_DAMAGED = re.compile(r"truncated|damaged|corrupt|cannot be decoded|broken")
 SAYS_UNSUPPORTED = re.compile(r"not supported|unsupported|laa does not (open|read)")
 PNG_NAME = ".jfif"  # content decides on reading; for such names laa writes a PNG
 DECODERS_DIFFER = 3.1 / 255  # of lossy photos
+
+
+def stripped_photos(case: Case) -> None:
+    """Photos with metadata, which is to be left out, to another format at times."""
+    seeds = [seed for seed in all_seeds() if SECRET in seed.content and not seed.refused]
+    sources = {}
+    suffix = case.random.choice((PNG_NAME, ".jpg", ".png", ".webp", ".tif", ".avif"))
+    for number, seed in enumerate(seeds):
+        path = case.sandbox.write(f"p{number}{suffix}", seed.content)
+        sources[path] = case.sandbox.out / f"p{number}_x1{'.png' if suffix == PNG_NAME else suffix}"
+    case.files += len(sources)
+    case.run("upscale", *sources, "-o", "out", *AS_THEY_ARE, "--strip-metadata", outputs=[case.sandbox.out], photos=sources)
+    for result, seed in zip(sources.values(), seeds, strict=True):
+        if result.exists() and SECRET in unpacked(result.read_bytes()):
+            case.fault("left metadata", f"{seed.name} to {result.suffix}")
+
+
+def unpacked(content: bytes) -> bytes:
+    """A file's content, and that of a PNG's compressed texts."""
+    if not content.startswith(png.SIGNATURE):
+        return content
+    parts = [part for kind, part in png.split_chunks(content) if kind in (b"zTXt", b"iTXt")]
+    return content + b"".join(
+        inflate(part[start:]) for part in parts for start in (part.find(b"\0") + 2, part.rfind(b"\0") + 1)
+    )
+
+
+def inflate(content: bytes) -> bytes:
+    """Decompresses what may be compressed."""
+    try:
+        return zlib.decompress(content)
+    except zlib.error:
+        return b""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import tifffile
 from PIL import Image
 
+from .command import Outcome
 from .sandbox import Difference, Sandbox
-from .worker import Outcome
 
 PEAK_BYTES = 1 << 30  # of a command, beyond what it begins with
 TRACEBACK = re.compile(r"Traceback \(most recent|failed unexpectedly|Exception ignored|Exception in thread|Fatal Python error")
@@ -25,7 +25,7 @@ FORMATS = {
 JUDGES = (
     *("traceback", "hang", "crash", "memory", "exit code", "error line", "control characters"),
     *("partial output", "left over", "changed input", "outside", "wrong pixels", "called damaged", "other bytes", "page"),
-    *("accepted damage", "lost colour", "reason", "broken case"),
+    *("accepted damage", "lost colour", "left metadata", "reason", "broken case"),
 )  # fmt: skip
 
 

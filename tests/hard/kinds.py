@@ -11,7 +11,7 @@ from .hostile_archives import archives
 from .hostile_manifests import manifests
 from .hostile_names import all_names
 from .hostile_trees import trees
-from .intact_photos import photos, tiffs
+from .intact_photos import photos, stripped_photos, tiffs
 from .kills import killed_batch, killed_upscale
 from .mutated_photos import mutated_photos
 
@@ -27,6 +27,7 @@ KINDS = {
     "mutated photos": Kind(mutated_photos, 40),
     "intact TIFFs": Kind(tiffs, 8),
     "intact photos": Kind(photos, 6),
+    "stripped photos": Kind(stripped_photos, 2),
     "weights, upscale": Kind(upscale_with_weights, 8),
     "weights, train": Kind(train_from_weights, 3),
     "states": Kind(resume_training, 3),

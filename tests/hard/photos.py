@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import base64
-import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import PngImagePlugin
 
 from . import png
+from .bmp import bmp_16bit, bmp_rle, bmp_top_down
+from .pictures import IPTC, SECRET, SRGB, XMP, exif_block, face, pillow, scene, scene_samples, tiff, with_segment
 from .pixels import Shares
 
-PORTRAIT = Path(__file__).parents[2] / "docs" / "astronaut.jpg"
-FACE_BOX = (18, 0, 70, 52)  # of the portrait
 ARITHMETIC_JPEG = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABQODxIPDRQSEBIXFRQYHjIhHhwcHj0sLiQySUBMS0dARkVQWnNiUFVtVkVGZIhlbXd7gYKBTmCNl4x9lnN+gXz/"
     "yQALCAAYACABAREA/8wABgAQEAX/2gAIAQEAAD8A0dlfbHMsDG0AM3cS2hnzAybHoCHjiasUtt18Y7kJuIlaQbdxZz3m6Ju3vli51q1bvzc+ZhAezlawjGli"
     "lIdhLzAZkxFHfCQorHrnIyBep6KR94fxXuaZTkpx8bGt1Ul+4oVjw131mnraJRgcWl7yszcZi2a4ocjzLvqTFLRR1JligP/Z"
 )
-XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></x:xmpmeta>'
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-IPTC = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0e\x1c\x02\x00\0\2\0\4\x1c\x02x\0\3Ada"
 
 
 @dataclass(frozen=True)
@@ -50,49 +44,6 @@ class Seed:
 def made(seed: Seed) -> bytes:
     """Makes a seed's content once."""
     return seed.make()
-
-
-def face() -> Image.Image:
-    """A photo with a small face."""
-    with Image.open(PORTRAIT) as portrait:
-        return portrait.convert("RGB").crop(FACE_BOX)
-
-
-def scene() -> Image.Image:
-    """A photo without a face: waves and noise."""
-    return Image.fromarray(scene_samples(3, 8).astype(np.uint8))
-
-
-def scene_samples(channels: int, bits: int, height: int = 40, width: int = 56) -> NDArray[np.int64]:
-    """Waves and noise over the full range, (height, width, channels), of so many bits."""
-    y, x = np.mgrid[:height, :width]
-    wave = np.sin(x[..., None] / 9 + np.arange(channels)) * np.cos(y[..., None] / 7)
-    noise = np.random.default_rng(bits).uniform(-0.05, 0.05, (height, width, channels))
-    return np.rint(np.clip(0.5 + 0.45 * wave + noise, 0, 1) * (2**bits - 1)).astype(np.int64)
-
-
-def exif_block(orientation: int = 1) -> Image.Exif:
-    """EXIF with a main, an EXIF and a GPS directory."""
-    exif = Image.Exif()
-    exif[0x010F], exif[0x0112], exif[0x013B] = "Maker", orientation, "Ada"
-    exif[0x8769] = {0xA002: 13, 0xA003: 9, 0x9003: "2020:01:02 03:04:05", 0x927C: b"note" * 8, 0x829A: 0.004}
-    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.5)}
-    return exif
-
-
-def pillow(image: Image.Image, kind: str, mode: str = "RGB", **options: object) -> bytes:
-    """Encodes a picture with Pillow."""
-    buffer = io.BytesIO()
-    converted = image.copy() if image.mode == mode else image.convert(mode)
-    if mode in ("LA", "RGBA"):
-        converted.putalpha(Image.linear_gradient("L").resize(image.size))
-    converted.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def with_segment(jpeg: bytes, marker: int, content: bytes) -> bytes:
-    """Puts a segment behind a JPEG's first two bytes."""
-    return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
 
 
 def png_palette(bits: int) -> NDArray[np.uint8]:
@@ -121,42 +72,6 @@ def png_of(colour: int, bits: int, *, interlaced: bool, before: png.Chunks = (),
     return png.encode(samples, colour, bits, interlaced=interlaced, before=[*before, *palette], after=after)
 
 
-def bmp(header: bytes, pixels: bytes, colours: bytes = b"") -> bytes:
-    """Puts a BMP together."""
-    offset = 14 + len(header) + len(colours)
-    return b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset) + header + colours + pixels
-
-
-def bmp_16bit() -> bytes:
-    """A BMP of 5-6-5 bits."""
-    r, g, b = scene_samples(3, 8).transpose(2, 0, 1) >> np.array([3, 2, 3])[:, None, None]
-    height, width = r.shape
-    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 16, 3, 0, 2835, 2835, 0, 0)
-    return bmp(header, (r << 11 | g << 5 | b)[::-1].astype("<u2").tobytes(), struct.pack("<III", 0xF800, 0x7E0, 0x1F))
-
-
-def bmp_rle() -> bytes:
-    """A BMP of runs, 8 bits with a palette."""
-    rows = scene_samples(1, 8)[::-1, :, 0]
-    pixels = b"".join(b"".join(bytes([1, value]) for value in row.tolist()) + b"\0\0" for row in rows) + b"\0\1"
-    header = struct.pack("<IiiHHIIiiII", 40, rows.shape[1], len(rows), 1, 8, 1, len(pixels), 0, 0, 256, 0)
-    return bmp(header, pixels, b"".join(bytes([i, i, i, 0]) for i in range(256)))
-
-
-def bmp_top_down() -> bytes:
-    """A BMP whose rows begin at the top."""
-    samples = scene_samples(3, 8).astype(np.uint8)
-    header = struct.pack("<IiiHHIIiiII", 40, samples.shape[1], -samples.shape[0], 1, 24, 0, 0, 0, 0, 0, 0)
-    return bmp(header, samples[:, :, ::-1].tobytes())
-
-
-def tiff(samples: NDArray[np.integer], **options: object) -> bytes:
-    """Encodes samples with tifffile."""
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, samples, metadata=None, maxworkers=1, **options)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
 def tiff_tiles() -> bytes:
     """A TIFF of tiles."""
     return tiff(scene_samples(4, 16).astype(np.uint16), photometric="rgb", tile=(16, 16), compression="zlib")
@@ -182,11 +97,12 @@ def jpeg_seeds() -> list[Seed]:
         "restart": lambda: pillow(scene(), "JPEG", restart_marker_blocks=2),
         "grey": lambda: pillow(face(), "JPEG", "L"),
         "cmyk": lambda: pillow(scene(), "JPEG", "CMYK"),
-        "exif": lambda: pillow(face(), "JPEG", exif=exif_block(6), dpi=(300, 300), comment=b"a comment"),
+        "exif": lambda: pillow(face(), "JPEG", exif=exif_block(6), dpi=(300, 300), comment=SECRET),
         "metadata": lambda: with_segment(pillow(face(), "JPEG", icc_profile=SRGB, xmp=XMP, exif=exif_block()), 0xED, IPTC),
         "mpo": lambda: pillow(face(), "MPO", save_all=True, append_images=[scene()]),
         "arithmetic": lambda: ARITHMETIC_JPEG,
     }
+    kinds |= {f"orientation {n}": lambda n=n: pillow(scene(), "JPEG", exif=exif_block(n)) for n in range(2, 9)}
     return [Seed(f"jpeg {name}", ".jpg", make) for name, make in kinds.items()]
 
 
@@ -208,7 +124,7 @@ def png_seeds() -> list[Seed]:
         seeds.append(Seed(f"png {name}", ".png", lambda c=chunks: png_of(png.RGB, 8, interlaced=False, before=c)))
     ancillary: png.Chunks = [
         *((b"sBIT", b"\x05\x06\x05"), (b"pHYs", struct.pack(">IIB", 2835, 2835, 1)), (b"tIME", b"\x07\xe4\1\2\3\4\5")),
-        *((b"tEXt", b"Title\0a title"), (b"zTXt", b"Comment\0\0" + b"x\x9c\x03\0\0\0\0\1"), (b"bKGD", b"\0\1\0\2\0\3")),
+        *((b"tEXt", b"Title\0" + SECRET), (b"zTXt", b"Comment\0\0" + b"x\x9c\x03\0\0\0\0\1"), (b"bKGD", b"\0\1\0\2\0\3")),
         (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
     ]
     seeds.append(
@@ -227,15 +143,23 @@ def png_seeds() -> list[Seed]:
 def note() -> PngImagePlugin.PngInfo:
     """PNG text of all three kinds."""
     info = PngImagePlugin.PngInfo()
-    info.add_text("Author", "Ada")
-    info.add_text("Comment", "pressed " * 40, zip=True)
-    info.add_itxt("Description", "über", "de")
+    info.add_text("Author", SECRET.decode())
+    info.add_text("Comment", SECRET.decode() * 40, zip=True)
+    info.add_itxt("Description", SECRET.decode(), "de")
     return info
+
+
+def turned_seed(kind: str, orientation: int) -> Seed:
+    """A photo that is stored turned."""
+    return Seed(
+        f"{kind} orientation {orientation}", f".{kind}", lambda: pillow(scene(), kind.upper(), exif=exif_block(orientation))
+    )
 
 
 def other_seeds() -> list[Seed]:
     """WebP, BMP, AVIF, GIF, and a few TIFFs (the others are in `tiff_matrix`)."""
     return [
+        *(turned_seed(*turn) for turn in (("webp", 3), ("webp", 5), ("avif", 2), ("avif", 7), ("png", 6), ("png", 8))),
         Seed("webp lossy", ".webp", lambda: pillow(face(), "WEBP", quality=80)),
         Seed("webp lossless", ".webp", lambda: pillow(scene(), "WEBP", lossless=True)),
         Seed("webp alpha", ".webp", lambda: pillow(face(), "WEBP", "RGBA", quality=80)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ KINDS = [
 ]
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x, y, and steps
-Chunks = list[tuple[bytes, bytes]]
+Chunks = Sequence[tuple[bytes, bytes]]
 
 COLOUR_CHUNKS: dict[str, Chunks] = {
     "gAMA": [(b"gAMA", struct.pack(">I", 100000))],

@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from .photos import scene_samples
+from .pictures import scene_samples
 
 Samples = NDArray[Any]
 KINDS = {"grey": 1, "grey alpha": 2, "rgb": 3, "rgba": 4, "cmyk": 4}
@@ -91,8 +91,8 @@ class Variant:
                 )
             ]
         if "extra" in self.kind:  # samples of unknown meaning: nothing, or alpha
-            colours = KINDS[self.kind.split(",")[0]]
-            return [pixels[:, :, :colours], pixels[:, :, : colours + 1]]
+            count = KINDS[self.kind.split(",")[0]]
+            return [pixels[:, :, :count], pixels[:, :, : count + 1]]
         return [pixels]
 
 
@@ -181,6 +181,7 @@ def depths() -> Iterator[Variant]:
 
 def colours() -> Iterator[Variant]:
     """Palettes, white as zero, premultiplied alpha, samples of unknown meaning."""
+    options: dict[str, Any]
     for bits, compression in product((1, 2, 4, 8), (None, "lzw")):
         options = {"photometric": "palette", "colormap": palette(bits), "compression": compression, "bitspersample": bits}
         yield Variant(f"palette {bits} bits {compression}", "palette", "u1", bits, options)
