@@ -8,6 +8,8 @@ from pathlib import Path
 
 ADDRESS_SPACE_BYTES = 16 << 30  # beyond what a fork begins with: so that no case takes the machine down
 
+BROKEN_PIPE, CLOSED = Path("a pipe that nobody reads"), Path("a closed descriptor")  # for Command.stdout
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -18,7 +20,7 @@ class Command:
     sandbox: Path  # what may be written to
     temporary: Path
     stdin: bytes | None = None
-    stdout: Path | None = None  # a file or device in the place of a kept one
+    stdout: Path | None = None  # a device in the place of a kept file, or one of those above
     kill: tuple[int, float] | None = None
     columns: int = 80
     address_space: int = ADDRESS_SPACE_BYTES

@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .command import Command
+from .command import BROKEN_PIPE, CLOSED, Command
 
 CAPABILITY_VERSION = 0x20080522
 OVERRIDE_RIGHTS = 0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
@@ -71,13 +71,23 @@ def redirect(command: Command, streams: dict[str, Path]) -> None:
     null = "/dev/null" if command.stdin is None else str(streams["stdin"])
     for number, path, flags in (
         (0, null, os.O_RDONLY),
-        (1, str(command.stdout or streams["stdout"]), os.O_WRONLY | os.O_APPEND),
+        (1, str(streams["stdout"] if command.stdout in (None, CLOSED) else command.stdout), os.O_WRONLY | os.O_APPEND),
         (2, str(streams["stderr"]), os.O_WRONLY | os.O_APPEND),
     ):
-        handle = os.open(path, flags)
+        handle = broken_pipe() if path == str(BROKEN_PIPE) else os.open(path, flags)
         os.dup2(handle, number)
         os.close(handle)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
+    if command.stdout == CLOSED:
+        sys.stdout = None  # as Python does
+        os.close(1)
+
+
+def broken_pipe() -> int:
+    """Opens a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
 
 
 def run_main(ready: mmap.mmap) -> int:
@@ -104,7 +114,8 @@ def end_interpreter(code: int) -> int:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         sys.stderr.flush()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BaseException as error:
         os.write(2, f"Exception ignored at the end: {error!r}\n".encode())
         return 120

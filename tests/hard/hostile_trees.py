@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .case import Case
+from .command import BROKEN_PIPE, CLOSED
 from .hostile_links import linked_photos, links_into_faces, links_into_photos, write_tree
 from .mutated_photos import PREPARE
 from .pictures import pillow, scene
@@ -89,17 +90,23 @@ def bad_targets(case: Case) -> None:
         case.fault("exit code", f"{outcome.code} from laa {' '.join(command)[:120]}")
 
 
-def full_stdout(case: Case) -> None:
-    """Standard output is full: a photo that was written was written."""
-    photo = write_tree(case)["a.png"]
-    command = case.random.choice(
-        (["upscale", "in/a.png", "-s", "1", "-o", "out/r.png"], ["detect", "in/a.png"], ["batch", "in", "out", "-s", "1"])
+def bad_stdout(case: Case) -> None:
+    """Standard output is full, closed, or a pipe that nobody reads: photos that were written were not nothing."""
+    write_tree(case)
+    commands = (
+        ["upscale", "in/a.png", "-s", "1", "-o", "out/r.png"],
+        ["detect", "in/a.png"],
+        ["batch", "in", "out", "-s", "1"],
     )
-    extra = case.random.choice(([], ["--json"]))
-    photos = {photo: case.sandbox.out / "r.png"} if command[0] == "upscale" else None
-    outcome = case.run(*command, *extra, outputs=[case.sandbox.out], photos=photos, stdout=Path("/dev/full"))
-    if outcome.code == 0 and extra:
-        case.fault("exit code", "0, though the records could not be written")
+    command = [*case.random.choice(commands), *case.random.choice(([], ["--json"]))]
+    stdout = case.random.choice((Path("/dev/full"), BROKEN_PIPE, BROKEN_PIPE, CLOSED))
+    case.notes.append(str(stdout))
+    outcome = case.run(*command, outputs=[case.sandbox.out], stdout=stdout)
+    written = case.sandbox.out.exists() and any(path.suffix in (".png", ".jpg") for path in case.sandbox.out.rglob("*"))
+    if outcome.code == 1 and written:
+        case.fault("exit code", f"1 from {' '.join(command)} with {stdout}, but a photo was written")
+    if command[0] != "detect" and not written and not outcome.hung:
+        case.fault("exit code", f"{outcome.code}: no photo from {' '.join(command)} with {stdout}")
 
 
 def equal_names(case: Case) -> None:
@@ -153,5 +160,5 @@ TREES: tuple[Callable[[Case], None], ...] = (
         bad_targets,
         bad_targets,
     ),
-    *(full_stdout, equal_names, little_memory, links_into_faces),
+    *(bad_stdout, equal_names, little_memory, links_into_faces),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import tifffile
 from PIL import Image
 
-from .command import Outcome
+from .command import BROKEN_PIPE, Outcome
 from .sandbox import Difference, Sandbox
 
 PEAK_BYTES = 1 << 30  # of a command, beyond what it begins with
@@ -46,7 +47,7 @@ def judge_outcome(outcome: Outcome, peak_bytes: int = PEAK_BYTES, *, binary_stdo
     if found := TRACEBACK.search(text):
         lines = text[found.start() :].strip().splitlines()
         yield Fault("traceback", lines[-1] if lines[0].startswith("Traceback") else lines[0])
-    killed = outcome.command.kill is not None
+    killed = outcome.command.kill is not None or (outcome.code == -signal.SIGPIPE and outcome.command.stdout == BROKEN_PIPE)
     if outcome.hung:
         yield Fault("hang", f"no end after {outcome.seconds:.0f} s")
     elif outcome.code < 0 and not killed:
