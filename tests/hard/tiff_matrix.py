@@ -21,7 +21,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {"strips": {"rowsperstrip": 7}, "one strip"
 COMPRESSIONS = ("none", "deflate", "lzw", "zstd", "lzma", "packbits")
 PREDICTABLE = ("deflate", "lzw", "zstd", "lzma")
 LOSSY = {"jpeg": 0.06}  # how far another decoder may be off
-EXACT, ROUNDED, CONVERTED = 1e-9, 0.0011, 0.02
+EXACT, ROUNDED, CONVERTED = 1e-9, 0.51 / 255, 0.02
 HEIGHT, WIDTH = 34, 50
 
 
