@@ -17,8 +17,9 @@ from ..errors import Exit, LaaError, SetupError
 from ..photo import unmuted
 from ..process import load_once
 from ..upscale import Upscaler
-from ..utils.atomic import remove_partial_files
+from ..utils.inputs import NO_INPUTS, Inputs
 from ..utils.locks import locked
+from ..utils.partial import remove_partial_files
 from ..utils.signals import graceful_interrupt, restored_signals
 from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import write_gallery
@@ -59,7 +60,7 @@ def run(
     """
     busy = f"another `laa batch` is writing to {request.out}: wait until it ends, or choose another folder"
     with locked(request.out, busy), Manifest(request.out) as manifest:
-        remove_partial_files(request.out)
+        remove_partial_files(request.out, deep=True)
         batch = Batch(request, manifest, load, screen)
         try:
             (through or Batch.run_once)(batch)
@@ -84,10 +85,19 @@ class Batch:
         self.load = load_once(load)
         self.screen = screen
         self.counts = Counts()
+        self.inputs = NO_INPUTS
 
     def scan(self) -> ScanResult:
-        """Lists what the folder holds now."""
-        return scan(self.request.source, self.request.out, self.request.selection)
+        """Lists what the folder holds now. All that is written from then on is none of it."""
+        source, out = self.request.source, self.request.out
+        found = scan(source, out, self.request.selection)
+        weights = self.request.recipe.models.weights
+        read = [photo.path for photo in found.photos] + ([weights] if weights else [])
+        try:
+            self.inputs = Inputs.in_folder(source, out, read)
+        except OSError as error:
+            raise LaaError(f"cannot read {error.filename}: {error.strerror}: check that it is there") from error
+        return found
 
     def run_once(self) -> None:
         """Does the folder as it is. LaaError where there is no photo in it."""
@@ -100,7 +110,7 @@ class Batch:
     def write_gallery(self, found: ScanResult) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.report:
-            self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest)}")
+            self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest, self.inputs)}")
 
     def process(self, found: ScanResult) -> None:
         """Does what is to be done of the photos found, and counts the others."""
@@ -152,6 +162,7 @@ class Batch:
             manifest=self.manifest,
             upscaler=upscaler,
             micro_batcher=micro_batcher,
+            inputs=self.inputs,
             overwrite=self.request.overwrite,
             report=self.request.report,
         )

@@ -21,7 +21,8 @@ class Scale(StrEnum):
 
 DEFAULT_SCALE = Scale(str(DEFAULTS.scale))
 
-Photos = Annotated[list[Path], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
+# as text, for a Path would not know "./-", a file, from "-"
+Photos = Annotated[list[str], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Weights = Annotated[Path | None, typer.Option(help="Weights to use instead of the shipped ones.", show_default=False)]
 ScaleFactor = Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")]

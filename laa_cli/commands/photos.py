@@ -35,9 +35,13 @@ from .parameters import (
 def upscale(
     photos: Photos,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--output", "-o", help="A file for one photo, a folder for several, - for stdout.", show_default="beside it"
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file for one photo, a folder (for several, or with a / at its end), - for stdout.",
+            show_default="beside it",
         ),
     ] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
@@ -51,7 +55,7 @@ def upscale(
     fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
     faces_dir: Annotated[Path | None, typer.Option(help="Folder for each face before and after.", show_default=False)] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="A before/after picture (a folder for several).", show_default=False)
+        str | None, typer.Option(metavar="PATH", help="A before/after picture (a folder for several).", show_default=False)
     ] = None,
     json: Json = False,
     overwrite: Overwrite = False,
@@ -63,7 +67,7 @@ def upscale(
 ) -> None:
     """Enlarges photos and super-resolves the small faces in them."""
     from ..console import Screen
-    from ..single.output_paths import STREAM
+    from ..single.output_paths import STREAM, parse_path
     from ..single.run import UpscaleRequest, run
     from ..upscale import Upscaler
 
@@ -78,20 +82,23 @@ def upscale(
         overwrite=overwrite,
         strip_metadata=strip_metadata,
         require_face=require_face,
+        weights=weights,
     )
-    streamed = output == STREAM or (output is None and STREAM in photos)
+    inputs = [parse_path(photo) for photo in photos]
+    streamed = output == "-" or (output is None and STREAM in inputs)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
         raise UsageError(
             "stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it"
         )
     screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
-    raise typer.Exit(run(photos, request, lambda: Upscaler.from_options(models), screen, stdin))
+    raise typer.Exit(run(inputs, request, lambda: Upscaler.from_options(models), screen, stdin))
 
 
 def detect(
     photos: Photos,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the photo with boxes drawn (a folder for several).")
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Write the photo with boxes drawn (a folder for several)."),
     ] = None,
     device: DeviceName = MODEL_DEFAULTS.device,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
@@ -105,10 +112,12 @@ def detect(
     """Lists the faces in photos."""
     from ..console import Screen
     from ..single.detect import run
+    from ..single.output_paths import parse_path
     from ..upscale import build_detector
 
     screen = Screen(quiet=quiet, data_on_stdout=json)
     models = ModelOptions(device=device, min_face_px=min_face, confidence=confidence)
     load = lambda: build_detector(models)  # noqa: E731
-    code = run(photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
+    inputs = [parse_path(photo) for photo in photos]
+    code = run(inputs, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels)
     raise typer.Exit(code)

@@ -12,6 +12,7 @@ Pictures are decoded by Pillow, for training must work without OpenCV, which `la
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -119,6 +120,14 @@ def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
         yield from pictures_in_folder(source) if source.is_dir() else pictures_in_tar(source)
     except TAR_ERRORS as error:
         raise LaaError(f"cannot read faces from {source}: {error}") from error
+
+
+def source_files(source: Path) -> Iterator[Path]:
+    """Yields the files that `encoded_pictures` reads: those in a folder, or the tar file."""
+    if not source.is_dir():
+        yield source
+    for parent, _, names in os.walk(source):
+        yield from (Path(parent, name) for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES)
 
 
 def pictures_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import FileError, LaaError
 from ..utils.atomic import write_atomically
+from ..utils.inputs import Inputs
 from .decode import decode, peek
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .metadata import Metadata
@@ -130,9 +131,12 @@ def encode_photo(photo: Photo, suffix: str, *, name: str = "the output") -> byte
     return encode(photo.pixels, photo.metadata, suffix, name)
 
 
-def write_photo(photo: Photo, path: Path, *, overwrite: bool) -> None:
-    """Encodes a photo in the format that the path's suffix names, and writes it atomically. Raises LaaError."""
-    write_atomically(path, encode_photo(photo, path.suffix, name=str(path)), overwrite=overwrite)
+def write_photo(photo: Photo, path: Path, *, inputs: Inputs, overwrite: bool) -> None:
+    """Encodes a photo in the format that the path's suffix names, and writes it atomically, never over one of `inputs`.
+
+    Raises LaaError.
+    """
+    write_atomically(path, encode_photo(photo, path.suffix, name=str(path)), inputs=inputs, overwrite=overwrite)
 
 
 def without_metadata(photo: Photo) -> Photo:

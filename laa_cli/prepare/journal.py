@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from ..errors import LaaError
+from ..errors import FileError, LaaError, explain_os_error
 from ..utils.atomic import write_atomically
-from ..utils.jsonl import JsonLinesFile
+from ..utils.inputs import NO_INPUTS
+from ..utils.jsonl import JsonLinesFile, open_to_append
 from ..utils.locks import lock_file
 from .crops import CroppedFace, PhotoFaces
 
@@ -70,12 +71,12 @@ class Journal:
         if (folder / SETTINGS).exists():
             self.check_settings(settings)
         else:
-            write_atomically(folder / SETTINGS, json.dumps(settings).encode(), overwrite=False)
+            write_atomically(folder / SETTINGS, json.dumps(settings).encode(), inputs=NO_INPUTS, overwrite=False)
         try:
             self.lines = JsonLinesFile(folder / RECORDS, fsync=False)
-            self.pictures = (folder / PICTURES).open("ab")
+            self.pictures = os.fdopen(open_to_append(folder / PICTURES), "ab")
         except OSError as error:
-            raise LaaError(f"cannot write {error.filename}: {error.strerror}") from error
+            raise LaaError(f"cannot write {error.filename}: {explain_os_error(error)}") from error
         try:
             self.lock()
             self.recover()
@@ -122,8 +123,8 @@ class Journal:
             self.pictures.flush()
             self.lines.append(record)
         except OSError as error:
-            hint = "make room, and repeat the command to go on"
-            raise LaaError(f"cannot write to {self.folder}: {error.strerror or error}: {hint}") from error
+            reason = explain_os_error(error, "check the disk")
+            raise FileError(f"cannot write to {self.folder}: {reason}, and repeat the command to go on", error) from error
         self.records.append(record)
         self.end = record["end"]
 

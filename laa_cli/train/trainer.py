@@ -18,6 +18,7 @@ from models.laa.network import LAATransformer
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
+from ..utils.inputs import NO_INPUTS, Inputs
 from .data import Samples
 from .divergence import DivergenceError
 from .optimizer import RunOptimizer
@@ -102,13 +103,13 @@ class Trainer:
         tensors |= self.optimizer.state()
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, inputs: Inputs = NO_INPUTS) -> None:
         """Writes the run's state, from which `resume` goes on. LaaError where it cannot, DivergenceError for bad weights."""
         tensors = self.state()
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
             raise DivergenceError(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
-        write_atomically(path, save(tensors, metadata | self.identity()), overwrite=True)
+        write_atomically(path, save(tensors, metadata | self.identity()), inputs=inputs, overwrite=True)
 
     def identity(self) -> dict[str, str]:
         """Lists what must be the same for a run to resume from a state: the network, and which faces a step sees."""

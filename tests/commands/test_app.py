@@ -150,17 +150,17 @@ def test_another_models_package_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "models") in result.stderr.replace("\n", "")
 
 
-def test_sigterm_leaves_no_temporary_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_no_temporary_file(tmp_path: Path, name: str) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from laa_cli import __main__\n"
-        "from laa_cli.utils import atomic\n"
-        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "signal.signal(signal.SIGTERM, __main__.handle_sigterm)\n"
-        "atomic.write_atomically(Path(sys.argv[1]), b'content', overwrite=False)"
+        "from laa_cli.utils import atomic, inputs, signals\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), getattr(signal, sys.argv[2]))\n"
+        "signals.raise_on_signals()\n"
+        "atomic.write_atomically(Path(sys.argv[1]), b'content', inputs=inputs.NO_INPUTS, overwrite=False)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
+    command = [sys.executable, "-c", code, str(tmp_path / "photo.png"), name]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode != 0
     assert result.stderr.endswith("KeyboardInterrupt\n")
