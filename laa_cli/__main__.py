@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import signal
 import sys
-from types import FrameType
+from contextlib import suppress
 
 from .errors import Exit, LaaError
+from .utils.signals import ignore_signals, raise_on_signals
+from .utils.streams import guard_standard_streams, occupy_standard_handles, standard_stream
 
 
 def main() -> None:
     """Runs the `laa` command."""
-    signal.signal(signal.SIGTERM, handle_sigterm)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # no file name is worth an exception
-    sys.exit(guarded())
+    occupy_standard_handles()
+    guard_standard_streams()
+    raise_on_signals()
+    try:
+        code = guarded()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else Exit.FAILED
+    except KeyboardInterrupt:  # again, while the first was said
+        code = Exit.INTERRUPTED
+    ignore_signals()  # all is done
+    sys.exit(check_streams(code))
 
 
 def guarded() -> int:
@@ -44,17 +50,31 @@ def guarded() -> int:
     return Exit.OK
 
 
-def report_failure(message: str, code: Exit) -> int:
+def check_streams(code: int) -> int:
+    """Returns the exit code of a run that would have ended with `code`, for what became of its standard streams."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(SystemExit, AttributeError):  # which is told from the stream's error; a closed stream is None
+            stream.flush()
+    stdout, stderr = standard_stream("stdout"), standard_stream("stderr")
+    if any(stream and isinstance(stream.error, BrokenPipeError) for stream in (stdout, stderr)):
+        return Exit.STDOUT_CLOSED
+    if stdout is None or stdout.error is None:
+        return code
+    if code == Exit.OK:
+        from .utils.atomic import WRITTEN
+
+        code = Exit.PARTLY if WRITTEN.is_set() else Exit.FAILED
+    if error := stdout.take_error():
+        report_failure(f"cannot write to stdout: {error.strerror or error}", code)
+    return code
+
+
+def report_failure(message: str, code: int) -> int:
     """Prints an error on stderr and returns its exit code."""
     from .console import Screen
 
     Screen().error(message)
     return int(code)
-
-
-def handle_sigterm(signal_number: int, frame: FrameType | None) -> None:
-    """Handles SIGTERM like Ctrl-C, so that temporary files are removed on the way out."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from .errors import LaaError
+from .errors import LaaError, UsageError
+from .utils.streams import standard_stream
 from .utils.text import SHORTEST_CELLS, fit_columns, printable, shorten
 
 LIVE_SECONDS = 0.2  # between updates of a live display
@@ -40,6 +41,8 @@ class Screen:
     """
 
     def __init__(self, *, quiet: bool = False, data_on_stdout: bool = False) -> None:
+        if data_on_stdout and sys.stdout is None:
+            raise UsageError("there is no standard output: redirect it to a file")
         self.quiet = quiet
         self.stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         stdout = Console(highlight=False, emoji=False)
@@ -70,7 +73,7 @@ class Screen:
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Writes one JSON line (JSONL) on stdout; escaped to ASCII, so that every file name survives every locale."""
-        self.bytes(json.dumps(values).encode() + b"\n")
+        self.write(json.dumps(values).encode() + b"\n")
 
     def table(
         self, title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], drop: Sequence[str] | None = None
@@ -146,14 +149,21 @@ class Screen:
 
             yield update
 
-    def bytes(self, content: bytes) -> None:
-        """Writes data on stdout. Raises LaaError where that is closed."""
+    def write(self, content: bytes) -> None:
+        """Writes data on stdout; what became of it is said at the end. Raises LaaError where there is no StandardStream."""
         try:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
         except (OSError, AttributeError) as error:  # AttributeError: there is no stdout
             raise LaaError(f"cannot write to stdout: {getattr(error, 'strerror', None) or 'it is closed'}") from error
+
+    def bytes(self, content: bytes) -> None:
+        """Writes a photo on stdout. Raises LaaError where that cannot be."""
+        self.write(content)
+        stream = standard_stream("stdout")
+        if stream and (error := stream.take_error()):
+            raise LaaError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 class PhotoProgress:

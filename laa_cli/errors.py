@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection
 from enum import IntEnum
 
@@ -12,9 +13,27 @@ class Exit(IntEnum):
     OK = 0
     FAILED = 1  # nothing could be done: every photo failed, or weights could not be loaded
     USAGE = 2  # the command line itself is wrong
-    PARTLY = 3  # some photos failed, the others were written
+    PARTLY = 3  # a part was written, the rest failed
     NO_FACE = 4  # --require-face and none found
     INTERRUPTED = 130
+    STDOUT_CLOSED = 141  # by whoever read it: 128 + SIGPIPE, as a shell shows it of other tools
+
+
+ADVICE = {  # what to do where the system would not write, by its reason
+    errno.EACCES: "change its permissions or choose another place",
+    errno.EPERM: "change its permissions or choose another place",
+    errno.EROFS: "choose a place that is not read-only",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOSPC: "make room or choose another place",
+    errno.EDQUOT: "make room within your quota or choose another place",
+    errno.ELOOP: "remove that link or choose another place",
+    errno.EMLINK: "put a copy in its place or choose another place",
+}
+
+
+def explain_os_error(error: OSError, advice: str = "choose another place") -> str:
+    """Says why the system would not write, and what to do; `advice` where the reason has none in ADVICE."""
+    return f"{error.strerror or error}: {ADVICE.get(error.errno or 0, advice)}"
 
 
 class LaaError(Exception):
@@ -82,10 +101,13 @@ def out_of_memory_error(photo: object, hint: str) -> OutOfMemoryError:
 
 
 def exit_code(succeeded: int, failures: Collection[Exit]) -> Exit:
-    """Computes the exit code of a run over several photos: `succeeded` of them, and a code for each that failed."""
+    """Computes the exit code of a run over several photos: `succeeded` of them, and a code for each that failed.
+
+    PARTLY as a photo's code: its result was written, and something else of it was not.
+    """
     if not failures:
         return Exit.OK
-    if succeeded:
+    if succeeded or Exit.PARTLY in failures:
         return Exit.PARTLY
     codes = set(failures)
     return codes.pop() if len(codes) == 1 else Exit.FAILED

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -332,6 +332,10 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     text = capsys.readouterr().err
     assert text.count("\n") == 1, text
     return text
+
+
+def no_stdin() -> BinaryIO:
+    raise AssertionError("stdin was read")
 
 
 def in_a_terminal(tmp_path: Path, *arguments: str, columns: int = 80) -> tuple[str, bytes]:

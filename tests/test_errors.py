@@ -26,6 +26,7 @@ def test_an_error_of_use_names_parameters_in_python_and_options_on_the_command_l
         (0, [Exit.NO_FACE, Exit.NO_FACE], Exit.NO_FACE),
         (0, [Exit.USAGE], Exit.USAGE),
         (0, [Exit.NO_FACE, Exit.FAILED], Exit.FAILED),
+        (0, [Exit.PARTLY, Exit.FAILED], Exit.PARTLY),
     ],
 )
 def test_the_exit_code_of_a_run(succeeded: int, failures: list[Exit], code: Exit) -> None:

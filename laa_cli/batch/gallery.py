@@ -6,6 +6,7 @@ The page is the same however the results came about: it says nothing of times.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from ..restore.alignment import Square, crop_square
 from ..restore.records import FaceRecord, restored_faces
 from ..utils.atomic import write_atomically
 from ..utils.html import escaped, page, slider
+from ..utils.inputs import Inputs
 from .manifest import Manifest
 from .scan import PhotoFile
 from .schema import ManifestRecord
@@ -30,6 +32,7 @@ LONGEST_PX = 900  # of the photo, before and after
 FACE_PX = 96  # a face's side, before as well as after
 LARGEST_CROP = 4  # over the photo's longer side; the margin is 3 at most
 FACES = 500  # at most in a picture, whose height JPEG limits
+THUMBNAIL_NAME = re.compile(r"([0-9a-f]{32})\.(?:before|after|faces)\.jpg")
 STYLE = f"""<style>
 .photo {{ content-visibility: auto; contain-intrinsic-size: auto 20rem; overflow-wrap: anywhere }}
 .faces {{ display: flex; flex-wrap: wrap; gap: 4px; max-height: {2 * FACE_PX + 4}px; overflow-y: auto; margin-top: 4px }}
@@ -39,21 +42,21 @@ STYLE = f"""<style>
 Thumbnails = dict[str, bytes]  # JPEG: "before", "after" and, where there are restored faces, "faces"
 
 
-def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest) -> Path:
+def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest, inputs: Inputs) -> Path:
     """Writes the page, and first the thumbnails of results that were made without --report. Raises LaaError."""
     records = [record for photo in photos if (record := manifest.records.get(photo.name))]
     done = [record for record in records if record["error"] is None and os.path.exists(out / record["output"])]
     sources = {photo.name: photo.path for photo in photos}
     for record in done:
         if not (out / thumbnail_path(record["output_sha256"], "after")).exists():
-            backfill(record, sources[record["input"]], out)
+            backfill(record, sources[record["input"]], out, inputs)
     remove_stale_thumbnails(out, {thumbnail_stem(record["output_sha256"]) for record in done})
     failed = [record for record in records if record["error"] is not None]
-    write_atomically(out / NAME, build_page(done, failed).encode(), overwrite=True)
+    write_atomically(out / NAME, build_page(done, failed).encode(), inputs=inputs, overwrite=True)
     return out / NAME
 
 
-def backfill(record: ManifestRecord, path: Path, out: Path) -> None:
+def backfill(record: ManifestRecord, path: Path, out: Path, inputs: Inputs) -> None:
     """Makes the thumbnails of an earlier result from its files. One that cannot be opened any more has none."""
     limit = record["options"].get("max_pixels") or DEFAULTS.max_pixels
     try:
@@ -62,7 +65,7 @@ def backfill(record: ManifestRecord, path: Path, out: Path) -> None:
         crops = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
         squares = [square for square in crops if touches(square, before.shape[1], before.shape[0])]
         thumbnails = make_thumbnails(before, after, squares, record["options"]["scale"])
-        write_thumbnails(thumbnails, out, record["output_sha256"])
+        write_thumbnails(thumbnails, out, record["output_sha256"], inputs)
     except LaaError:
         return
 
@@ -74,10 +77,17 @@ def touches(square: Square, width: int, height: int) -> bool:
 
 
 def remove_stale_thumbnails(out: Path, current: set[str]) -> None:
-    """Removes thumbnails of results that there are no more. `current`: what the file names of the others begin with."""
-    for path in (out / ".laa").glob("*/*.jpg"):
-        if path.name.split(".")[0] not in current:
-            path.unlink(missing_ok=True)
+    """Removes thumbnails of results that there are no more. `current`: what the file names of the others begin with.
+
+    What else lies there, or where a link leads, is left alone.
+    """
+    for parent, folders, names in os.walk(out / ".laa"):
+        if os.path.islink(parent):
+            folders.clear()
+            continue
+        for name in names:
+            if (found := THUMBNAIL_NAME.fullmatch(name)) and found[1] not in current:
+                Path(parent, name).unlink(missing_ok=True)
 
 
 def build_page(done: list[ManifestRecord], failed: list[ManifestRecord]) -> str:
@@ -172,7 +182,7 @@ def thumbnail_stem(output_sha256: str) -> str:
     return output_sha256[:32]
 
 
-def write_thumbnails(thumbnails: Thumbnails, out: Path, output_sha256: str) -> None:
+def write_thumbnails(thumbnails: Thumbnails, out: Path, output_sha256: str, inputs: Inputs) -> None:
     """Writes the thumbnails of a result. Raises LaaError."""
     for kind, content in thumbnails.items():
-        write_atomically(out / thumbnail_path(output_sha256, kind), content, overwrite=True)
+        write_atomically(out / thumbnail_path(output_sha256, kind), content, inputs=inputs, overwrite=True)

@@ -19,7 +19,7 @@ import torch
 from models.checkpoint import DEFAULT_WEIGHTS
 
 from .. import __version__
-from ..errors import LaaError, SetupError
+from ..errors import LaaError, SetupError, explain_os_error
 from ..options import ModelOptions, Options
 from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
@@ -83,10 +83,8 @@ class Manifest:
 
     def unusable(self, error: OSError) -> SetupError:
         """Builds the error for a manifest that cannot be read or written."""
-        reason = error.strerror or error
-        return SetupError(
-            f"cannot use {self.path}: {reason}: make room or check its permissions, then run the same command again"
-        )
+        reason = explain_os_error(error, "make room or check its permissions")
+        return SetupError(f"cannot use {self.path}: {reason}, then run the same command again")
 
     def __enter__(self) -> Manifest:
         return self

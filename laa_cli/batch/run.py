@@ -17,8 +17,9 @@ from ..errors import Exit, LaaError, SetupError
 from ..photo import unmuted
 from ..process import load_once
 from ..upscale import Upscaler
-from ..utils.atomic import remove_partial_files
+from ..utils.inputs import NO_INPUTS, Inputs
 from ..utils.locks import locked
+from ..utils.partial import remove_partial_files
 from ..utils.signals import graceful_interrupt, restored_signals
 from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
@@ -60,7 +61,7 @@ def run(
     """
     busy = f"another `laa batch` is writing to {request.out}: wait until it ends, or choose another folder"
     with locked(request.out, busy), Manifest(request.out) as manifest:
-        remove_partial_files(request.out)
+        remove_partial_files(request.out, deep=True)
         for complaint in manifest.complaints():
             screen.notice(complaint)
         batch = Batch(request, manifest, load, screen)
@@ -87,14 +88,25 @@ class Batch:
         self.load = load_once(load)
         self.screen = screen
         self.counts = Counts()
+        self.inputs = NO_INPUTS
 
     def scan(self) -> ScanResult:
-        """Lists what the folder holds now. A folder in it that cannot be read is said once, until it can."""
-        found = scan(self.request.source, self.request.out, self.request.selection)
+        """Lists what the folder holds now; nothing that is written from then on is any of it.
+
+        A folder in it that cannot be read is said once, until it can.
+        """
+        source, out = self.request.source, self.request.out
+        found = scan(source, out, self.request.selection)
         for folder, reason in found.unreadable.items():
             if folder not in self.counts.unreadable:
                 self.screen.error(unreadable_message(folder, reason))
         self.counts.unreadable = found.unreadable
+        weights = self.request.recipe.models.weights
+        read = [photo.path for photo in found.photos] + ([weights] if weights else [])
+        try:
+            self.inputs = Inputs.in_folder(source, out, read)
+        except OSError as error:
+            raise LaaError(f"cannot read {error.filename}: {error.strerror}: check that it is there") from error
         return found
 
     def run_once(self) -> None:
@@ -108,7 +120,7 @@ class Batch:
     def write_gallery(self, found: ScanResult) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.report:
-            self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest)}")
+            self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest, self.inputs)}")
 
     def process(self, found: ScanResult) -> None:
         """Does what is to be done of the photos found, and counts the others."""
@@ -160,6 +172,7 @@ class Batch:
             manifest=self.manifest,
             upscaler=upscaler,
             micro_batcher=micro_batcher,
+            inputs=self.inputs,
             overwrite=self.request.overwrite,
             report=self.request.report,
         )

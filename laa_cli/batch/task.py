@@ -15,7 +15,8 @@ from ..photo import Photo, peek, read_bytes, upscaling_bytes
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
 from ..restore.records import rounded_seconds
 from ..upscale import Upscaler
-from ..utils.atomic import already_exists, write_atomically
+from ..utils.atomic import check_target, write_atomically
+from ..utils.inputs import Inputs
 from ..utils.timing import StageTimer
 from .gallery import Thumbnails, make_thumbnails, write_thumbnails
 from .manifest import Manifest, Recipe
@@ -35,6 +36,7 @@ class BatchContext:
     manifest: Manifest
     upscaler: Upscaler
     micro_batcher: MicroBatcher
+    inputs: Inputs
     overwrite: bool = False
     report: bool = False  # whether thumbnails for the gallery are made
 
@@ -111,11 +113,8 @@ class PhotoTask:
         return content
 
     def check_target(self) -> None:
-        """Refuses to replace what is there already, unless an earlier run made it."""
-        if os.path.isdir(self.target):
-            raise LaaError(f"{self.target} is a folder: remove it or choose another folder for the results")
-        if os.path.lexists(self.target) and not self.may_replace():
-            raise already_exists(self.target)
+        """Refuses to replace an input, or what is there already, unless an earlier run made it."""
+        check_target(self.target, inputs=self.context.inputs, overwrite=self.may_replace())
 
     def may_replace(self) -> bool:
         """Whether a file with the result's name may be replaced."""
@@ -178,8 +177,9 @@ class PhotoTask:
         def record_success(status: os.stat_result) -> None:
             self.record_success(result, status.st_mtime_ns)
 
-        write_thumbnails(self.thumbnails, self.context.out, result["output_sha256"])
-        write_atomically(self.target, self.content, overwrite=self.may_replace(), ready=record_success)
+        inputs = self.context.inputs
+        write_thumbnails(self.thumbnails, self.context.out, result["output_sha256"], inputs)
+        write_atomically(self.target, self.content, inputs=inputs, overwrite=self.may_replace(), ready=record_success)
 
     def record_success(self, result: ResultRecord, output_mtime_ns: int) -> None:
         """Records the result."""

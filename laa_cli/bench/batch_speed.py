@@ -77,13 +77,15 @@ def run_api(task: BatchSpeedTask) -> float:
     """Runs a loop over the Python API, as the README shows it."""
     from ..photo import read_photo, write_photo
     from ..upscale import Options, Upscaler
+    from ..utils.inputs import NO_INPUTS
 
     upscaler = Upscaler.load(task.device)
     options = Options()
     started = time.perf_counter()
     for path in task.photos:
         photo = read_photo(path, max_pixels=options.max_pixels)
-        write_photo(photo.with_pixels(upscaler(photo.pixels, options).pixels), task.out / path.name, overwrite=False)
+        enlarged = photo.with_pixels(upscaler(photo.pixels, options).pixels)
+        write_photo(enlarged, task.out / path.name, inputs=NO_INPUTS, overwrite=False)
     return time.perf_counter() - started
 
 

@@ -12,14 +12,15 @@ from models.checkpoint import PROTOCOL_WEIGHTS
 
 from ..console import Screen
 from ..errors import Exit
-from ..faceset.format import check_exists
+from ..faceset.format import check_exists, source_files
 from ..options import ModelOptions
 from ..restore.restorer import NetworkRestorer, read_weights
-from ..utils.atomic import check_writable, write_atomically
 from ..utils.hardware import choose_device, machine_info
+from ..utils.inputs import Inputs
 from ..utils.plotting import load_figure_class
 from .data import BenchFaces, crop_detected_faces, crop_to_face, read_set
 from .evaluate import MethodResult, baselines, evaluate, our_methods, our_restorers
+from .outputs import check_outputs, write_outputs
 from .peers import load_peer
 from .perceptual import MetricColumn, available_metrics, metric_columns
 from .report import draw_sheet, encode_png, faces_page, select_examples
@@ -34,8 +35,8 @@ CURVE_METRICS = ("psnr_db", "ssim", "lpips")
 
 def run(request: FacesRequest, screen: Screen, output_format: OutputFormat) -> Exit:
     """Measures, prints and writes. What cannot be written or loaded is an error before anything is measured."""
-    for path in request.outputs:
-        check_writable(path, overwrite=request.overwrite)
+    inputs = Inputs.of([*source_files(request.data), *request.weights, *request.peers])
+    check_outputs(request.outputs, inputs, overwrite=request.overwrite)
     if request.draws_curves:
         load_figure_class()  # for its errors
     check_exists(request.data)
@@ -54,7 +55,7 @@ def run(request: FacesRequest, screen: Screen, output_format: OutputFormat) -> E
     curve = measure_curves(request, device, faces.faces, columns, screen)
     result = FacesResult(faces, str(device), machine, columns, rows, curve)
     emit(result.tables(), result.record, result.csv, output_format, screen)
-    write(request, result)
+    write(request, result, inputs)
     return Exit.PARTLY if faces.left_out else Exit.OK
 
 
@@ -96,7 +97,7 @@ def describe_point(point: CurvePoint) -> str:
     return f"{point.fault:7} {point.side_px:3} px: {point.our_row} {ours:.2f} dB, {gains}"
 
 
-def write(request: FacesRequest, result: FacesResult) -> None:
+def write(request: FacesRequest, result: FacesResult, inputs: Inputs) -> None:
     """Writes the pictures and the page that are asked for."""
     if not request.outputs:
         return
@@ -107,6 +108,5 @@ def write(request: FacesRequest, result: FacesResult) -> None:
         (request.curve, curve),
         (request.report, faces_page(result, examples, curve).encode() if request.report else None),
     )
-    for path, content in contents:
-        if path is not None and content is not None:
-            write_atomically(path, content, overwrite=request.overwrite)
+    asked = {path: content for path, content in contents if path is not None and content is not None}
+    write_outputs(asked, inputs, overwrite=request.overwrite)

@@ -13,6 +13,7 @@ from ..photo import read_photo, write_photo
 from ..single.output_paths import default_name
 from ..upscale import Options, Upscaled
 from ..utils.hardware import PeakMemory, peak_memory, reset_peak_memory
+from ..utils.inputs import NO_INPUTS
 from ..utils.timing import StageTimer, Timing, summarize, time_rounds
 
 Upscale = Callable[[Any, Options], Upscaled]
@@ -59,7 +60,7 @@ def upscale_once(photo: Path, target: Path, upscale: Upscale) -> tuple[dict[str,
     timer.lap("read")
     result = upscale(content.pixels, options)
     timer.add(result.seconds)
-    write_photo(content.with_pixels(result.pixels), target, overwrite=True)
+    write_photo(content.with_pixels(result.pixels), target, inputs=NO_INPUTS, overwrite=True)
     timer.lap("write")
     return timer.seconds, {
         "photo": photo.name,

@@ -14,9 +14,10 @@ from ..photo import read_photo
 from ..restore.restorer import read_weights
 from ..upscale import Options, Upscaler
 from ..utils import hardware
-from ..utils.atomic import check_writable, write_atomically
+from ..utils.inputs import Inputs
 from ..utils.timing import Timing
 from . import pipeline, speed_models
+from .outputs import check_outputs, write_outputs
 from .report import tables_page
 from .requests import ALL_DEVICES, OutputFormat, SpeedRequest
 from .speed_result import SpeedResult
@@ -27,8 +28,8 @@ Step = Callable[[], list[Timing]]
 
 def run(request: SpeedRequest, screen: Screen, output_format: OutputFormat) -> None:
     """Times, prints and writes. What cannot be read or written is an error before anything is timed."""
-    for path in request.outputs:
-        check_writable(path, overwrite=request.overwrite)
+    inputs = Inputs.of([request.photo, request.weights])
+    check_outputs(request.outputs, inputs, overwrite=request.overwrite)
     if request.photo is not None:
         read_photo(request.photo, max_pixels=Options().max_pixels)  # for its errors
     if request.weights is not None:
@@ -42,8 +43,7 @@ def run(request: SpeedRequest, screen: Screen, output_format: OutputFormat) -> N
         request.save: json.dumps(result.record(), indent=1),
         request.report: tables_page("laa bench speed", result.tables()),
     }
-    for path in request.outputs:
-        write_atomically(path, contents[path].encode(), overwrite=request.overwrite)
+    write_outputs({path: contents[path].encode() for path in request.outputs}, inputs, overwrite=request.overwrite)
 
 
 def plan_steps(

@@ -26,7 +26,8 @@ PathOption = partial(typer.Option, readable=False)
 
 DEFAULT_SCALE = Scale(str(DEFAULTS.scale))
 
-Photos = Annotated[list[Path], PathArgument(help="Photos; - reads one from stdin.", show_default=False)]
+# as text, for a Path would not know "./-", a file, from "-"
+Photos = Annotated[list[str], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Weights = Annotated[Path | None, PathOption(help="Weights to use instead of the shipped ones.", show_default=False)]
 ScaleFactor = Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")]

@@ -51,9 +51,13 @@ EXAMPLES = {
 def upscale(
     photos: Photos,
     output: Annotated[
-        Path | None,
-        PathOption(
-            "--output", "-o", help="A file for one photo, a folder for several, - for stdout.", show_default="beside it"
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file for one photo, a folder (for several, or with a / at its end), - for stdout.",
+            show_default="beside it",
         ),
     ] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
@@ -67,7 +71,7 @@ def upscale(
     fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
     faces_dir: Annotated[Path | None, PathOption(help="Folder for each face before and after.", show_default=False)] = None,
     compare: Annotated[
-        Path | None, PathOption(help="A before/after picture (a folder for several).", show_default=False)
+        str | None, typer.Option(metavar="PATH", help="A before/after picture (a folder for several).", show_default=False)
     ] = None,
     list_faces: ListFaces = False,
     json: Json = False,
@@ -80,7 +84,7 @@ def upscale(
 ) -> None:
     """Runs `laa upscale`."""
     from ..console import Screen
-    from ..single.output_paths import STREAM
+    from ..single.output_paths import STREAM, parse_path
     from ..single.run import UpscaleRequest, run
     from ..upscale import Upscaler
 
@@ -96,20 +100,23 @@ def upscale(
         strip_metadata=strip_metadata,
         require_face=require_face,
         list_faces=list_faces,
+        weights=weights,
     )
-    streamed = output == STREAM or (output is None and STREAM in photos)
+    inputs = [parse_path(photo) for photo in photos]
+    streamed = output == "-" or (output is None and STREAM in inputs)
     if streamed and (json or (sys.stdout is not None and sys.stdout.isatty())):
         raise UsageError(
             "stdout carries the JSON records: give --output a file" if json else "stdout is a terminal: redirect it"
         )
     screen = Screen(quiet=quiet, data_on_stdout=json or streamed)
-    raise typer.Exit(run(photos, request, lambda: Upscaler.from_options(models, screen.notice), screen, stdin))
+    raise typer.Exit(run(inputs, request, lambda: Upscaler.from_options(models, screen.notice), screen, stdin))
 
 
 def detect(
     photos: Photos,
     output: Annotated[
-        Path | None, PathOption("--output", "-o", help="Write the photo with boxes drawn (a folder for several).")
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Write the photo with boxes drawn (a folder for several)."),
     ] = None,
     device: DeviceName = MODEL_DEFAULTS.device,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
@@ -124,12 +131,14 @@ def detect(
     """Runs `laa detect`."""
     from ..console import Screen
     from ..single.detect import run
+    from ..single.output_paths import parse_path
     from ..upscale import build_detector
 
     screen = Screen(quiet=quiet, data_on_stdout=json)
     models = ModelOptions(device=device, min_face_px=min_face, confidence=confidence)
     load = lambda: build_detector(models)  # noqa: E731
+    inputs = [parse_path(photo) for photo in photos]
     code = run(
-        photos, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels, list_faces=list_faces
+        inputs, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels, list_faces=list_faces
     )
     raise typer.Exit(code)

@@ -132,6 +132,14 @@ def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
         raise LaaError(f"cannot read faces from {source}: {error}: give a folder or a whole tar file of faces") from error
 
 
+def source_files(source: Path) -> Iterator[Path]:
+    """Yields the files that `encoded_pictures` reads: those in a folder, or the tar file."""
+    if not source.is_dir():
+        yield source
+    for parent, _, names in os.walk(source):
+        yield from (Path(parent, name) for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES)
+
+
 def pictures_in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the pictures below a folder by path."""
     for path in sorted(folder.rglob("*")):

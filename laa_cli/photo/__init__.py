@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import FileError, LaaError
 from ..utils.atomic import write_atomically
+from ..utils.inputs import Inputs
 from .decode import decode, read_header
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .encode import left_out as names_left_out
@@ -142,9 +143,12 @@ def left_out(photo: Photo, suffix: str) -> tuple[str, ...]:
     return names_left_out(photo.pixels, photo.metadata, suffix)
 
 
-def write_photo(photo: Photo, path: Path, *, overwrite: bool) -> None:
-    """Encodes a photo in the format that the path's suffix names, and writes it atomically. Raises LaaError."""
-    write_atomically(path, encode_photo(photo, path.suffix, name=str(path)), overwrite=overwrite)
+def write_photo(photo: Photo, path: Path, *, inputs: Inputs, overwrite: bool) -> None:
+    """Encodes a photo in the format that the path's suffix names, and writes it atomically, never over one of `inputs`.
+
+    Raises LaaError.
+    """
+    write_atomically(path, encode_photo(photo, path.suffix, name=str(path)), inputs=inputs, overwrite=overwrite)
 
 
 def without_metadata(photo: Photo) -> Photo:

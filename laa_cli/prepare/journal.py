@@ -12,10 +12,11 @@ from typing import Annotated, Any
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from ..errors import LaaError
+from ..errors import FileError, LaaError, explain_os_error
 from ..faceset.format import TRAIN, VALIDATION
 from ..utils.atomic import write_atomically
-from ..utils.jsonl import JsonLinesFile, load_json
+from ..utils.inputs import NO_INPUTS
+from ..utils.jsonl import JsonLinesFile, load_json, open_to_append
 from ..utils.locks import lock_file
 from .crops import CroppedFace, PhotoFaces
 from .settings import FORMATS
@@ -79,12 +80,12 @@ class Journal:
         if (folder / SETTINGS).exists():
             self.check_settings(settings)
         else:
-            write_atomically(folder / SETTINGS, json.dumps(settings).encode(), overwrite=False)
+            write_atomically(folder / SETTINGS, json.dumps(settings).encode(), inputs=NO_INPUTS, overwrite=False)
         try:
             self.lines = JsonLinesFile(folder / RECORDS, fsync=False)
-            self.pictures = (folder / PICTURES).open("ab")
+            self.pictures = os.fdopen(open_to_append(folder / PICTURES), "ab")
         except OSError as error:
-            raise LaaError(f"cannot write {error.filename}: {error.strerror}") from error
+            raise LaaError(f"cannot write {error.filename}: {explain_os_error(error)}") from error
         try:
             self.lock()
             self.recover()
@@ -134,8 +135,8 @@ class Journal:
             self.pictures.flush()
             self.lines.append(record)
         except OSError as error:
-            hint = "make room, and repeat the command to go on"
-            raise LaaError(f"cannot write to {self.folder}: {error.strerror or error}: {hint}") from error
+            reason = explain_os_error(error, "check the disk")
+            raise FileError(f"cannot write to {self.folder}: {reason}, and repeat the command to go on", error) from error
         self.records.append(record)
         self.end = record["end"]
 

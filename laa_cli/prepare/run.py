@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..console import Screen, duration
-from ..errors import Exit, LaaError
+from ..errors import Exit, FileError, LaaError
 from ..faceset.format import TRAIN, UNFINISHED, is_face_set, is_unfinished
 from ..interfaces import FaceDetector
-from ..utils.atomic import remove_partial_files
+from ..utils.inputs import Inputs
+from ..utils.partial import remove_partial_files
 from ..utils.walk import unreadable_message
 from .crops import Identities
 from .face_pipeline import find_faces
@@ -46,18 +47,22 @@ def run(
     finally:
         for folder, reason in unreadable.items():
             screen.error(unreadable_message(folder, reason))
+    originals = check_originals([*dict.fromkeys(photo.path for photo in photos)], identities_file, out)
     with closing(Journal(out / UNFINISHED, settings_to_resume(inputs, request, identities_file))) as journal:
         try:
             process_photos(photos, journal, request, identities, load_detector, screen)
+            records = records_in_order(journal, photos)
+            faces = [face for record in records for face in journal.list_faces(record)]
+            unique = drop_duplicates(faces)
+            if not unique:
+                raise LaaError(f"no faces came out of {len(photos)} photos: {explain_no_faces(records)}")
+            write_face_set(out, assign_shards(unique, request.shard_size), journal.read_picture, originals)
         except KeyboardInterrupt:
             screen.notice(f"{len(journal.records)} of {len(photos)} photos are done: the same command goes on")
             raise
-        records = records_in_order(journal, photos)
-        faces = [face for record in records for face in journal.list_faces(record)]
-        unique = drop_duplicates(faces)
-        if not unique:
-            raise LaaError(f"no faces came out of {len(photos)} photos: {explain_no_faces(records)}")
-        write_face_set(out, assign_shards(unique, request.shard_size), journal.read_picture)
+        except FileError as error:
+            error.code = Exit.PARTLY if journal.records else error.code  # these stay
+            raise
         remove_journal(journal, out)
     show_summary(records, len(faces) - len(unique), unique, len(unreadable), out, screen)
     return Exit.PARTLY if unreadable or any(record["error"] for record in records) else Exit.OK
@@ -70,6 +75,17 @@ def check_output_folder(out: Path) -> None:
         raise LaaError(f"{out} {what}: choose another folder", Exit.USAGE)
     if out.exists() and not out.is_dir():
         raise LaaError(f"{out} is a file: choose a folder", Exit.USAGE)
+    if (out / UNFINISHED).is_symlink():  # what lies behind it would be removed in the end
+        raise LaaError(f"{out / UNFINISHED} is a link: remove it, or choose another folder", Exit.USAGE)
+
+
+def check_originals(files: list[Path], identities_file: Path | None, out: Path) -> Inputs:
+    """Returns what the run reads, so that nothing is written over it. LaaError where some of it lies in the folder `out`."""
+    folder = out.resolve()
+    for path in files if out.exists() else ():
+        if path.resolve().is_relative_to(folder):
+            raise LaaError(f"{path} lies in {out}, where the faces are to go: choose another folder", Exit.USAGE)
+    return Inputs.of([*files, identities_file])
 
 
 def settings_to_resume(inputs: list[Path], request: PrepareRequest, identities_file: Path | None) -> dict[str, Any]:
@@ -111,7 +127,7 @@ def records_in_order(journal: Journal, photos: list[PhotoSource]) -> list[Journa
 def remove_journal(journal: Journal, out: Path) -> None:
     """Ends an unfinished face set: its journal and partial files go, the journal's folder by one rename."""
     journal.close()
-    remove_partial_files(out)
+    remove_partial_files(out, deep=True)
     finished = out / f".{UNFINISHED}"
     journal.folder.rename(finished)
     shutil.rmtree(finished, ignore_errors=True)

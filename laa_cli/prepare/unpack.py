@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import LaaError
-from ..utils.atomic import remove_partial_files, write_atomically
+from ..errors import LaaError, explain_os_error
+from ..utils.atomic import write_atomically
+from ..utils.inputs import NO_INPUTS
+from ..utils.partial import remove_partial_files
 from ..utils.tar import open_decompressed
 from .photo_source import ARCHIVE_ERRORS, PhotoSource, damaged_error
 
@@ -33,7 +35,7 @@ def unpack(photos: list[PhotoSource], folder: Path, say: Callable[[str], None]) 
     make_room(folder, sum(missing.values()))
     for archive, end in missing.items():
         say(f"unpacking {archive}: {end / 1e6:.0f} MB")
-        write_atomically(copies[archive], decompress(archive, end), overwrite=True)
+        write_atomically(copies[archive], decompress(archive, end), inputs=NO_INPUTS, overwrite=False)
     return [replace(photo, path=copies[photo.path], compressed=False) if photo.compressed else photo for photo in photos]
 
 
@@ -54,7 +56,7 @@ def make_room(folder: Path, needed_bytes: int) -> None:
         remove_partial_files(folder)
         free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
-        raise LaaError(f"cannot write to {folder}: {error.strerror}: choose another place") from error
+        raise LaaError(f"cannot write to {folder}: {explain_os_error(error)}") from error
     if needed_bytes > free_bytes:
         reason = f"cannot unpack to {folder}: it takes {needed_bytes / 1e6:.0f} MB, and {free_bytes / 1e6:.0f} MB are free"
         raise LaaError(f"{reason}: make room, and repeat the command to go on")

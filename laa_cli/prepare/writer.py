@@ -18,6 +18,7 @@ from ..faceset.format import CONTACT_SHEET, MANIFEST, MANIFEST_COLUMNS, TRAIN, V
 from ..faceset.hashing import find_duplicates
 from ..photo import Photo, encode_photo
 from ..utils.atomic import write_atomically
+from ..utils.inputs import Inputs
 from .journal import StoredFace
 
 SHEET_COLUMNS = 12  # the contact sheet
@@ -59,19 +60,19 @@ def assign_shards(faces: list[StoredFace], shard_size: int) -> list[Placement]:
     return places
 
 
-def write_face_set(folder: Path, places: list[Placement], read_picture: ReadPicture) -> None:
+def write_face_set(folder: Path, places: list[Placement], read_picture: ReadPicture, inputs: Inputs) -> None:
     """Writes shards, contact sheet and manifest, each file whole or not at all, over those of a run that was killed here."""
-    write_shards(folder, places, read_picture)
+    write_shards(folder, places, read_picture, inputs)
     sheet = draw_contact_sheet([face for _, _, face in places], read_picture)
-    write_atomically(folder / CONTACT_SHEET, sheet, overwrite=True)
-    write_manifest(folder, places)
+    write_atomically(folder / CONTACT_SHEET, sheet, inputs=inputs, overwrite=True)
+    write_manifest(folder, places, inputs)
 
 
-def write_shards(folder: Path, places: list[Placement], read_picture: ReadPicture) -> None:
+def write_shards(folder: Path, places: list[Placement], read_picture: ReadPicture, inputs: Inputs) -> None:
     """Writes the tar files."""
     for shard in dict.fromkeys(place[0] for place in places):
         files = [(name, read_picture(face)) for place, name, face in places if place == shard]
-        write_atomically(folder / shard, make_tar(files), overwrite=True)
+        write_atomically(folder / shard, make_tar(files), inputs=inputs, overwrite=True)
 
 
 def make_tar(files: list[tuple[str, bytes]]) -> memoryview:
@@ -85,7 +86,7 @@ def make_tar(files: list[tuple[str, bytes]]) -> memoryview:
     return buffer.getbuffer()
 
 
-def write_manifest(folder: Path, places: list[Placement]) -> None:
+def write_manifest(folder: Path, places: list[Placement], inputs: Inputs) -> None:
     """Writes manifest.csv, a row for each face."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -93,7 +94,8 @@ def write_manifest(folder: Path, places: list[Placement]) -> None:
     for shard, name, face in places:
         crop = face.crop
         writer.writerow((shard, name, face.photo, crop.side_px, crop.sharpness, crop.split, crop.person))
-    write_atomically(folder / MANIFEST, text.getvalue().encode("utf-8", "backslashreplace"), overwrite=True)
+    content = text.getvalue().encode("utf-8", "backslashreplace")
+    write_atomically(folder / MANIFEST, content, inputs=inputs, overwrite=True)
 
 
 def draw_contact_sheet(faces: list[StoredFace], read_picture: ReadPicture) -> bytes:

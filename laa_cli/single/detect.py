@@ -12,15 +12,17 @@ from ..interfaces import Face, FaceDetector
 from ..photo import Photo, check_output, read_photo, write_photo
 from ..process import load_once
 from ..restore.records import DetectedPhotoRecord, detection_record
+from ..utils.atomic import check_writable
+from ..utils.inputs import Inputs
 from ..utils.timing import StageTimer
-from .output_paths import STREAM, check_target, check_unique, file_identities, plan_outputs
+from .output_paths import STREAM, Place, check_unique, plan_outputs
 from .report import DETECTION_COLUMNS, DETECTION_DROP, detection_row, draw_faces
-from .run import Stdin, process_each
+from .run import Stdin, clear_folders, process_each
 
 
 def run(
     inputs: list[Path],
-    output: Path | None,
+    output: Place | None,
     load: Callable[[], FaceDetector],
     screen: Screen,
     stdin: Stdin,
@@ -35,21 +37,24 @@ def run(
     Writes drawings where `output` is given.
     """
     drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
-    check_unique(filter(None, drawings))
-    photos = file_identities(inputs)
+    targets = [(drawing, str(source)) for drawing, source in zip(drawings, inputs, strict=True) if drawing is not None]
+    check_unique(targets, "--output")
+    originals = Inputs.of(inputs)
+    clear_folders((path for path, _ in targets), originals)
     load = load_once(load)
     list_faces = list_faces or len(inputs) == 1
 
     def work(item: tuple[Path, Path | None]) -> None:
         source, drawing = item
         if drawing is not None:
-            check_target(drawing, photos, overwrite)
+            check_writable(drawing, inputs=originals, overwrite=overwrite)
             check_output(drawing.suffix, 1, 1, str(drawing))
         clock = StageTimer()
         photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
         faces = list(load()(photo.rgb8()))
         if drawing is not None:
-            write_photo(replace(photo, pixels=draw_faces(photo.rgb8(), faces)), drawing, overwrite=overwrite)
+            drawn = replace(photo, pixels=draw_faces(photo.rgb8(), faces))
+            write_photo(drawn, drawing, inputs=originals, overwrite=overwrite)
         clock.lap("detect")
         if as_json:
             record_faces(source, photo, faces, screen)
@@ -58,6 +63,8 @@ def run(
         else:
             found = f"faces found: {len(faces)}" if faces else "no face found"
             screen.say_of(source, f"{photo.width}x{photo.height}, {found}, {sum(clock.seconds.values()):.1f} s")
+        if drawing is not None:
+            screen.say_of(drawing, f"{photo.width}x{photo.height}, faces drawn: {len(faces)}")
 
     return process_each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""Where results go: names beside the input, a file or a folder by --output, and never over a photo of the run."""
+"""Where results go: names beside the input, a file or a folder by --output."""
 
 from __future__ import annotations
 
@@ -6,38 +6,61 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import LaaError, UsageError
+from ..errors import UsageError
 from ..photo import SUFFIXES
-from ..utils.atomic import already_exists
+from ..utils.atomic import special_kind
 
 STREAM = Path("-")  # stdin or stdout
-Identities = set[tuple[int, int]]  # device and inode of files
+SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+Place = str | Path  # as it was given, for a Path has lost the slash at its end, by which text names a folder
+
+
+def parse_path(text: Place) -> Path:
+    """Returns the path that a person named. "-" is STREAM, and "./-" a file of that name."""
+    path = Path(text)
+    return path.absolute() if path == STREAM and os.fspath(text) != "-" else path
 
 
 def plan_outputs(
-    inputs: list[Path], output: Path | None, label: str, option: str = "output", *, stream: bool = False
+    inputs: list[Path], output: Place | None, label: str, option: str = "output", *, stream: bool = False
 ) -> list[Path]:
     """The output of each input, as far as names go: `photo.jpg` becomes `photo{label}.jpg` beside it or in a folder.
 
-    `option`: the parameter that gave `output`. UsageError where `output` does not fit several photos, or is "-" though
-    `stream` is not allowed.
+    `option`: the parameter that gave `output`. UsageError where `output` does not fit several photos, is no place for files, or
+    is "-" though `stream` is not allowed.
     """
     several = len(inputs) > 1
-    if output == STREAM and (several or not stream):
+    if output is not None and parse_path(output) == STREAM and (several or not stream):
         raise UsageError(f"{option} - is not possible here: give a {'folder' if several else 'file'}", option)
     return [output_path(source, output, label, option, several=several) for source in inputs]
 
 
-def output_path(source: Path, output: Path | None, label: str, option: str, *, several: bool) -> Path:
+def output_path(source: Path, output: Place | None, label: str, option: str, *, several: bool) -> Path:
     """Names one input's output: `output` itself, a name in its folder, or a name beside the input."""
     if output is None:
         return STREAM if source == STREAM else source.parent / default_name(source, label)
-    is_folder = os.path.isdir(output)
-    if output == STREAM or not (several or is_folder or not output.suffix):
-        return output
-    if not is_folder and (os.path.lexists(output) or output.suffix.lower() in SUFFIXES):
-        raise UsageError(f"{option} {output} is a file, but a folder is needed for several photos", option)
-    return output / default_name(source, label)
+    path = parse_path(output)
+    is_folder = os.path.isdir(path) or os.fspath(output).endswith(SEPARATORS)
+    if path == STREAM or not (several or is_folder or not path.suffix):
+        return path
+    if not is_folder:
+        check_new_folder(path, option, several=several)
+    return path / default_name(source, label)
+
+
+def check_new_folder(path: Path, option: str, *, several: bool) -> None:
+    """Raises UsageError where a path that is to be a folder is or looks like something else."""
+    try:
+        kind = special_kind(os.stat(path))
+    except (OSError, ValueError):
+        kind = None
+    if kind:
+        hint = ", or - for stdout" if option == "output" else ""
+        raise UsageError(f"{option} {path} is {kind}: name a file{hint}", option)
+    if several and (os.path.lexists(path) or path.suffix.lower() in SUFFIXES):
+        raise UsageError(f"{option} {path} is a file, but a folder is needed for several photos", option)
+    if os.path.lexists(path):
+        raise UsageError(f"{option} {path} is a file, and its name says no format: name another, such as {path}.jpg", option)
 
 
 def default_name(source: Path, label: str) -> str:
@@ -51,35 +74,17 @@ def stem(source: Path) -> str:
     return "photo" if source == STREAM else source.stem
 
 
-def check_unique(targets: Iterable[Path]) -> None:
-    """Raises UsageError where two results would have one name."""
-    seen: set[str] = set()
-    for path in targets:
+def check_unique(targets: Iterable[tuple[Path, str]], option: str) -> None:
+    """Raises UsageError where two results would have one name. `targets`: a result's path, and what it is made from.
+
+    `option`: the flag that would part them.
+    """
+    sources: dict[str, str] = {}
+    for path, source in targets:
         key = os.path.normcase(os.path.abspath(path))
-        if path != STREAM and key in seen:
-            raise UsageError(f"{path} would be written twice: process those photos apart")
-        seen.add(key)
-
-
-def file_identities(paths: Iterable[Path]) -> Identities:
-    """Identifies the files behind names and links: device and inode (stat) of each that exists."""
-    found = set()
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except (OSError, ValueError):  # what cannot be looked at is reported when it is read
-            continue
-        found.add((status.st_dev, status.st_ino))
-    return found
-
-
-def check_target(path: Path, photos: Identities, overwrite: bool) -> None:
-    """Refuses an output that is one of the run's photos (`photos`: their identities), a folder, or there already."""
-    if path == STREAM:
-        return
-    if os.path.isdir(path):
-        raise LaaError(f"{path} is a folder: name a file")
-    if file_identities([path]) & photos:
-        raise LaaError(f"{path} is one of the photos: choose another --output")
-    if os.path.lexists(path) and not overwrite:
-        raise already_exists(path)
+        if path != STREAM and key in sources:
+            hint = f"run them one by one, each with another {option}, or use `laa batch` on their folder"
+            if source == sources[key]:
+                hint = "name it once"
+            raise UsageError(f"{path} would be written twice, from {sources[key]} and from {source}: {hint}")
+        sources[key] = source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -14,10 +14,13 @@ from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
 from ..process import PhotoRequest, ProcessedPhoto, load_once, process
 from ..restore.records import FailureRecord
+from ..restore.selection import FaceReport
 from ..upscale import Options, Upscaler
-from ..utils.atomic import write_atomically
+from ..utils.atomic import check_target, check_writable, write_atomically
+from ..utils.inputs import Inputs
+from ..utils.partial import remove_partial_files
 from ..utils.timing import StageTimer
-from .output_paths import STREAM, Identities, check_target, check_unique, default_name, file_identities, plan_outputs, stem
+from .output_paths import STREAM, Place, check_unique, default_name, plan_outputs, stem
 from .report import RESULT_COLUMNS, RESULT_DROP, face_pair, result_rows, side_by_side
 
 Item = TypeVar("Item")
@@ -29,14 +32,15 @@ class UpscaleRequest:
     """What to do with every photo of a call, beside the pipeline's own options."""
 
     options: Options
-    output: Path | None = None
+    output: Place | None = None
     faces_dir: Path | None = None
-    compare: Path | None = None
+    compare: Place | None = None
     json: bool = False
     overwrite: bool = False
     strip_metadata: bool = False
     require_face: bool = False
     list_faces: bool = False  # those of several photos, too; a single one's are always listed
+    weights: Path | None = None  # that are read, lest they be written to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +57,25 @@ class PhotoPaths:
         """The result's format; on stdout it is the photo's own, or PNG for one that came from stdin."""
         return Path(default_name(self.source, "")).suffix if self.output == STREAM else self.output.suffix
 
+    def face_pictures(self, number: int) -> list[Path]:
+        """The files of one face, before and after; none where no faces are asked for."""
+        if self.faces is None:
+            return []
+        return [self.faces.with_name(f"{self.faces.name}_face{number:02}_{kind}.png") for kind in ("before", "after")]
+
+    @property
+    def foreseen(self) -> list[Path]:
+        """The files that can be named before the photo is read, a first face's among them."""
+        return [path for path in (self.output, self.comparison, *self.face_pictures(1)) if path not in (None, STREAM)]
+
 
 def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
     """Upscales all photos and returns the exit code. `load` is called when the first readable photo needs it."""
     request = replace(request, list_faces=request.list_faces or len(inputs) == 1)
     planned = plan_paths(inputs, request)
-    upscaling = Upscaling(request, file_identities(inputs), load_once(load), screen, stdin)
+    originals = Inputs.of([*inputs, request.weights])
+    clear_folders((path for paths in planned for path in paths.foreseen), originals)
+    upscaling = Upscaling(request, originals, load_once(load), screen, stdin)
     return process_each(planned, lambda paths: paths.source, upscaling.upscale, screen, as_json=request.json)
 
 
@@ -68,14 +85,21 @@ def plan_paths(inputs: list[Path], request: UpscaleRequest) -> list[PhotoPaths]:
     outputs = plan_outputs(inputs, request.output, label, stream=True)
     comparisons = plan_outputs(inputs, request.compare, f"{label}_compare", "compare") if request.compare else []
     faces = [request.faces_dir / stem(source) for source in inputs] if request.faces_dir else []
-    check_unique([*outputs, *comparisons])
-    check_unique(faces)
+    compared = ((path, f"{source} (--compare)") for path, source in zip(comparisons, inputs, strict=False))
+    check_unique([*zip(outputs, map(str, inputs), strict=True), *compared], "--output")
+    check_unique(zip(faces, map(str, inputs), strict=False), "--faces-dir")
     missing = [None] * len(inputs)
     places = zip(inputs, outputs, comparisons or missing, faces or missing, strict=True)
     return [
         PhotoPaths(source=source, output=output, comparison=comparison, faces=faces)
         for source, output, comparison, faces in places
     ]
+
+
+def clear_folders(targets: Iterable[Path], inputs: Inputs) -> None:
+    """Removes what killed runs have left where results are to go."""
+    for folder in {path.parent for path in targets}:
+        remove_partial_files(folder, inputs)
 
 
 def process_each(
@@ -89,18 +113,23 @@ def process_each(
             continue
         except SetupError:
             raise
-        except LaaError as error:
-            failure = error
         except Exception as error:
-            if not out_of_memory(error):
-                raise
-            failure = out_of_memory_error(source(item), "or --device cpu")
+            failure = as_failure(error, source(item))
         failures.append(failure.code)
         message = failure.for_command_line()
         screen.error(message)
         if as_json:
             screen.record(FailureRecord(input=str(source(item)), error=message))
     return exit_code(len(items) - len(failures), failures)
+
+
+def as_failure(error: Exception, source: Path) -> LaaError:
+    """Turns what ended the work on a photo into the error to report; a fault of laa's own it raises again."""
+    if isinstance(error, LaaError):
+        return error
+    if not out_of_memory(error):
+        raise error
+    return out_of_memory_error(source, "or --device cpu")
 
 
 def read_source(source: Path, stdin: Stdin, max_pixels: int | None) -> bytes:
@@ -111,13 +140,13 @@ def read_source(source: Path, stdin: Stdin, max_pixels: int | None) -> bytes:
 
 
 class Upscaling:
-    """Takes one photo after the other from file to file. `photos`: the identities of all of the run, never written to."""
+    """Takes one photo after the other from file to file. `inputs`: all photos of the run, never written to."""
 
     def __init__(
-        self, request: UpscaleRequest, photos: Identities, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin
+        self, request: UpscaleRequest, inputs: Inputs, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin
     ) -> None:
         self.request = request
-        self.photos = photos
+        self.inputs = inputs
         self.load = load
         self.screen = screen
         self.stdin = stdin
@@ -125,12 +154,13 @@ class Upscaling:
     def upscale(self, paths: PhotoPaths) -> None:
         """Reads a photo, upscales it, writes everything asked for, the photo first, and reports it. Raises LaaError."""
         clock = StageTimer()
-        self.check_targets(paths)
+        self.check_foreseen(paths)
         content = [read_source(paths.source, self.stdin, self.request.options.max_pixels)]
         clock.lap("read")
         processed = process(content.pop(), self.photo_request(paths), self.load)  # nothing else holds the content
         seconds = dict(processed.result.seconds)
         clock.add({})
+        self.check_faces(paths, processed)
         self.write_result(paths, processed)
         processed = replace(processed, content=b"")
         self.write_pictures(paths, processed)
@@ -139,13 +169,19 @@ class Upscaling:
         seconds["write"] = seconds.pop("encode") + clock.seconds["write"]
         self.report(paths, processed.with_seconds(seconds))
 
-    def check_targets(self, paths: PhotoPaths) -> None:
-        """Checks of the output and the comparison what can be checked before the photo is read."""
-        for path in (paths.output, paths.comparison):
-            if path is not None:
-                check_target(path, self.photos, self.request.overwrite)
+    def check_foreseen(self, paths: PhotoPaths) -> None:
+        """Checks of all files what can be checked before the photo is read. Whether faces' are there counts only if found."""
+        for path in paths.foreseen:
+            asked = path in (paths.output, paths.comparison)
+            check_writable(path, inputs=self.inputs, overwrite=self.request.overwrite or not asked)
         if paths.comparison is not None:
             check_output(paths.comparison.suffix, 1, 1, str(paths.comparison))
+
+    def check_faces(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
+        """Checks the faces' pictures before anything is written."""
+        for number, _ in restored_faces(processed):
+            for path in paths.face_pictures(number):
+                check_target(path, inputs=self.inputs, overwrite=self.request.overwrite)
 
     def photo_request(self, paths: PhotoPaths) -> PhotoRequest:
         """What is to be made of one photo."""
@@ -165,14 +201,17 @@ class Upscaling:
         if paths.output == STREAM:
             self.screen.bytes(processed.content)
         else:
-            write_atomically(paths.output, processed.content, overwrite=self.request.overwrite)
+            write_atomically(paths.output, processed.content, inputs=self.inputs, overwrite=self.request.overwrite)
 
     def write_pictures(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
-        """Writes the comparison and the faces before and after, where they were asked for."""
-        for path, pixels in make_pictures(paths, processed).items():
-            check_target(path, self.photos, self.request.overwrite)
-            picture = without_metadata(replace(processed.photo, pixels=pixels))
-            write_photo(picture, path, overwrite=self.request.overwrite)
+        """Writes the comparison and the faces before and after, where they were asked for. Its LaaError says PARTLY."""
+        try:
+            for path, pixels in make_pictures(paths, processed).items():
+                picture = without_metadata(replace(processed.photo, pixels=pixels))
+                write_photo(picture, path, inputs=self.inputs, overwrite=self.request.overwrite)
+        except Exception as error:
+            failure = as_failure(error, paths.source)
+            raise LaaError(f"{failure}; the photo itself was written to {paths.output}", Exit.PARTLY) from error
 
     def report(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
         """Reports a photo that is done."""
@@ -190,6 +229,11 @@ class Upscaling:
         self.screen.say_of(paths.output, f"{width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
 
 
+def restored_faces(processed: ProcessedPhoto) -> list[tuple[int, FaceReport]]:
+    """The faces that were restored, with their numbers among all faces."""
+    return [(number, face) for number, face in enumerate(processed.result.faces, 1) if face.restored]
+
+
 def make_pictures(paths: PhotoPaths, processed: ProcessedPhoto) -> dict[Path, Pixels]:
     """Makes the comparison and the crops before and after, where they were asked for, by the paths of their files."""
     if paths.comparison is None and paths.faces is None:
@@ -197,9 +241,7 @@ def make_pictures(paths: PhotoPaths, processed: ProcessedPhoto) -> dict[Path, Pi
     scale, result = processed.request.options.scale, processed.result
     plain = enlarge(processed.photo.pixels, scale)
     pictures: dict[Path, Pixels] = {paths.comparison: side_by_side(plain, result.pixels)} if paths.comparison else {}
-    for number, face in enumerate(result.faces if paths.faces else [], 1):
-        if paths.faces and face.restored:
-            pair = face_pair(plain, result.pixels, face.square, scale)
-            for kind, pixels in zip(("before", "after"), pair, strict=True):
-                pictures[paths.faces.with_name(f"{paths.faces.name}_face{number:02}_{kind}.png")] = pixels
+    for number, face in restored_faces(processed) if paths.faces else []:
+        pair = face_pair(plain, result.pixels, face.square, scale)
+        pictures |= dict(zip(paths.face_pictures(number), pair, strict=True))
     return pictures

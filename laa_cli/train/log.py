@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
+from ..utils.inputs import NO_INPUTS, Inputs
 
 Row = dict[str, Any]  # a row of the log: progress, TrainingFigures, those of the validation and of the task
 
@@ -36,7 +37,7 @@ def read_rows(path: Path) -> list[Row]:
         raise DamagedLogError(f"cannot read {path}: {error}") from error
 
 
-def append_row(path: Path, row: Row) -> list[Row]:
+def append_row(path: Path, row: Row, inputs: Inputs = NO_INPUTS) -> list[Row]:
     """Adds a row and returns all. Rows of later steps, which a run that was resumed from an earlier state lost, are dropped."""
     earlier = [old for old in read_rows(path) if int(old["step"]) <= int(row["step"])]
     rows = [*earlier, row]
@@ -45,7 +46,7 @@ def append_row(path: Path, row: Row) -> list[Row]:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode(), overwrite=True)
+    write_atomically(path, text.getvalue().encode(), inputs=inputs, overwrite=True)
     return rows
 
 

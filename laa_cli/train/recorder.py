@@ -17,6 +17,7 @@ from models.checkpoint import ModelCard, save_bytes
 from ..console import Screen
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
+from ..utils.inputs import NO_INPUTS, Inputs
 from .divergence import DivergenceError
 from .log import DamagedLogError, Row, TrainingFigures, append_row
 from .plots import draw_learning_curve, draw_preview
@@ -29,23 +30,30 @@ WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
 CURVE = "curve.png"
 PREVIEW = "preview.png"
+FILES = (STATE, WEIGHTS, LOG, CURVE, PREVIEW)
 
 
 class Recorder:
-    """Saves and validates. `about`: what the weights' card says of the data. `validation`: (n, 3, 128, 128) uint8 RGB."""
+    """Saves and validates. `about`: what the weights' card says of the data. `validation`: (n, 3, 128, 128) uint8 RGB.
 
-    def __init__(self, folder: Path, validation: Tensor, about: dict[str, Any], screen: Screen) -> None:
+    `inputs`: what is never written over.
+    """
+
+    def __init__(
+        self, folder: Path, validation: Tensor, about: dict[str, Any], screen: Screen, inputs: Inputs = NO_INPUTS
+    ) -> None:
         self.folder = folder
         self.validation = validation
         self.about = about
         self.screen = screen
+        self.inputs = inputs
         self.figures: dict[str, Any] = {}  # of the last validation
         self.fidelity_coefficients: tuple[float, ...] = ()  # fitted only at the end
         self.events: Any = None  # a SummaryWriter
 
     def save(self, trainer: Trainer) -> None:
         """Writes the state to resume from. Raises LaaError; the state before is whole then."""
-        trainer.save(self.folder / STATE)
+        trainer.save(self.folder / STATE, self.inputs)
 
     def save_and_record(self, trainer: Trainer, training: TrainingFigures) -> None:
         """Saves and validates on the way: what cannot be written now is noticed, and training goes on."""
@@ -58,11 +66,14 @@ class Recorder:
         self.say(trainer, training)
         self.write_weights(trainer)
         row: Row = {**asdict(trainer.progress), **training, **self.figures}
-        rows = append_row(self.folder / LOG, row)
-        write_atomically(self.folder / CURVE, draw_learning_curve(rows, trainer.task.gain_labels), overwrite=True)
-        preview = draw_preview(trainer.ema, self.validation, trainer.device)
-        write_atomically(self.folder / PREVIEW, preview, overwrite=True)
+        rows = append_row(self.folder / LOG, row, self.inputs)
+        self.write(CURVE, draw_learning_curve(rows, trainer.task.gain_labels))
+        self.write(PREVIEW, draw_preview(trainer.ema, self.validation, trainer.device))
         self.add_events(row)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file to the folder. Raises LaaError."""
+        write_atomically(self.folder / name, content, inputs=self.inputs, overwrite=True)
 
     def compute_figures(self, trainer: Trainer, faces: Tensor) -> dict[str, Any]:
         """Validates the moving average under the protocol on `faces`, and by the task on the first few."""
@@ -84,7 +95,7 @@ class Recorder:
         training = self.about | {"hardware": hardware_name(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
         name = training.pop("name")
         card = ModelCard(trainer.network.config, name, training, self.figures, trainer.task.crop_px, self.fidelity_coefficients)
-        write_atomically(self.folder / WEIGHTS, save_bytes(trainer.ema, card), overwrite=True)
+        self.write(WEIGHTS, save_bytes(trainer.ema, card))
 
     def add_events(self, row: Row) -> None:
         """Adds a row of the log to TensorBoard's events; without TensorBoard, which is an extra, nothing is written."""

@@ -16,15 +16,18 @@ from models.protocol import HR_SIZE
 
 from ..console import Screen
 from ..errors import LaaError, UsageError, out_of_memory
-from ..faceset.format import check_exists
+from ..faceset.format import check_exists, source_files, training_sources
 from ..restore.restorer import Notice, read_weights
+from ..utils.atomic import check_target
 from ..utils.hardware import choose_device, count_flops, keep_freed_memory, matrix_rate
+from ..utils.inputs import Inputs
+from ..utils.partial import remove_partial_files
 from ..utils.plotting import load_figure_class
-from .data import FaceSplits, read_splits
+from .data import FaceSplits, choose_validation_sources, read_splits
 from .loader import EpochSampler, PrefetchLoader
 from .loop import TrainingLoop
 from .parallel import Distributed, process_group
-from .recorder import STATE, WEIGHTS, Recorder
+from .recorder import FILES, STATE, WEIGHTS, Recorder
 from .run_folder import check_resumable, describe_finished, is_finished, locked_folder
 from .schedule import TrainConfig
 from .trainer import Trainer
@@ -82,10 +85,21 @@ def check_inputs(request: TrainRequest) -> None:
         check_resumable(request.folder)
 
 
+def read_inputs(request: TrainRequest) -> Inputs:
+    """Looks at all files that a run reads. LaaError where one that it writes would replace one of them, or has no place."""
+    sources = [source for path in request.data for source in training_sources(path)]
+    sources += choose_validation_sources(request.data, request.validation)
+    inputs = Inputs.of([*(path for source in sources for path in source_files(source)), request.init_from])
+    for name in FILES:
+        check_target(request.folder / name, inputs=inputs, overwrite=True)
+    return inputs
+
+
 def train(request: TrainRequest, model: LAAConfig, config: TrainConfig, distributed: Distributed, screen: Screen) -> None:
     """Trains in this process, one of those of `distributed`; the main one validates and saves."""
     device = prepare_device(distributed.device_name(request.device))
     faces = read_splits(request.data, request.validation)
+    inputs = read_inputs(request)
     initial = InitialWeights.read(request.init_from, request.width, screen.notice) if request.init_from else None
     trainer = make_trainer(request, model, initial, config, device, len(faces.training), distributed)
     if request.resume:
@@ -95,7 +109,9 @@ def train(request: TrainRequest, model: LAAConfig, config: TrainConfig, distribu
         return
     processes = f" in {distributed.world_size} processes" if distributed.world_size > 1 else ""
     screen.say(f"{len(faces.training)} faces for training, {len(faces.validation)} for validation, on {device}{processes}")
-    recorder = make_recorder(request, faces, initial, screen)
+    if distributed.is_main:
+        remove_partial_files(request.folder, inputs)
+    recorder = make_recorder(request, faces, initial, inputs, screen)
     try:
         figures = make_loop(trainer, faces.training, recorder, distributed, screen).run()
     except Exception as error:
@@ -142,14 +158,16 @@ def make_trainer(
     return trainer
 
 
-def make_recorder(request: TrainRequest, faces: FaceSplits, initial: InitialWeights | None, screen: Screen) -> Recorder:
+def make_recorder(
+    request: TrainRequest, faces: FaceSplits, initial: InitialWeights | None, inputs: Inputs, screen: Screen
+) -> Recorder:
     """Makes the recorder, with what the weights' card says of their origin."""
     about: dict[str, Any] = {"name": request.folder.resolve().name, "about": request.about}
     about["training_faces"] = len(faces.training)
     if initial:
         about["init_from"] = initial.history
     load_figure_class()  # of the learning curve, for its errors
-    return Recorder(request.folder, faces.validation, about, screen)
+    return Recorder(request.folder, faces.validation, about, screen, inputs)
 
 
 def make_loop(trainer: Trainer, faces: Tensor, recorder: Recorder, distributed: Distributed, screen: Screen) -> TrainingLoop:

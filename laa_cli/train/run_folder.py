@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import Exit, LaaError
 from ..restore.restorer import read_weights
-from ..utils.atomic import remove_partial_files
 from ..utils.locks import locked
 from .log import read_rows
 from .parallel import Distributed
@@ -31,7 +30,6 @@ def locked_folder(folder: Path, distributed: Distributed, *, resume: bool) -> It
                 stack.enter_context(locked(folder, busy))
                 if not resume:
                     refuse_existing(folder)
-                remove_partial_files(folder)
             except LaaError as error:
                 refused = error
         if distributed.all_reduce_sum(refused is not None)[0]:

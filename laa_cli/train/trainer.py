@@ -19,6 +19,7 @@ from models.tensor_file import TensorFileError, read_tensor_file, serialize
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
+from ..utils.inputs import NO_INPUTS, Inputs
 from .data import Samples
 from .divergence import DivergenceError
 from .optimizer import SECOND_MOMENT, STEP, RunOptimizer
@@ -110,13 +111,13 @@ class Trainer:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         return tensors | {f"average.{name}": value for name, value in self.ema.state_dict().items()}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, inputs: Inputs = NO_INPUTS) -> None:
         """Writes the run's state, from which `resume` goes on. LaaError where it cannot, DivergenceError for bad weights."""
         tensors = self.state()
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
             raise DivergenceError(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
-        write_atomically(path, serialize(tensors, metadata | self.identity()), overwrite=True)
+        write_atomically(path, serialize(tensors, metadata | self.identity()), inputs=inputs, overwrite=True)
 
     def identity(self) -> dict[str, str]:
         """Lists what must be the same for a run to resume from a state: the network, and which faces a step sees."""

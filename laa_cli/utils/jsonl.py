@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .folders import NO_FOLLOW
+
 MAX_LINE_BYTES = 1 << 24  # a photo of 30,000 faces
 # a text mode of Windows would change line ends; Python's handles are closed in child processes without O_CLOEXEC
-OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | NO_FOLLOW | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def open_to_append(path: Path) -> int:
+    """Opens or makes a file that no other name leads to: what is added or cut off changes no other file. Raises OSError."""
+    handle = os.open(path, OPEN_FLAGS, 0o666)
+    status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+        return handle
+    os.close(handle)
+    if stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EMLINK, "it is another file, too (a hard link)", str(path))
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 class JsonLinesFile:
@@ -23,11 +39,13 @@ class JsonLinesFile:
     def __init__(self, path: Path, *, fsync: bool) -> None:
         self.path = path
         self.fsync = fsync
-        self.handle = os.open(path, OPEN_FLAGS, 0o666)
+        self.handle = open_to_append(path)
 
     def recover(self) -> list[tuple[Any, int]]:
         """Cuts off a torn last line; returns the others' values, None for one that is not JSON, and their ends in bytes."""
-        content = self.path.read_bytes()
+        os.lseek(self.handle, 0, os.SEEK_SET)
+        with open(self.handle, "rb", closefd=False) as file:
+            content = file.read()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self.truncate(whole)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import LaaError
+from ..errors import LaaError, explain_os_error
+from .folders import NO_FOLLOW
 
 LOCK = ".laa.lock"
 LOCKED_BYTE = 2**31 - 2  # of a file on Windows: far behind any content, for locked bytes cannot be read there
@@ -18,7 +19,7 @@ def locked(folder: Path, message: str) -> Iterator[None]:
     """Makes the folder and holds its lock file. LaaError, with `message` where another run holds the lock."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
     except OSError as error:
         raise unwritable_error(folder, error) from error
     try:
@@ -33,33 +34,40 @@ def locked(folder: Path, message: str) -> Iterator[None]:
 
 def unwritable_error(folder: Path, error: OSError) -> LaaError:
     """Makes the error for a folder in which no lock can be had."""
-    return LaaError(f"cannot write to {folder}: {error.strerror or error}: choose another folder")
+    return LaaError(f"cannot write to {folder}: {explain_os_error(error, 'choose another folder')}")
 
 
 def lock_file(handle: int, message: str) -> None:
+    """Locks an open file as `try_lock` does; LaaError with `message` where it is locked already."""
+    if not try_lock(handle):
+        raise LaaError(message)
+
+
+def try_lock(handle: int) -> bool:
     """Locks an open file until it is closed, without waiting: by flock, on Windows by msvcrt.locking, elsewhere not at all.
 
-    LaaError with `message` where the file is locked already; OSError where its file system has no locks.
+    False where the file is locked already; OSError where its file system has no locks.
     """
     try:
         import fcntl
     except ImportError:
-        lock_file_on_windows(handle, message)
-        return
+        return try_lock_on_windows(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise LaaError(message) from error
+    except BlockingIOError:
+        return False
+    return True
 
 
-def lock_file_on_windows(handle: int, message: str) -> None:
+def try_lock_on_windows(handle: int) -> bool:
     """Locks one byte of an open file by msvcrt, where the system has it. Moves the file's position."""
     try:
         import msvcrt
     except ImportError:  # neither POSIX nor Windows
-        return
+        return True
     os.lseek(handle, LOCKED_BYTE, os.SEEK_SET)
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except PermissionError as error:
-        raise LaaError(message) from error
+    except PermissionError:
+        return False
+    return True

@@ -1,4 +1,7 @@
-"""Signal handlers for Ctrl-C (SIGINT) and SIGTERM that wait until a unit of work is whole, so that its result can be saved."""
+"""Signal handlers for Ctrl-C, SIGTERM and SIGHUP, also such that wait until a unit of work is whole, so that it can be saved.
+
+A signal that is ignored when laa starts, as SIGHUP under `nohup` or SIGINT in a script's background, stays ignored.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,31 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 from ..errors import Exit
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # no SIGHUP on Windows
+
+
+def heeded_signals() -> list[signal.Signals]:
+    """Lists the signals that end a run: those that are not ignored."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def raise_on_signals() -> None:
+    """Lets every signal end the run as Ctrl-C does, so that temporary files are removed on the way out."""
+    for number in heeded_signals():
+        signal.signal(number, signal.default_int_handler)
+
+
+def ignore_signals() -> None:
+    """Lets the process end in peace."""
+    for number in heeded_signals():
+        signal.signal(number, signal.SIG_IGN)
 
 
 class DeferredSignals:
@@ -29,7 +51,7 @@ class DeferredSignals:
 
     def __enter__(self) -> DeferredSignals:
         if threading.current_thread() is threading.main_thread():
-            self.previous_handlers = {number: signal.signal(number, self.handle) for number in SIGNALS}
+            self.previous_handlers = {number: signal.signal(number, self.handle) for number in heeded_signals()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -54,7 +76,7 @@ class DeferredSignals:
 @contextmanager
 def restored_signals() -> Iterator[None]:
     """Puts the signal handlers back as they were when `graceful_interrupt` has changed them."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in heeded_signals()}
     try:
         yield
     except KeyboardInterrupt:
@@ -69,7 +91,7 @@ def graceful_interrupt(notify: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        for number in SIGNALS:
+        for number in heeded_signals():
             signal.signal(number, exit_now)
         notify("stopping when the steps under way are done; Ctrl-C again stops at once")
         raise
@@ -77,5 +99,6 @@ def graceful_interrupt(notify: Callable[[str], None]) -> Iterator[None]:
 
 def exit_now(number: int, frame: FrameType | None) -> None:
     """Ends the process: its threads cannot be ended singly. The next run clears up after it."""
-    os.write(2, b"error: interrupted at once: run the same command again to go on\n")
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, b"error: interrupted at once: run the same command again to go on\n")
     os._exit(Exit.INTERRUPTED)

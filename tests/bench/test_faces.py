@@ -233,11 +233,14 @@ def test_a_smaller_set_than_asked_for_has_its_own_exit_code(folder: Path, capsys
 
 def test_outputs_are_checked_before_the_work(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    (tmp_path / "taken.png").write_bytes(b"precious")
+    taken = tmp_path / "taken.png"
+    taken.write_bytes(b"precious")
     for request, message in (
         (FacesRequest(data=folder, report=tmp_path / "file" / "page.html"), "cannot write .*page.html: .*file is no folder"),
         (FacesRequest(data=folder, sheet=tmp_path / "taken.png"), "taken.png exists already"),
         (FacesRequest(data=folder, curve=folder), "is a folder: name a file"),
+        (FacesRequest(data=folder, sheet=sorted(folder.glob("*.png"))[0], overwrite=True), "is an input of this run"),
+        (FacesRequest(data=folder, weights=(taken,), report=taken, overwrite=True), "is an input of this run"),
         (FacesRequest(data=folder, peers=(tmp_path / "gone.pth",)), "cannot use the peer"),
         (FacesRequest(data=folder, weights=(tmp_path / "gone.safetensors",)), "cannot read the weights"),
     ):

@@ -122,7 +122,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["upscale", "gone.jpg"], 1),
         (["upscale", "gone.jpg", "gone.png"], 1),
         (["detect", "gone.jpg"], 1),
-        (["bench", "faces", "gone.tar"], 1),
+        (["bench", "faces", "gone.tar"], 2),
         (["bench", "faces", "gone.tar", "--json", "--csv"], 2),
         (["bench", "faces", "gone.tar", "--limit", "0"], 2),
         (["bench", "speed", "gone.jpg"], 1),
@@ -130,7 +130,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["bench", "compare", "gone.json", "gone.json"], 1),
         (["prepare", "gone", "out"], 2),
         (["train", "gone", "--output", "run"], 2),
-        (["train", "gone", "--output", "run", "--validation", "gone", "--minutes", "1"], 1),
+        (["train", "gone", "--output", "run", "--validation", "gone", "--minutes", "1"], 2),
         (["train", "gone", "--output", "run", "--minutes", "1", "--faces", "1"], 2),
         (["train", "gone", "--output", "run", "--set", "depth=2"], 2),
         (["train", "gone", "--output", "run", "--width", "0"], 2),
@@ -229,17 +229,17 @@ def test_another_models_package_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "models") in result.stderr.replace("\n", "")
 
 
-def test_sigterm_leaves_no_temporary_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_no_temporary_file(tmp_path: Path, name: str) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from laa_cli import __main__\n"
-        "from laa_cli.utils import atomic\n"
-        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "signal.signal(signal.SIGTERM, __main__.handle_sigterm)\n"
-        "atomic.write_atomically(Path(sys.argv[1]), b'content', overwrite=False)"
+        "from laa_cli.utils import atomic, inputs, signals\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), getattr(signal, sys.argv[2]))\n"
+        "signals.raise_on_signals()\n"
+        "atomic.write_atomically(Path(sys.argv[1]), b'content', inputs=inputs.NO_INPUTS, overwrite=False)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
+    command = [sys.executable, "-c", code, str(tmp_path / "photo.png"), name]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode != 0
     assert result.stderr.endswith("KeyboardInterrupt\n")

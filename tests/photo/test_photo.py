@@ -12,6 +12,7 @@ from fakes import MAX_PIXELS, SRGB, noise_pixels
 
 from laa_cli.errors import LaaError
 from laa_cli.photo import Metadata, Photo, read_photo, without_metadata, write_photo
+from laa_cli.utils.inputs import NO_INPUTS
 
 
 def test_rgb8() -> None:
@@ -70,21 +71,21 @@ def test_no_photos(content: bytes, words: str, tmp_path: Path) -> None:
 
 def test_write_and_read_again(tmp_path: Path) -> None:
     path = tmp_path / "photo.PNG"
-    write_photo(Photo(noise_pixels()), path, overwrite=False)
+    write_photo(Photo(noise_pixels()), path, inputs=NO_INPUTS, overwrite=False)
     np.testing.assert_array_equal(read_photo(path, max_pixels=MAX_PIXELS).pixels, noise_pixels())
     with pytest.raises(LaaError, match="exists already"):
-        write_photo(Photo(noise_pixels()), path, overwrite=False)
-    write_photo(Photo(noise_pixels(1)), path, overwrite=True)
+        write_photo(Photo(noise_pixels()), path, inputs=NO_INPUTS, overwrite=False)
+    write_photo(Photo(noise_pixels(1)), path, inputs=NO_INPUTS, overwrite=True)
     assert os.listdir(tmp_path) == ["photo.PNG"]
 
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     for name in ("replace", "link"):
         monkeypatch.setattr(os, name, full)
     for overwrite in (False, True):
         with pytest.raises(LaaError, match="No space left"):
-            write_photo(Photo(noise_pixels()), tmp_path / "photo.png", overwrite=overwrite)
+            write_photo(Photo(noise_pixels()), tmp_path / "photo.png", inputs=NO_INPUTS, overwrite=overwrite)
     assert os.listdir(tmp_path) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import re
 import tarfile
 from collections.abc import Callable
@@ -16,8 +18,9 @@ from PIL import Image
 
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
-from laa_cli.errors import Exit, LaaError
+from laa_cli.errors import Exit, FileError, LaaError
 from laa_cli.faceset.format import TRAIN, VALIDATION, read_faces
+from laa_cli.prepare import writer
 from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
@@ -223,6 +226,74 @@ def test_a_run_killed_while_it_writes_shards_goes_on(tmp_path: Path, monkeypatch
             prepare(folder, out)
     assert prepare(folder, out) == Exit.OK
     assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_nothing_that_is_read_lies_where_the_faces_go(tmp_path: Path) -> None:
+    folder, out = photos(tmp_path / "in", 3), tmp_path / "out"
+    with pytest.raises(LaaError, match="no faces"):
+        prepare(folder, out, min_sharpness=1e8)
+    with tarfile.open(out / "train-0.tar", "w") as tar:
+        tar.add(folder / "00.png", "00.png")
+    os.symlink(out / "train-0.tar", tmp_path / "link.tar")
+    before = contents(out)
+    for path in (out / "train-0.tar", tmp_path / "link.tar"):
+        with pytest.raises(LaaError, match=r"lies in .*out, where the faces are to go") as error:
+            prepare([folder, path], out, min_sharpness=1e8)
+        assert error.value.code == Exit.USAGE
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_no_face_set_replaces_a_name_of_a_photo(tmp_path: Path, link: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = photos(tmp_path / "in", 3), tmp_path / "out"
+    before = contents(folder)
+    write = writer.write_face_set
+
+    def linking(*arguments: Any) -> None:
+        link(folder / "01.png", out / "manifest.csv")
+        write(*arguments)
+
+    monkeypatch.setattr("laa_cli.prepare.run.write_face_set", linking)
+    with pytest.raises(LaaError, match=r"manifest\.csv is an input of this run"):
+        prepare(folder, out)
+    assert contents(folder) == before
+    assert (out / "manifest.csv").samefile(folder / "01.png")
+
+
+def test_a_link_in_the_place_of_the_journal_is_not_followed(tmp_path: Path) -> None:
+    folder, out = photos(tmp_path / "in", 3), tmp_path / "out"
+    (folder / "unpacked").mkdir()
+    (folder / "unpacked" / "precious").touch()
+    out.mkdir()
+    os.symlink(folder, out / "unfinished")
+    with pytest.raises(LaaError, match="unfinished is a link"):
+        prepare(folder, out)
+    (out / "unfinished").unlink()
+    (out / "unfinished").mkdir()
+    for name in ("journal.jsonl", "pictures.bin"):
+        os.link(folder / "00.png", out / "unfinished" / name)
+        before = contents(folder)
+        with pytest.raises(LaaError, match=rf"cannot write .*{name}: .*hard link"):
+            prepare(folder, out)
+        assert contents(folder) == before
+        (out / "unfinished" / name).unlink()
+        (out / "unfinished" / "settings.json").unlink()
+    assert prepare(folder, out) == Exit.OK
+    assert (folder / "unpacked" / "precious").exists()
+
+
+def test_a_full_disk_is_partly_once_there_are_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = photos(tmp_path / "in", 3), tmp_path / "out"
+
+    def full(*_: Any, **__: Any) -> None:
+        raise FileError("cannot write", OSError(errno.ENOSPC, "No space left on device"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("laa_cli.prepare.writer.write_atomically", full)
+        with pytest.raises(LaaError, match="cannot write") as error:
+            prepare(folder, out)
+    assert error.value.code == Exit.PARTLY
+    assert prepare(folder, out) == Exit.OK
 
 
 def test_a_photos_side_follows_its_content_not_its_name(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import json
 import os
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from fakes import FakeRestorer
+from fakes import FakeRestorer, no_stdin
 from metadata_samples import gain_map_jpeg, motion_jpeg
 from PIL import Image
 from torch import Tensor
@@ -40,10 +40,6 @@ def white(crops: list[Tensor]) -> list[RestoredFace]:
 
 def fake(*faces: Face) -> Upscaler:
     return Upscaler(lambda rgb: list(faces), white)
-
-
-def no_stdin() -> BinaryIO:
-    raise AssertionError("stdin was read")
 
 
 def upscale(inputs: list[Path], upscaler: Upscaler | None = None, stdin: Any = no_stdin, **job: Any) -> Exit:

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from laa_cli.train.recorder import Recorder
 from laa_cli.train.schedule import TrainConfig
 from laa_cli.train.tasks import TASKS
 from laa_cli.train.trainer import Trainer
+from laa_cli.utils.signals import SIGNALS
 from models.laa.config import LAAConfig
 
 
@@ -39,6 +40,14 @@ class Small(nn.Module):
 
     def forward(self, enlarged: Tensor) -> Tensor:
         return enlarged + self.conv(enlarged)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is ignored where a shell runs the tests in the background, and so by what they run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -87,6 +96,10 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def hang_up() -> None:
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("task", ["protocol", "photo"])
 @pytest.mark.parametrize("budget", [{"minutes": 7.0}, {"faces": 14}])
@@ -98,6 +111,7 @@ def test_a_run_that_is_stopped_anywhere_ends_as_if_it_never_was(tmp_path: Path, 
     for step, how, what in (
         (0, kill, Killed),
         (1, interrupt, KeyboardInterrupt),
+        (3, hang_up, KeyboardInterrupt),
         (4, kill, Killed),
         (5, terminate, KeyboardInterrupt),
     ):
@@ -140,12 +154,12 @@ def test_ctrl_c_waits_for_the_step_and_the_second_does_not(tmp_path: Path) -> No
         interrupt()
         steps.append("second")
 
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(number) for number in SIGNALS]
     with pytest.raises(KeyboardInterrupt):
         loop(tmp_path / "run", config, dying(2, twice)).run()
     assert steps == ["first"]
     assert not (tmp_path / "run" / "state.safetensors").exists()  # half a step is not one to go on from
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert [signal.getsignal(number) for number in SIGNALS] == handlers
 
 
 @pytest.mark.usefixtures("small")

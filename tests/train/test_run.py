@@ -103,6 +103,24 @@ def test_out_of_memory_names_the_batch(data: tuple[Path, Path], monkeypatch: pyt
         started(data, TrainConfig(faces=4, batch_size=2))
 
 
+def test_no_face_and_no_weights_are_written_over(data: tuple[Path, Path], tmp_path: Path) -> None:
+    """Named at the start, rather than when the first of them is to be written."""
+    config = TrainConfig(faces=4, batch_size=2)
+    network = LAATransformer(TINY)
+    before = save_bytes(network, ModelCard(TINY))
+    for folder, name in ((data[1], "curve.png"), (tmp_path / "run", "log.csv")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(before)
+    os.link(data[1] / "000.png", data[1] / "preview.png")
+    (data[1] / "curve.png").unlink()
+    with pytest.raises(LaaError, match=r"preview\.png is an input of this run"):
+        start(TrainRequest(data=[data[0]], validation=data[1], folder=data[1], device="cpu"), TINY, config, Screen(quiet=True))
+    with pytest.raises(LaaError, match=r"log\.csv is an input of this run"):
+        started(data, config, init_from=tmp_path / "run" / "log.csv")
+    assert (tmp_path / "run" / "log.csv").read_bytes() == before
+    assert (data[1] / "preview.png").samefile(data[1] / "000.png")
+
+
 @pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])
 def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rounding: float) -> None:
     """In the environment that torchrun gives, on gloo; equal within what sums in another order make of bf16.

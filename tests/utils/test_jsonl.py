@@ -93,6 +93,34 @@ def test_a_record_of_which_the_disk_takes_a_part_is_an_error_and_goes(path: Path
         assert file.recover() == [({"name": "a"}, 14)]
 
 
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_file_that_has_another_name_is_not_touched(path: Path, link: Any) -> None:
+    """What is added to it, or cut off behind its last line, would be so of the other."""
+    photo = path.with_name("photo")
+    photo.write_bytes(b"precious\nbytes")
+    link(photo, path)
+    with pytest.raises(OSError, match="link"):
+        JsonLinesFile(path, fsync=False)
+    assert photo.read_bytes() == b"precious\nbytes"
+
+
+def test_what_is_no_file_is_refused_at_once(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file"):
+        JsonLinesFile(path, fsync=False)
+
+
+def test_a_file_whose_name_became_a_links_is_still_the_one_that_is_recovered(path: Path) -> None:
+    path.write_bytes(b'{"name": "a"}\ntorn')
+    with opened(path) as file:
+        path.rename(path.with_name("moved"))
+        path.with_name("photo").write_bytes(b"precious")
+        os.symlink("photo", path)
+        assert file.recover() == [({"name": "a"}, 14)]
+    assert path.with_name("moved").read_bytes() == b'{"name": "a"}\n'
+    assert path.read_bytes() == b"precious"
+
+
 def test_closing_twice_closes_no_other_file(path: Path) -> None:
     file = JsonLinesFile(path, fsync=False)
     file.close()

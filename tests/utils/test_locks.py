@@ -118,6 +118,13 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path, monkeypatch: py
         pass
 
 
+def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    os.symlink(tmp_path / "elsewhere", tmp_path / LOCK)
+    with pytest.raises(LaaError, match=r"cannot write to .*: .*: remove that link"), locked(tmp_path, "mine"):
+        pass
+    assert os.listdir(tmp_path) == [LOCK]
+
+
 def test_an_error_of_the_run_itself_passes_through(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="mine"), locked(tmp_path, "busy"):
         raise OSError("mine")
