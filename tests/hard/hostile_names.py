@@ -9,6 +9,7 @@ from pathlib import Path
 from .case import Case
 from .mutated_photos import PREPARE
 from .pictures import face, pillow, scene
+from .sandbox import contents
 
 FORGED = "error: forged line"
 MARKUP = "<img src=x onerror=forged()>"
@@ -80,10 +81,12 @@ def batch_names(case: Case) -> None:
     first = case.run(*arguments, outputs=[case.sandbox.out], columns=case.random.choice((20, 40, 80, 200)))
     check_lines(case)
     too_long = any(len(os.fsencode(path.name)) > 240 for path in paths)
-    if photos and first.code != 0 and not too_long:
-        case.fault("exit code", f"{first.code}: {first.errors[:1]}")
     page = case.sandbox.out / "index.html"
-    if page.exists():
+    in_the_way = {"index.html", "manifest.jsonl"} & {path.name for path in case.sandbox.source.iterdir()}
+    allowed = (0, 3) if too_long or in_the_way else (0,)  # a folder whose name laa's own files have
+    if photos and first.code not in allowed and (contents(case.sandbox.out) or not too_long):
+        case.fault("exit code", f"{first.code}: {first.errors[:1]}")
+    if page.is_file():
         check_page(case, page)
     before = case.sandbox.snapshot()
     second = case.run(*arguments, outputs=[case.sandbox.out])

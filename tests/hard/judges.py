@@ -123,7 +123,8 @@ def judge_exit_code(outcome: Outcome, expected: list[Path], written: list[Path],
     """Judges the exit code of `upscale` and `batch` by what they wrote. `sources`: the photo's name behind each output."""
     if outcome.hung or outcome.code < 0 or outcome.command.kill is not None:
         return
-    missing = [source for source, path in zip(sources, expected, strict=True) if path not in written]
+    failed = [(source, path) for source, path in zip(sources, expected, strict=True) if path not in written]
+    missing = [source for source, _ in failed]
     if outcome.code == 0 and missing:
         yield Fault("exit code", f"0, but no output of {missing[0]!a}")
     if outcome.code in (1, 2, 4) and written:
@@ -132,6 +133,7 @@ def judge_exit_code(outcome: Outcome, expected: list[Path], written: list[Path],
         yield Fault("exit code", f"3, but {len(written)} of {len(expected)} were written")
     if outcome.code in (1, 3):
         said = outcome.stderr.decode(errors="surrogateescape")
-        unnamed = [source for source in missing if source.isascii() and source.isprintable() and source not in said]
+        named = [source for source, path in failed if source in said or path.name in said]  # or by its result
+        unnamed = [source for source in missing if source.isascii() and source.isprintable() and source not in named]
         if unnamed:
             yield Fault("error line", f"no line names {unnamed[0]}")
