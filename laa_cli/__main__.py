@@ -33,7 +33,7 @@ def guarded() -> int:
         check_models()  # before the commands, whose defaults come from `models`
         from .commands.app import run
 
-        run()
+        return run()
     except LaaError as error:
         return report_failure(error.for_command_line(), error.code)
     except (KeyboardInterrupt, SystemExit) as end:
@@ -47,7 +47,6 @@ def guarded() -> int:
             raise
         message = f"laa failed unexpectedly ({type(error).__name__}: {error}): please report it with the output of --debug"
         return report_failure(message, Exit.FAILED)
-    return Exit.OK
 
 
 def check_streams(code: int) -> int:

@@ -55,11 +55,11 @@ def root(
     """Brings small faces in photos back into focus with the LAA-Transformer."""
 
 
-def run() -> None:
-    """Runs the command line and ends with its exit code. Raises LaaError where the command line is wrong."""
+def run() -> int:
+    """Runs the command line and returns its exit code. Raises LaaError where the command line is wrong."""
     try:
         code = app(prog_name="laa", standalone_mode=False)
     except typer.TyperException as error:
         command = " ".join(["laa", *(name for name in sys.argv[1:2] if name in COMMANDS)])
         raise LaaError(usage_message(error, command), Exit(error.exit_code)) from error
-    sys.exit(code)
+    return code if isinstance(code, int) else Exit.OK  # what a command returns that says nothing is None

@@ -16,6 +16,7 @@ import typer
 from fakes import ROOT, in_a_terminal, laa, one_line
 from PIL import Image
 
+from laa_cli.__main__ import guarded
 from laa_cli.commands.app import app
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
@@ -31,6 +32,12 @@ def test_help_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "upscale" in result.stdout
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("code", [None, 0, 3])
+def test_a_command_that_says_nothing_has_succeeded(code: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laa_cli.commands.app.app", lambda **_: code)
+    assert guarded() == (code or Exit.OK)
 
 
 def all_commands() -> dict[str, Any]:

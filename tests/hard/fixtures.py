@@ -13,6 +13,7 @@ from PIL import Image
 
 from .case import Run
 from .command import Command
+from .fork import in_folder
 from .pictures import face, scene
 
 TINY = ("--width", "2", "--set", "blocks=1", "--set", "mlp_ratio=1")
@@ -104,9 +105,9 @@ def keep_first_state() -> None:
 
     def hook(event: str, details: tuple[object, ...]) -> None:
         if event == "os.rename" and str(details[1]).endswith(STATE):
-            target = Path(str(details[1])).with_name("first-state")
-            if not target.exists():
-                shutil.copy2(str(details[0]), target)
+            source, state = (Path(in_folder(details[place], details[place + 2])) for place in (0, 1))
+            if not (target := state.with_name("first-state")).exists():
+                shutil.copy2(source, target)
 
     sys.addaudithook(hook)
 

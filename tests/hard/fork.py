@@ -25,13 +25,13 @@ CAPABILITY_VERSION = 0x20080522
 OVERRIDE_RIGHTS = 0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 HARMLESS = ("/dev/null", "/dev/full", "/dev/tty", "/dev/shm", "/proc/")
-WRITING_EVENTS = {
-    "os.rename": (0, 1),
-    "os.link": (1,),
-    "os.symlink": (1,),
-    "os.mkdir": (0,),
-    "os.remove": (0,),
-    "os.rmdir": (0,),
+WRITING_EVENTS = {  # the places of paths among the arguments, and of the folders held open that they are in
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
 }
 
 
@@ -139,6 +139,13 @@ def drop_override_rights() -> None:
         libc.capset(header, sets)
 
 
+def in_folder(name: Any, handle: Any) -> Any:
+    """Returns the path of a name in a folder held open (-1: none is, then the name as it is)."""
+    if handle == -1 or not isinstance(name, str | bytes | os.PathLike):
+        return name
+    return os.path.join(os.readlink(f"/proc/self/fd/{handle}"), os.fsdecode(name))
+
+
 def watch_writes(sandbox: Path, log: int) -> None:
     """Notes what Python code opens for writing, renames, makes or removes outside the sandbox (an audit hook)."""
     inside = os.fsencode(sandbox.resolve())
@@ -148,7 +155,7 @@ def watch_writes(sandbox: Path, log: int) -> None:
             path, _, flags = arguments
             places = [path] if isinstance(flags, int) and flags & WRITING else []
         else:
-            places = [arguments[index] for index in WRITING_EVENTS.get(event, ())]
+            places = [in_folder(arguments[index], arguments[at]) for index, at in WRITING_EVENTS.get(event, ())]
         for place in places:
             if isinstance(place, str | bytes | os.PathLike):
                 note(os.path.abspath(os.fsencode(place)))
