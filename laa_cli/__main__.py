@@ -36,9 +36,7 @@ def guarded() -> int:
         return run()
     except LaaError as error:
         return report_failure(error.for_command_line(), error.code)
-    except (KeyboardInterrupt, SystemExit) as end:
-        if isinstance(end, SystemExit) and end.code != Exit.INTERRUPTED:  # typer makes one of Ctrl-C
-            raise
+    except KeyboardInterrupt:
         return report_failure("interrupted: what was written before is whole", Exit.INTERRUPTED)
     except MemoryError:
         return report_failure("not enough memory: use a smaller photo or --scale", Exit.FAILED)

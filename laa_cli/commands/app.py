@@ -62,4 +62,6 @@ def run() -> int:
     except typer.TyperException as error:
         command = " ".join(["laa", *(name for name in sys.argv[1:2] if name in COMMANDS)])
         raise LaaError(usage_message(error, command), Exit(error.exit_code)) from error
+    if code == Exit.INTERRUPTED:  # what typer makes of Ctrl-C
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else Exit.OK  # what a command returns that says nothing is None

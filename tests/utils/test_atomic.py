@@ -271,3 +271,20 @@ def test_a_folder_that_becomes_a_link_while_a_file_is_written_redirects_nothing(
         assert not folders.BY_HANDLE
     assert (source / "sub" / "photo").read_bytes() == b"precious"
     assert os.listdir(source / "sub") == ["photo"]
+
+
+def test_a_link_made_right_before_the_folder_is_opened_leads_nowhere(
+    tree: tuple[Path, Path, Inputs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out, inputs = tree
+    (source / "sub" / "other").write_bytes(b"no photo")
+
+    def mkdir(*_: Any, **__: Any) -> None:
+        (out / "sub").rmdir()
+        os.symlink(source / "sub", out / "sub")
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(LaaError, match="leads to the inputs"):
+        write(out / "sub" / "other", inputs=inputs, overwrite=True)
+    assert (source / "sub" / "other").read_bytes() == b"no photo"
+    assert sorted(os.listdir(source / "sub")) == ["other", "photo"]
