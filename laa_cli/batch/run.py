@@ -13,7 +13,7 @@ import cv2
 import torch
 
 from ..console import Screen
-from ..errors import Exit, LaaError, SetupError
+from ..errors import Exit, LaaError
 from ..photo import unmuted
 from ..process import load_once
 from ..upscale import Upscaler
@@ -23,6 +23,7 @@ from ..utils.partial import remove_partial_files
 from ..utils.signals import graceful_interrupt, restored_signals
 from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
+from .gallery import NAME as GALLERY
 from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
 from .microbatch import MicroBatcher, micro_batch_size
@@ -67,8 +68,10 @@ def run(
         batch = Batch(request, manifest, load, screen)
         try:
             (through or Batch.run_once)(batch)
-        except SetupError as error:
-            raise SetupError(str(error), Exit.PARTLY if batch.counts.done else error.code) from error
+        except LaaError as error:
+            if batch.counts.done and error.code == Exit.FAILED:
+                error.code = Exit.PARTLY  # what was written stays
+            raise
         finally:
             batch.counts.show(screen)
         return batch.counts.exit_code
@@ -123,7 +126,10 @@ class Batch:
             self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest, self.inputs)}")
 
     def process(self, found: ScanResult) -> None:
-        """Does what is to be done of the photos found, and counts the others."""
+        """Does what is to be done of the photos found, and counts the others. LaaError where the gallery has no place."""
+        if self.request.report and any(photo.output.startswith(f"{GALLERY}/") for photo in found.photos):
+            place = self.request.source / GALLERY
+            raise LaaError(f"{place} is a folder with the gallery's name: rename it, or leave --report out")
         started = time.perf_counter()
         status = status_of(found.photos, self.request.out, self.request.recipe, self.manifest)
         self.counts.add_earlier(len(status.done), [self.manifest.records[photo.name] for photo in status.failed])

@@ -15,8 +15,8 @@ from browser import needs_chromium, opened
 from fakes import records, refuse_to_load, run_batch, write_photo_of_noise
 from PIL import Image
 
-from laa_cli.batch.gallery import FACE_PX, LONGEST_PX, build_page, make_thumbnails, thumbnail_path
-from laa_cli.errors import Exit
+from laa_cli.batch.gallery import FACE_PX, LONGEST_PX, NAME, build_page, make_thumbnails, thumbnail_path
+from laa_cli.errors import Exit, LaaError
 from laa_cli.restore.alignment import Square
 
 
@@ -122,3 +122,12 @@ def test_names_of_control_characters_are_shown_and_lead_to_their_files(tmp_path:
     assert not {"\x1b", "\u202e"} & set(page)
     links = {unquote(address, errors="surrogateescape") for address in re.findall(r'href="([^"]+)"', page)}
     assert links == set(names)
+
+
+def test_a_folder_with_the_gallerys_name_is_said_before_any_work(tmp_path: Path) -> None:
+    write_photo_of_noise(tmp_path / "in" / NAME / "a.png", 0, (40, 40))
+    with pytest.raises(LaaError, match=r"index\.html is a folder with the gallery's name"):
+        run_batch(tmp_path, report=True)
+    assert not (tmp_path / "out" / NAME).exists()
+    assert run_batch(tmp_path) == Exit.OK
+    assert (tmp_path / "out" / NAME / "a.png").is_file()

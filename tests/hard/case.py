@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
+from PIL import Image
+
 from .command import ADDRESS_SPACE_BYTES, Command, Outcome
 from .judges import PEAK_BYTES, Fault, judge_exit_code, judge_files, judge_outcome, judge_results
 from .sandbox import Sandbox, compare
+
+LARGEST_MEGAPIXELS, SECONDS_PER_MEGAPIXEL = 64, 5
 
 Run = Callable[[Command], Outcome]
 
@@ -71,6 +76,7 @@ class Case:
             kill=kill,
             columns=columns,
             address_space=address_space,
+            patience=patience(self.sandbox.source),
         )
         outcome = self.execute(command)
         self.outcomes.append(outcome)
@@ -84,3 +90,17 @@ class Case:
             done = [path for path in photos.values() if os.path.lexists(path) and path in changed]
             self.faults += judge_exit_code(outcome, list(photos.values()), done, [source.name for source in photos])
         return outcome
+
+
+def patience(folder: Path) -> float:
+    """Grants seconds for large pictures in a folder: AVIF and WebP, which are not opened where they lie about their size."""
+    megapixels = 0.0
+    for path in folder.rglob("*"):
+        try:
+            if not path.is_file():
+                continue
+            with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+                megapixels += image.width * image.height / 1e6 if image.format in ("AVIF", "WEBP") else 0
+        except Exception:  # whatever the picture is, laa has to say so
+            continue
+    return SECONDS_PER_MEGAPIXEL * min(megapixels, LARGEST_MEGAPIXELS)

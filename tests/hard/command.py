@@ -24,6 +24,7 @@ class Command:
     kill: tuple[int, float] | None = None
     columns: int = 80
     address_space: int = ADDRESS_SPACE_BYTES
+    patience: float = 0.0  # seconds beyond the worker's time-out: for pictures that are large, not only said to be
     prepare: Callable[[], None] | None = None  # called in the fork before laa is
 
 

@@ -79,8 +79,8 @@ def redirect(command: Command, streams: dict[str, Path]) -> None:
         os.close(handle)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
     if command.stdout == CLOSED:
+        sys.stdout.close()
         sys.stdout = None  # as Python does
-        os.close(1)
 
 
 def broken_pipe() -> int:

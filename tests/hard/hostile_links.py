@@ -66,8 +66,8 @@ def links_into_photos(case: Case) -> None:
         ["detect", "in/a.png", "in/sub/b.jpg", "-o", "out", *extra],
         ["detect", "in/a.png", "-o", "out/new", *extra],
         ["prepare", "in", "out", *PREPARE],
-        ["upscale", "in/a.png", "-s", "1", "-o", "in/sub/b.jpg", *extra],
-        ["upscale", "in/a.png", "-s", "1", "-o", "out/r.png", "--compare", "in/sub/b.jpg", *extra],
+        ["upscale", "in/a.png", "-s", "1", "-o", "in/a.png", *extra],
+        ["upscale", "in/a.png", "-s", "1", "-o", "out/r.png", "--compare", "in/a.png", *extra],
         ["upscale", "in/a.png", "in/sub/b.jpg", "-s", "1", "-o", "in", *extra],
     )
     command = list(case.random.choice(commands))

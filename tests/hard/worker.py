@@ -80,7 +80,8 @@ class Worker:
                 if pending and began and time.monotonic() - began >= pending[1]:
                     os.kill(process, pending[0])
                     pending = None
-                if elapsed > self.timeout and elapsed - seconds_starved(process) > self.timeout:
+                limit = self.timeout + command.patience
+                if elapsed > limit and elapsed - seconds_starved(process) > limit:
                     hung = True
                     os.kill(process, signal.SIGKILL)
                 time.sleep(POLL_SECONDS)
