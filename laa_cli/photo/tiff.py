@@ -29,6 +29,7 @@ from .tiff_layout import (
     JPEG,
     LIBTIFF_CODECS,
     LINEAR_RAW,
+    MAX_SAMPLES,
     PALETTE,
     PICTURE_CODECS,
     RGB,
@@ -45,7 +46,6 @@ STRUCTURE = COUNTED | {256, 257, 259, 262, 266, 277, 278, 284, 292, 293, 317, 32
 OLD_JPEG = {512, 513, 514, 515, 519, 520, 521, 529, 532}  # and YCbCr's matrix
 OTHERS = {SUBFILE, ICC, XMP, ORIENTATION, DNG_VERSION, INK_SET, *RESOLUTION, RESOLUTION_UNIT}
 MAX_SEGMENTS = 1 << 18  # strips or tiles
-MAX_SAMPLES = 64  # of a pixel
 SMALL_TILE_PX = 1 << 24  # a tile may be larger than its picture, up to this
 
 
