@@ -27,8 +27,11 @@ from .tiff_layout import (
     GREY,
     ICCLAB,
     JPEG,
+    JPEG_PIXELS_PER_BYTE,
     LIBTIFF_CODECS,
     LINEAR_RAW,
+    MAX_SAMPLES,
+    OLD_JPEG,
     PALETTE,
     PICTURE_CODECS,
     RGB,
@@ -41,10 +44,9 @@ from .tiff_layout import (
 SUBFILE, INK_SET, ICC, DNG_VERSION = 254, 332, 34675, 50706
 COUNTED = {258, 273, 279, 324, 325, 338, 339}  # one number for each sample, strip or tile
 STRUCTURE = COUNTED | {256, 257, 259, 262, 266, 277, 278, 284, 292, 293, 317, 320, 322, 323, 347, 530, 32997, 32998}
-OLD_JPEG = {512, 513, 514, 515, 519, 520, 521, 529, 532}  # and YCbCr's matrix
+OLD_JPEG_TAGS = {512, 513, 514, 515, 519, 520, 521, 529, 532}  # and YCbCr's matrix
 OTHERS = {SUBFILE, ICC, DNG_VERSION, INK_SET}
 MAX_SEGMENTS = 1 << 18  # strips or tiles
-MAX_SAMPLES = 64  # of a pixel
 SMALL_TILE_PX = 1 << 24  # a tile may be larger than its picture, up to this
 
 
@@ -52,11 +54,11 @@ class TiffPhoto:
     """The first page of a TIFF, its header read. ValueError and others where that is damaged."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.directory = read_main_directory(file, STRUCTURE | OLD_JPEG | OTHERS)
+        self.directory = read_main_directory(file, STRUCTURE | OLD_JPEG_TAGS | OTHERS)
         if any(self.directory.tags[tag].count > MAX_SEGMENTS for tag in COUNTED & self.directory.tags.keys()):
             raise ValueError(f"it claims more than {MAX_SEGMENTS} strips")
         head = self.directory.head(start := 16 if self.directory.big else 8)
-        self.page = first_page(head + self.directory.serialize(STRUCTURE | OLD_JPEG, start))
+        self.page = first_page(head + self.directory.serialize(STRUCTURE | OLD_JPEG_TAGS, start))
         self.layout = read_layout(self.page)
 
     @property
@@ -181,10 +183,16 @@ def decode_segment(tiff: TiffPhoto, data: memoryview, index: int) -> tuple[NDArr
 
 
 def open_with_libtiff(tiff: TiffPhoto, content: bytes) -> Image.Image:
-    """Opens a TIFF with Pillow, to be decoded by its libtiff, as it is stored. UnsupportedError where that has no such kind."""
+    """Opens a TIFF with Pillow, to be decoded by its libtiff, as it is stored.
+
+    UnsupportedError where that has no such kind, ValueError where it cannot hold the pixels that it claims.
+    """
+    pixels, most = tiff.layout.width * tiff.layout.height, len(content) * JPEG_PIXELS_PER_BYTE
+    if tiff.layout.compression in (OLD_JPEG, JPEG) and pixels > most:
+        raise ValueError(f"{len(content)} bytes cannot hold {tiff.layout.width}x{tiff.layout.height} pixels")
     start = len(content) + len(content) % 2
     head = tiff.directory.head(start)
-    directory = tiff.directory.serialize(STRUCTURE | OLD_JPEG, start)
+    directory = tiff.directory.serialize(STRUCTURE | OLD_JPEG_TAGS, start)
     try:
         return Image.open(
             io.BytesIO(head + content[len(head) :].ljust(start - len(head), b"\0") + directory), formats=("TIFF",)

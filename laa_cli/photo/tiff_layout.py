@@ -9,10 +9,13 @@ from tifffile import TiffPage
 GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR, CIELAB, ICCLAB, CFA, LINEAR_RAW = 0, 1, 2, 3, 5, 6, 8, 9, 32803, 34892
 COLOUR_SAMPLES = {GREY_INVERTED: 1, GREY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
 UNCOMPRESSED, CCITT, JPEG, WEBP = 1, {2, 3, 4}, 7, {34927, 50001}
-LIBTIFF_CODECS = {6, 32809}  # old-style JPEG, ThunderScan
+OLD_JPEG = 6
+LIBTIFF_CODECS = {OLD_JPEG, 32809}  # and ThunderScan
+JPEG_PIXELS_PER_BYTE = 256  # at most: two bits for a block of 8x8
 BYTE_CODECS = {UNCOMPRESSED, 5, 8, 32773, 32946, 34925, 34926, 50000, 50013}  # LZW, deflate, PackBits, LZMA, Zstandard
 # WebP, JPEG 2000, LERC, PNG, JPEG XR, JPEG XL: each strip or tile is a picture of its own
 PICTURE_CODECS = {*WEBP, 33005, 34712, 34887, 34933, 22610, 34934, 50002, 52546}
+MAX_SAMPLES = 64  # of a pixel
 ALPHA_PREMULTIPLIED, ALPHA = 1, 2
 ALPHA_COREL = 999  # what Corel Draw 10 calls it
 
@@ -74,6 +77,7 @@ def read_layout(page: TiffPage) -> Layout:
     missing = samples - COLOUR_SAMPLES.get(photometric, samples) - len(extra)
     if missing < 0 and photometric in COLOUR_SAMPLES:
         raise ValueError(f"its tags do not agree on {samples} samples for each pixel")
+    missing = min(missing, MAX_SAMPLES)  # more are refused
     extra += (ALPHA if missing == 1 and not extra else 0,) * max(missing, 0)  # a single one that nothing is said of is alpha
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
     unsigned = page.sampleformat in (1, 4)  # 4: undefined

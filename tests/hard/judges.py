@@ -133,7 +133,11 @@ def judge_exit_code(outcome: Outcome, expected: list[Path], written: list[Path],
         yield Fault("exit code", f"3, but {len(written)} of {len(expected)} were written")
     if outcome.code in (1, 3):
         said = outcome.stderr.decode(errors="surrogateescape")
-        named = [source for source, path in failed if source in said or path.name in said]  # or by its result
+        named = [
+            source
+            for source, path in failed
+            if source in said or path.name in said or f"{source.rpartition('.')[0]}_face" in said  # or by its results
+        ]
         unnamed = [source for source in missing if source.isascii() and source.isprintable() and source not in named]
         if unnamed:
             yield Fault("error line", f"no line names {unnamed[0]}")

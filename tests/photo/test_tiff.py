@@ -114,6 +114,8 @@ def test_old_style_jpeg() -> None:
     }
     pixels = decode_photo(tiff_of(tags, stream)).pixels
     assert np.abs(pixels.astype(int) - np.asarray(image)).mean() < 6
+    with pytest.raises(LaaError, match="cannot hold 30000x20000 pixels"):
+        decode_photo(tiff_of(tags | {256: (4, [30000]), 257: (4, [20000]), 278: (4, [20000])}, stream), 10**9)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "YCbCr", "LAB"])

@@ -88,6 +88,14 @@ def test_hostile_files_are_damaged_and_take_no_memory(name: str, content: bytes,
     assert caplog.records == []
 
 
+def test_no_number_of_samples_takes_memory() -> None:
+    content = write(samples(3, np.uint8), photometric="rgb")
+    place = content.index(struct.pack("<HHI", 277, 3, 1))
+    wide = content[:place] + struct.pack("<HHII", 277, 4, 1, 1 << 31) + content[place + 12 :]
+    with no_more_memory_than(300), pytest.raises(LaaError, match="2147483648 samples per pixel is not supported"):
+        decode_photo(wide)
+
+
 def test_directories_that_go_round_are_one_page() -> None:
     content = write(samples(1, np.uint8))
     start = struct.unpack_from("<I", content, 4)[0]
