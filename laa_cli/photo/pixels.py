@@ -82,7 +82,8 @@ def apply_orientation(pixels: Pixels, orientation: int) -> Pixels:
         7: lambda: pixels[::-1, ::-1].swapaxes(0, 1),
         8: lambda: np.rot90(pixels),
     }.get(orientation, lambda: pixels)()
-    return np.ascontiguousarray(upright)
+    result = np.ascontiguousarray(upright)
+    return result.copy() if min(result.strides) < 0 else result  # those of sides of one pixel, which torch refuses
 
 
 def unpremultiply_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import tifffile
@@ -19,6 +20,7 @@ PEAK_BYTES = 1 << 30  # of a command, beyond what it begins with
 TRACEBACK = re.compile(r"Traceback \(most recent|failed unexpectedly|Exception ignored|Exception in thread|Fatal Python error")
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|[\udc80-\udcff]")
 EXIT_CODES = {0, 1, 2, 3, 4, 130}
+TARGET_OPTIONS = ("-o", "--compare", "--faces-dir")
 FORMATS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
     ".avif": "AVIF",
@@ -52,7 +54,7 @@ def judge_outcome(outcome: Outcome, peak_bytes: int = PEAK_BYTES, *, binary_stdo
         yield Fault("hang", f"no end after {outcome.seconds:.0f} s")
     elif outcome.code < 0 and not killed:
         yield Fault("crash", f"ended by signal {-outcome.code}")
-    elif outcome.code not in EXIT_CODES and not killed:
+    elif outcome.code not in EXIT_CODES and not killed and not (outcome.code == 141 and outcome.command.stdout == BROKEN_PIPE):
         yield Fault("exit code", f"{outcome.code} is none of laa's")
     if outcome.code in (1, 2, 3, 4) and not outcome.errors:
         last = outcome.stderr.decode(errors="replace").strip().splitlines()[-1:]
@@ -133,10 +135,11 @@ def judge_exit_code(outcome: Outcome, expected: list[Path], written: list[Path],
         yield Fault("exit code", f"3, but {len(written)} of {len(expected)} were written")
     if outcome.code in (1, 3):
         said = outcome.stderr.decode(errors="surrogateescape")
+        targets = [value for option, value in pairwise(outcome.command.arguments) if option in TARGET_OPTIONS]
         named = [
             source
             for source, path in failed
-            if source in said or path.name in said or f"{source.rpartition('.')[0]}_face" in said  # or by its results
+            if source in said or any(target in said for target in (path.name, *targets))  # or by its results
         ]
         unnamed = [source for source in missing if source.isascii() and source.isprintable() and source not in named]
         if unnamed:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fakes import MAX_PIXELS, PHOTO_SUFFIXES, SRGB, decode_photo, encode_image, exif_block, noise_pixels, ramp_pixels
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from laa_cli.errors import LaaError
 from laa_cli.photo import Metadata, Photo, containers, encode_photo, read_photo
+from laa_cli.photo.pixels import apply_orientation
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -31,6 +33,14 @@ def test_orientation_is_baked_in(kind: str, orientation: int) -> None:
     assert np.abs(photo.pixels.astype(int) - expected).mean() < 12
     again = decode_photo(encode_photo(photo, ".png"))  # and not a second time
     np.testing.assert_array_equal(again.pixels, photo.pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shape", [(1, 5, 3), (5, 1, 3), (1, 1, 1)])
+def test_turned_lines_of_pixels_are_what_torch_takes(shape: tuple[int, int, int], orientation: int) -> None:
+    """To NumPy an axis of one pixel is contiguous whatever its stride; torch refuses negative ones."""
+    turned = apply_orientation(np.arange(np.prod(shape), dtype=np.uint8).reshape(shape), orientation)
+    assert torch.from_numpy(turned).shape == turned.shape
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .regions import NAMESPACES, Move, Size, move_regions
 from .xmp import (
     CONTAINER,
@@ -27,6 +29,10 @@ STALE = {
     *((TIFF, name) for name in ("Orientation", "ImageWidth", "ImageLength")),
     *((EXIF, name) for name in ("PixelXDimension", "PixelYDimension")),
 }
+# What readers that search a packet's text, as Pillow does, would turn the picture by, wherever it stands.
+ORIENTATION_TEXT = re.compile(
+    rb"""\stiff:Orientation\s*=\s*(?:"[^"<]*"|'[^'<]*')|<tiff:Orientation\s*>[^<]*</tiff:Orientation\s*>"""
+)
 # Namespaces and properties that speak of pictures and videos which the output does not contain.
 FOREIGN_NAMESPACES = {
     HDR_GAIN_MAP: GAIN_MAP,
@@ -65,7 +71,7 @@ def clean_xmp(packet: Packet, move: Move) -> tuple[bytes, tuple[str, ...]]:
         if labels or found.name in STALE:
             edits.append(removal(found))
             left_out += labels
-    return apply_edits(packet.content, edits), tuple(dict.fromkeys(left_out))
+    return ORIENTATION_TEXT.sub(b"", apply_edits(packet.content, edits)), tuple(dict.fromkeys(left_out))
 
 
 def foreign_labels(found: Property, content: bytes) -> list[str]:

@@ -53,3 +53,15 @@ def test_orientation() -> None:
         parsed = parse(packet)
         assert parsed is not None
         assert xmp_orientation(parsed) == orientation
+
+
+@pytest.mark.parametrize(
+    "stale", ['<r tiff:Orientation="8" dc:title="t"/>', '<r dc:title="t"><tiff:Orientation >8</tiff:Orientation></r>']
+)
+def test_no_orientation_is_left_that_a_search_of_the_text_would_find(stale: str) -> None:
+    """Pillow turns pictures by it, wherever it stands."""
+    packet = parse(f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{stale}</x:xmpmeta>'.encode())
+    assert packet is not None
+    cleaned_packet, _ = clean_xmp(packet, Move(8, (48, 64), (64, 48)))
+    assert b"tiff:Orientation" not in cleaned_packet
+    assert b'dc:title="t"' in cleaned_packet
