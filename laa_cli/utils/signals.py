@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,13 @@ def raise_on_signals() -> None:
     """Lets every signal end the run as Ctrl-C does, so that temporary files are removed on the way out."""
     for number in heeded_signals():
         signal.signal(number, signal.default_int_handler)
+    report = sys.unraisablehook
+
+    def report_unless_interrupted(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            report(unraisable)
+
+    sys.unraisablehook = report_unless_interrupted  # a library's C code may print an interrupt, and raise it again
 
 
 def ignore_signals() -> None:

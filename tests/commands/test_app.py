@@ -263,3 +263,19 @@ def test_no_path_is_checked_by_typer_itself() -> None:
         if parameter.type_descriptor.parameter_info.readable
     ]
     assert checked == []
+
+
+def test_an_interrupt_within_a_library_is_not_printed() -> None:
+    """As pydantic prints one that comes while it is imported; what else cannot be raised is still said."""
+    code = (
+        "from laa_cli.utils.signals import raise_on_signals\n"
+        "raise_on_signals()\n"
+        "class Late:\n"
+        "    def __init__(self, error): self.error = error\n"
+        "    def __del__(self): raise self.error\n"
+        "Late(KeyboardInterrupt())\n"
+        "Late(ValueError('said'))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "KeyboardInterrupt" not in result.stderr
+    assert "ValueError: said" in result.stderr
