@@ -22,6 +22,10 @@ def main() -> None:
     except KeyboardInterrupt:  # again, while the first was said
         code = Exit.INTERRUPTED
     ignore_signals()  # all is done
+    if code == Exit.INTERRUPTED:
+        from .utils.partial import remove_present_files
+
+        remove_present_files()
     sys.exit(check_streams(code))
 
 

@@ -22,6 +22,7 @@ PREFIX = ".laa-"  # of their names
 SUFFIX = ".part"
 ATTEMPTS = 100  # to make one before another run takes it for left over
 REMOVES_OPEN_FILES = os.name != "nt"  # and renames them
+PRESENT: set[Path] = set()  # of this process: being written, or left when Ctrl-C came between two steps of removing one
 
 
 class PartialFile:
@@ -30,11 +31,14 @@ class PartialFile:
     def __init__(self, folder: OpenFolder) -> None:
         self.folder = folder
         self.name = ""
+        self.path = folder.path
         self.handle = -1
 
     def __enter__(self) -> PartialFile:
         for _ in range(ATTEMPTS):
             self.name = f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
+            self.path = self.folder.path / self.name
+            PRESENT.add(self.path)
             self.handle = self.folder.open(self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             if self.claim():
                 return self
@@ -82,12 +86,20 @@ class PartialFile:
         with suppress(OSError):
             self.folder.unlink(self.name)
         self.close()
+        PRESENT.discard(self.path)
 
     def close(self) -> None:
         """Closes the file. May be called twice."""
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1
+
+
+def remove_present_files() -> None:
+    """Removes what an interrupted run of this process has left, at its end."""
+    for path in tuple(PRESENT):
+        with suppress(OSError):
+            path.unlink()
 
 
 def remove_partial_files(folder: Path, inputs: Inputs = NO_INPUTS, *, deep: bool = False) -> None:

@@ -253,6 +253,23 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, name: str) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_an_interrupt_while_a_temporary_file_is_removed_leaves_none(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from laa_cli import __main__\n"
+        "from laa_cli.utils import atomic, folders, inputs\n"
+        "def interrupted(*_): raise KeyboardInterrupt\n"
+        "folders.OpenFolder.unlink = interrupted\n"
+        "write = lambda: atomic.write_atomically(Path(sys.argv[1]), b'content', inputs=inputs.NO_INPUTS, overwrite=False)\n"
+        "__main__.guarded = write\n"
+        "__main__.main()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "photo.png")]
+    assert subprocess.run(command, capture_output=True, cwd=ROOT, check=False).returncode == Exit.INTERRUPTED
+    assert os.listdir(tmp_path) == ["photo.png"]
+
+
 def test_no_path_is_checked_by_typer_itself() -> None:
     """It would end everything on one photo that cannot be read, with exit code 2."""
     checked = [
