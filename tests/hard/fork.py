@@ -19,6 +19,8 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
+
 from .command import BROKEN_PIPE, CLOSED, Command
 
 CAPABILITY_VERSION = 0x20080522
@@ -61,6 +63,7 @@ def prepare_fork(command: Command, streams: dict[str, Path]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     watch_writes(command.sandbox, os.open(streams["outside"], os.O_WRONLY | os.O_APPEND))
+    torch.set_num_threads(torch.get_num_threads())  # makes its pool anew, which a fork loses, before threads ask for it at once
     sys.argv = ["laa", *command.arguments]
     if command.prepare is not None:
         command.prepare()
