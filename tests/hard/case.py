@@ -16,7 +16,7 @@ from .command import ADDRESS_SPACE_BYTES, Command, Outcome
 from .judges import PEAK_BYTES, Fault, judge_exit_code, judge_files, judge_outcome, judge_results
 from .sandbox import Sandbox, compare
 
-LARGEST_MEGAPIXELS, SECONDS_PER_MEGAPIXEL = 64, 5
+LARGEST_MEGAPIXELS, SECONDS_PER_MEGAPIXEL, BYTES_PER_MEGAPIXEL = 64, 5, 60_000_000
 
 Run = Callable[[Command], Outcome]
 
@@ -66,6 +66,7 @@ class Case:
         """
         outputs = [*(outputs or []), *(photos or {}).values()]
         before = self.sandbox.snapshot()
+        megapixels = large_megapixels(self.sandbox.source)
         command = Command(
             arguments=tuple(map(str, arguments)),
             folder=self.sandbox.work,
@@ -76,13 +77,13 @@ class Case:
             kill=kill,
             columns=columns,
             address_space=address_space,
-            patience=patience(self.sandbox.source),
+            patience=SECONDS_PER_MEGAPIXEL * megapixels,
         )
         outcome = self.execute(command)
         self.outcomes.append(outcome)
         differences = compare(before, self.sandbox.snapshot())
         binary = "-" in command.arguments or "-o-" in command.arguments
-        self.faults += judge_outcome(outcome, peak_bytes, binary_stdout=binary)
+        self.faults += judge_outcome(outcome, peak_bytes + int(BYTES_PER_MEGAPIXEL * megapixels), binary_stdout=binary)
         self.faults += judge_files(differences, self.sandbox, outcome, outputs)
         self.faults += judge_results(differences, outputs)
         if photos is not None:
@@ -92,8 +93,8 @@ class Case:
         return outcome
 
 
-def patience(folder: Path) -> float:
-    """Grants seconds for large pictures in a folder: AVIF and WebP, which are not opened where they lie about their size."""
+def large_megapixels(folder: Path) -> float:
+    """Counts the megapixels of AVIF and WebP pictures in a folder, which need time and memory: few bytes can hold many."""
     megapixels = 0.0
     for path in folder.rglob("*"):
         try:
@@ -103,4 +104,4 @@ def patience(folder: Path) -> float:
                 megapixels += image.width * image.height / 1e6 if image.format in ("AVIF", "WEBP") else 0
         except Exception:  # whatever the picture is, laa has to say so
             continue
-    return SECONDS_PER_MEGAPIXEL * min(megapixels, LARGEST_MEGAPIXELS)
+    return min(megapixels, LARGEST_MEGAPIXELS)
