@@ -34,6 +34,7 @@ from laa_cli.interfaces import FaceCrop, RestoredFace
 from laa_cli.photo import Photo, read_photo
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
+from models.checkpoint import ModelCard
 from models.laa.config import LAAConfig
 from models.laa.integration import FIM
 from models.protocol import HR_SIZE, resize, to_8_bits
@@ -43,6 +44,9 @@ ROOT = Path(__file__).parent.parent
 # Training
 
 TINY = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+TINY_CARD = ModelCard(
+    LAAConfig(base_channels=2, image_size=32, blocks=1), "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0)
+)
 CPU = torch.device("cpu")
 ALONE = Distributed()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fakes import TINY_CARD
 from safetensors.torch import save
 
 from laa_cli.errors import LaaError
@@ -27,33 +28,16 @@ from models.checkpoint import (
     load,
     save_bytes,
 )
-from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
 from models.tensor_file import read_tensor_file, serialize
 
-TINY = LAAConfig(base_channels=2, image_size=32, blocks=1)
-TINY_CARD = ModelCard(TINY, "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0))
+TINY = TINY_CARD.config
 TINY_JSON = (
     '{"format": 1, "name": "tiny", "config": {"base_channels": 2, "image_size": 32, "blocks": 1, "attention": "rsa", '
     '"integration": "both", "fusion": "wfm", "mlp_ratio": 4, "reduction": 4, "leaky_slope": 0.2}, '
     '"protocol": {"lr_size": 16, "hr_size": 128, "crop_margin": 1.25, "kernel": "bicubic, a=-0.5, antialiased"}, '
     '"crop_px": [10, 96], "gauge": [0.5, -1.0], "training": {"faces": 7}, "validation": {"gain_db": 1.5}}'
 )  # as laa wrote it when there was one architecture
-
-
-@pytest.fixture
-def network() -> LAATransformer:
-    torch.manual_seed(0)
-    network = LAATransformer(TINY)
-    torch.nn.init.normal_(network.tail.weight, std=0.1)
-    return network.half().float().eval()  # the file holds float16
-
-
-@pytest.fixture
-def good(tmp_path: Path, network: LAATransformer) -> Path:
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(save_bytes(network, TINY_CARD))
-    return path
 
 
 def rewritten(path: Path, network: LAATransformer, **changes: object) -> Path:

@@ -10,31 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes import damaged
+from fakes import TINY_CARD, damaged
 
-from models.checkpoint import METADATA_KEY, CheckpointError, ModelCard, load, save_bytes
-from models.laa.config import LAAConfig
+from models.checkpoint import METADATA_KEY, CheckpointError, ModelCard, load
 from models.laa.network import LAATransformer
 from models.tensor_file import serialize
-
-TINY_CARD = ModelCard(
-    LAAConfig(base_channels=2, image_size=32, blocks=1), "tiny", {"faces": 7}, {"gain_db": 1.5}, (10, 96), (0.5, -1.0)
-)
-
-
-@pytest.fixture
-def network() -> LAATransformer:
-    torch.manual_seed(0)
-    network = LAATransformer(TINY_CARD.config)
-    torch.nn.init.normal_(network.tail.weight, std=0.1)
-    return network.half().float().eval()  # the file holds float16
-
-
-@pytest.fixture
-def good(tmp_path: Path, network: LAATransformer) -> Path:
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(save_bytes(network, TINY_CARD))
-    return path
 
 
 def header_end(content: bytes) -> int:
