@@ -19,6 +19,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from .hpinet.config import HPINetConfig
+from .hpinet.network import HPINet
 from .laa.config import LAAConfig
 from .laa.network import LAATransformer
 from .sizes import CROP_MARGIN, HR_SIZE, LR_SIZE
@@ -30,6 +32,7 @@ METADATA_KEY = "laa"  # the entry of safetensors' metadata that holds the card a
 WEIGHTS = Path(__file__).parent / "weights"
 PROTOCOL_WEIGHTS = WEIGHTS / "laa-x8.safetensors"  # trained for the paper's task
 DEFAULT_WEIGHTS = WEIGHTS / "laa-photo.safetensors"  # what laa uses: trained for photos
+BACKGROUND_WEIGHTS = WEIGHTS / "laa-background.safetensors"  # for the photo outside the faces
 
 
 class CheckpointError(ValueError):
@@ -52,19 +55,25 @@ class Architecture(Generic[ConfigT]):
 
     `parse_config`: reads the configuration from its JSON form, ValueError where it cannot be built. `build`: makes the network
     with fresh parameters. `protocol`: the task and preprocessing that it is trained for; weights of another one are refused.
-    `crop_px_range`: smallest and largest side of the crops that a card may name.
+    `crop_px_range`: smallest and largest side of the crops that a card may name; None: it takes whole pictures, not crops.
     """
 
     name: str
     parse_config: Callable[[dict[str, Any]], ConfigT]
     build: Callable[[ConfigT], nn.Module]
     protocol: dict[str, Any]
-    crop_px_range: tuple[int, int]
+    crop_px_range: tuple[int, int] | None
 
-    def check_crop_px(self, smallest: int, largest: int) -> None:
-        """Raises ValueError where the sides of a card's crops are out of range or in the wrong order."""
+    def parse_crop_px(self, values: Any) -> tuple[int, int] | None:
+        """Reads the sides of crops. ValueError or TypeError where they are none, out of range, or in the wrong order."""
+        if self.crop_px_range is None:
+            if values is not None:
+                raise ValueError(f"crop_px is {reprlib.repr(values)}")
+            return None
+        smallest, largest = (check_type("crop_px", side, int) for side in values)
         if not self.crop_px_range[0] <= smallest <= largest <= self.crop_px_range[1]:
             raise ValueError(f"crops of {smallest} to {largest} px")
+        return smallest, largest
 
 
 LAA_TRANSFORMER = Architecture(
@@ -74,7 +83,14 @@ LAA_TRANSFORMER = Architecture(
     protocol={"lr_size": LR_SIZE, "hr_size": HR_SIZE, "crop_margin": CROP_MARGIN, "kernel": "bicubic, a=-0.5, antialiased"},
     crop_px_range=(1, HR_SIZE),
 )
-ARCHITECTURES: dict[str, Architecture[Any]] = {entry.name: entry for entry in (LAA_TRANSFORMER,)}
+HPINET = Architecture(
+    name="hpinet",
+    parse_config=HPINetConfig.from_dict,
+    build=HPINet,
+    protocol={"kernel": "bicubic, a=-0.5, antialiased"},
+    crop_px_range=None,
+)
+ARCHITECTURES: dict[str, Architecture[Any]] = {entry.name: entry for entry in (LAA_TRANSFORMER, HPINET)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,8 @@ class ModelCard(Generic[ConfigT]):
     name: str = "unnamed"
     training: dict[str, Any] = field(default_factory=dict)  # data, schedule, faces seen, hardware
     validation: dict[str, Any] = field(default_factory=dict)  # psnr_db, ssim, gain_db, ... and of how many faces
-    crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE)  # smallest and largest side of the crops that it was trained for
+    # smallest and largest side of the crops that it was trained for; None of networks for whole pictures
+    crop_px: tuple[int, int] | None = (LR_SIZE, LR_SIZE)
     fidelity_coefficients: tuple[float, ...] = ()  # of the fidelity estimator; whoever uses them knows their form
     architecture: str = LAA_TRANSFORMER.name  # a key of ARCHITECTURES
     verified: bool = field(default=False, compare=False)  # on loading, by the file's digest or the SHA-256 shipped beside it
@@ -133,14 +150,12 @@ def parse_card(values: Any) -> ModelCard[Any]:
     architecture = ARCHITECTURES[name]
     if values["protocol"] != architecture.protocol:
         raise CheckpointError(f"was trained for another protocol: {reprlib.repr(values['protocol'])}")
-    smallest, largest = (check_type("crop_px", side, int) for side in values.get("crop_px", (LR_SIZE, LR_SIZE)))
-    architecture.check_crop_px(smallest, largest)
     return ModelCard(
         architecture.parse_config(check_type("config", values["config"], dict)),
         check_type("name", values["name"], str),
         check_type("training", values["training"], dict),
         check_type("validation", values["validation"], dict),
-        (smallest, largest),
+        architecture.parse_crop_px(values.get("crop_px", (LR_SIZE, LR_SIZE))),
         tuple(map(parse_coefficient, check_type("gauge", values.get("gauge", []), list))),
         architecture.name,
     )

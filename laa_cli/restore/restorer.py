@@ -66,7 +66,8 @@ class NetworkRestorer:
         """Loads a weights file, by default the one that laa ships; `notice` as in `read_weights`. LaaError where that fails."""
         network, card = read_weights(weights or DEFAULT_WEIGHTS, notice)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, device, card.crop_px, fidelity, card.fidelity_coefficients)
+        crop_px = card.crop_px or (LR_SIZE, LR_SIZE)  # a face network's card always has it
+        return cls(network, device, crop_px, fidelity, card.fidelity_coefficients)
 
     @property
     def batch_size(self) -> int:
