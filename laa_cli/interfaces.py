@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .detect.face import Face
+from .utils.steps import Steps
 
 if TYPE_CHECKING:  # `photo` imports OpenCV, which `laa train` must do without
     from .photo.pixels import Pixels
 
-__all__ = ["BackgroundUpscaler", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
+__all__ = ["BackgroundUpscaler", "EnlargedPhoto", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,20 @@ class RestoredFace:
     worthwhile: bool = True
 
 
+@dataclass(frozen=True)
+class EnlargedPhoto:
+    """An enlarged photo without its faces, `pixels`: (scale h, scale w, c) as the input.
+
+    `background`: what made it: "plain", "hpinet", or a file's stem. `fidelity`: how far it was held to what the photo shows,
+    0..1; None where no network ran. `reason`: why another than was asked for, short; mostly nothing.
+    """
+
+    pixels: Pixels
+    background: str
+    fidelity: float | None = None
+    reason: str = ""
+
+
 class FaceDetector(Protocol):
     """Finds the faces of a photo."""
 
@@ -65,5 +80,11 @@ class FaceRestorer(Protocol):
 class BackgroundUpscaler(Protocol):
     """Enlarges a whole photo, onto which the faces are pasted."""
 
-    def __call__(self, pixels: Pixels, scale: int) -> Pixels:
-        """`pixels`: (h, w, c) uint8 or uint16; c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same, (scale h, scale w, c)."""
+    def steps(self, pixels: Pixels, scale: int) -> Steps[EnlargedPhoto]:
+        """`pixels`: (h, w, c) uint8 or uint16; c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same, (scale h, scale w, c).
+
+        Yields the share done, 0..1, several times a second, and may be given up (closed) at each yield.
+        """
+
+    def peak_bytes(self, height: int, width: int, scale: int) -> int:
+        """Estimates the most bytes of memory that a photo (height, width) takes there, beside the photo and the result."""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import termios
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,10 +31,12 @@ from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
-from laa_cli.interfaces import FaceCrop, RestoredFace
+from laa_cli.interfaces import EnlargedPhoto, FaceCrop, RestoredFace
 from laa_cli.photo import Photo, read_photo
+from laa_cli.photo.resample import enlarge
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
+from laa_cli.utils.steps import Steps
 from models.checkpoint import ModelCard
 from models.laa.config import LAAConfig
 from models.laa.integration import FIM
@@ -263,8 +266,30 @@ def brighter(crops: list[torch.Tensor]) -> list[RestoredFace]:
     return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
-def fake_upscaler() -> Upscaler:
-    return Upscaler(one_face, brighter)
+class FakeBackground:
+    """A BackgroundUpscaler that turns a photo into its negative, in `count` steps of `seconds` each, and counts them."""
+
+    def __init__(self, count: int = 4, seconds: float = 0.0, peak: int = 0) -> None:
+        self.count, self.seconds, self.peak = count, seconds, peak
+        self.steps_done = self.given_up = 0
+
+    def steps(self, pixels: np.ndarray, scale: int) -> Steps[EnlargedPhoto]:
+        try:
+            for step in range(self.count):
+                yield step / self.count
+                time.sleep(self.seconds)
+                self.steps_done += 1
+        except GeneratorExit:
+            self.given_up += 1
+            raise
+        return EnlargedPhoto(~enlarge(pixels, scale), "fake", 0.25)
+
+    def peak_bytes(self, height: int, width: int, scale: int) -> int:
+        return self.peak
+
+
+def fake_upscaler(background: FakeBackground | None = None) -> Upscaler:
+    return Upscaler(one_face, brighter, background)
 
 
 def refuse_to_load() -> Upscaler:

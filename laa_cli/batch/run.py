@@ -104,8 +104,7 @@ class Batch:
             if folder not in self.counts.unreadable:
                 self.screen.error(unreadable_message(folder, reason))
         self.counts.unreadable = found.unreadable
-        weights = self.request.recipe.models.weights
-        read = [photo.path for photo in found.photos] + ([weights] if weights else [])
+        read = [photo.path for photo in found.photos] + self.request.recipe.models.files
         try:
             self.inputs = Inputs.in_folder(source, out, read)
         except OSError as error:

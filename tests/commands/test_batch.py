@@ -63,6 +63,9 @@ def test_workers_and_company_change_no_byte_of_a_face(faces: Path) -> None:
         (["in", "out", "--memory", "much"], 2, "--memory"),
         (["in", "out", "--max-face", "-1"], 2, "--max-face"),
         (["in", "out", "--weights", "gone.safetensors"], 1, "gone.safetensors"),
+        (["in", "out", "--background", "gone.pth"], 1, "gone.pth"),
+        (["in", "out", "--background", "gone.pth", "--scale", "1"], 1, "gone.pth"),
+        (["in", "out", "--background", ""], 2, "--background must be auto, plain, hpinet or a model file"),
         (["in", "out", "--exclude", "*"], 1, "no photo"),
     ],
 )
