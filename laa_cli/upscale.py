@@ -22,6 +22,7 @@ from .photo.pixels import Pixels, to_rgb8, without_alpha
 from .restore.alignment import extract_crop
 from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, background_weights
 from .restore.paste import make_patch, paste
+from .restore.picture_upscaler import PictureUpscaler
 from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.selection import FaceReport, assess, with_result
 from .utils.hardware import choose_device
@@ -191,8 +192,6 @@ def build_background(options: ModelOptions, device: torch.device, notice: Notice
     path = background_weights(options)
     if path is None:
         return PlainUpscaler()
-    from .restore.picture_upscaler import PictureUpscaler
-
     network = PictureUpscaler.load(path, device, notice=notice)
     return AutoUpscaler(network) if background_rule(options, device) == AUTO else network
 

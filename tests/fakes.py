@@ -37,7 +37,9 @@ from laa_cli.photo.resample import enlarge
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
 from laa_cli.utils.steps import Steps
-from models.checkpoint import ModelCard
+from models.checkpoint import HPINET, ModelCard, save_bytes
+from models.hpinet.config import HPINetConfig
+from models.hpinet.network import HPINet
 from models.laa.config import LAAConfig
 from models.laa.integration import FIM
 from models.protocol import HR_SIZE, resize, to_8_bits
@@ -109,6 +111,14 @@ def randomize_parameters(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)
     return module
+
+
+def save_background(path: Path) -> Path:
+    """A model file for the background: a tiny HPINet x4 with random weights."""
+    config = HPINetConfig(dim=4, qk_dim=2, mlp_dim=4, patch_sizes=(8,), layers=2, tail="one_step")
+    card = ModelCard(config, crop_px=None, architecture=HPINET.name)
+    path.write_bytes(save_bytes(randomize_parameters(HPINet(config)), card))
+    return path
 
 
 def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import CPU, FakeBackground, FakeRestorer, brighter, noise_pixels, one_face
+import torch
+from fakes import CPU, FakeBackground, FakeRestorer, brighter, noise_pixels, one_face, save_background
 from torch import Tensor
 
 from laa_cli.errors import LaaError, OutOfMemoryError
@@ -14,8 +15,10 @@ from laa_cli.interfaces import RestoredFace
 from laa_cli.options import PLAIN, ModelOptions
 from laa_cli.photo import limits
 from laa_cli.photo.resample import enlarge
-from laa_cli.restore.background import PlainUpscaler
+from laa_cli.restore.background import AutoUpscaler, PlainUpscaler
+from laa_cli.restore.picture_upscaler import PictureUpscaler
 from laa_cli.upscale import Options, Upscaler, build_background
+from models.checkpoint import DEFAULT_WEIGHTS
 
 PIXELS = noise_pixels(height=34, width=40)
 FACE = np.s_[12:52, 16:56]  # of `one_face`, at scale 2
@@ -76,3 +79,32 @@ def test_plain_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     for background in ("hpinet", "./plain", "gone.pth"):
         with pytest.raises(LaaError, match=r"^cannot read the background's network .*: No such file"):
             build_background(ModelOptions(background=background), CPU)
+
+
+GPU = torch.device("cuda")
+
+
+def test_the_shipped_network_is_chosen_by_size_on_a_cpu_and_always_on_request(shipped_background: Path) -> None:
+    assert isinstance(build_background(ModelOptions(), CPU), AutoUpscaler)
+    assert isinstance(build_background(ModelOptions(background="hpinet"), CPU), PictureUpscaler)
+    result = Upscaler(one_face, brighter, build_background(ModelOptions(), CPU))(PIXELS, Options(scale=2))
+    assert (result.background, result.background_reason) == ("hpinet", "")
+
+
+def test_a_model_file_is_named_by_its_stem(tmp_path: Path) -> None:
+    path = save_background(tmp_path / "mine.safetensors")
+    upscaler = Upscaler(one_face, brighter, build_background(ModelOptions(background=str(path)), CPU))
+    assert upscaler(PIXELS, Options(scale=4)).background == "mine"
+    assert upscaler(PIXELS, Options(scale=1)).background == PLAIN
+
+
+def test_auto_on_an_accelerator_knows_no_limit(shipped_background: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(PictureUpscaler, "load", lambda *arguments, **_: loaded.append(arguments) or FakeBackground())
+    assert isinstance(build_background(ModelOptions(), GPU), FakeBackground)
+    assert loaded == [(shipped_background, GPU)]
+
+
+def test_weights_of_faces_make_no_background() -> None:
+    with pytest.raises(LaaError, match="it restores faces: give it as --weights"):
+        build_background(ModelOptions(background=str(DEFAULT_WEIGHTS)), CPU)

@@ -16,6 +16,7 @@ from ..photo.resample import enlarge
 from ..utils.steps import Steps
 
 FILE = "file"  # the rule of a model file that was named
+HOW_TO_HAVE_IT = f"--background {HPINET} does them, too, and takes its time"  # photos too large for AUTO
 
 
 def background_rule(options: ModelOptions, device: torch.device) -> str:
@@ -69,7 +70,7 @@ class AutoUpscaler:
         if pixels <= self.max_pixels:
             return ""
         size = f"{round(pixels / 1e6, 3):g} megapixels are more than {self.max_pixels / 1e6:g}"
-        return f"{size}; --background {HPINET} does them, too, and takes its time"
+        return f"{size}; {HOW_TO_HAVE_IT}"
 
     def steps(self, pixels: Pixels, scale: int) -> Steps[EnlargedPhoto]:
         """Enlarges: see `interfaces.BackgroundUpscaler`."""

@@ -19,6 +19,7 @@ from fakes import (
     batch_request,
     brighter,
     fake_upscaler,
+    one_face,
     records,
     refuse_to_load,
     result_files,
@@ -32,6 +33,7 @@ from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, SetupError
 from laa_cli.photo.muting import mute_stderr
+from laa_cli.restore.background import AutoUpscaler
 from laa_cli.upscale import Options, Upscaler
 from laa_cli.utils.locks import locked
 
@@ -68,6 +70,18 @@ def test_another_background_does_all_again(folder: Path) -> None:
     assert [record["background"] for record in records(folder)] == ["plain"] * 4 + ["fake"] * 4
     assert records(folder)[-1]["background_weights"] == "ab" * 32
     assert run_batch(folder, refuse_to_load, recipe=network) == Exit.OK
+
+
+def test_a_plain_background_is_counted_where_the_size_decides(folder: Path, capsys: Any) -> None:
+    recipe = replace(batch_request(folder).recipe, background="auto")
+    background = AutoUpscaler(FakeBackground(), max_pixels=4 * 40 * 34)
+    write_photo_of_noise(folder / "in" / "large.png", 1, (60, 40))
+    assert run_batch(folder, lambda: Upscaler(one_face, brighter, background), recipe=recipe) == Exit.OK
+    said = "notice: photos of more than 24 megapixels, enlarged, have a plain background: 1; --background hpinet does them, too"
+    assert capsys.readouterr().err.startswith(said)
+    assert [record["input"] for record in records(folder) if record["background"] == "plain"] == ["large.png"]
+    assert run_batch(folder, out=folder / "plain") == Exit.OK
+    assert capsys.readouterr().err == ""
 
 
 def test_ctrl_c_gives_up_a_photo_within_its_background(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

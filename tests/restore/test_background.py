@@ -17,15 +17,6 @@ from laa_cli.utils.steps import run_to_end
 GPU = torch.device("cuda")  # named only, never used
 
 
-@pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file in the place of the shipped weights."""
-    path = tmp_path / "background.safetensors"
-    path.touch()
-    monkeypatch.setattr("models.checkpoint.BACKGROUND_WEIGHTS", path)
-    return path
-
-
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_plain_is_bicubic_and_takes_no_memory(scale: int, kind: type) -> None:
@@ -64,8 +55,9 @@ def test_the_limit_is_said_where_it_decides(height: int, width: int, said: str) 
     [(AUTO, AUTO, HPINET), (PLAIN, PLAIN, PLAIN), (HPINET, HPINET, HPINET), ("a.pth", FILE, FILE), ("./plain", FILE, FILE)],
 )
 def test_the_rule_depends_on_whether_there_is_an_accelerator(
-    background: str, on_a_cpu: str, on_a_gpu: str, shipped: Path
+    background: str, on_a_cpu: str, on_a_gpu: str, shipped_background: Path
 ) -> None:
     options = ModelOptions(background=background)
     assert [background_rule(options, device) for device in (CPU, GPU)] == [on_a_cpu, on_a_gpu]
-    assert background_weights(options) == {AUTO: shipped, HPINET: shipped, PLAIN: None}.get(background, Path(background))
+    expected = {AUTO: shipped_background, HPINET: shipped_background, PLAIN: None}.get(background, Path(background))
+    assert background_weights(options) == expected
