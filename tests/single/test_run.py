@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fakes import FakeBackground, FakeRestorer, no_stdin
+from fakes import ROOT, FakeBackground, FakeRestorer, in_a_terminal, no_stdin
 from metadata_samples import gain_map_jpeg, motion_jpeg
 from PIL import Image
 from torch import Tensor
@@ -387,3 +387,29 @@ def test_a_folder_among_photos_is_one_failure_among_several(photo: Path, monkeyp
         True
     ] * 5
     assert upscale([Path(".")]) == Exit.FAILED
+
+
+IN_A_TERMINAL = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from fakes import FakeBackground, fake_upscaler, no_stdin
+from laa_cli import console
+from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.upscale import Options
+console.PATIENCE_SECONDS = 0
+request = UpscaleRequest(options=Options(), overwrite=True)
+upscaler = fake_upscaler(FakeBackground(4, 0.01))
+run([Path(name) for name in sys.argv[2:]], request, lambda: upscaler, console.Screen(), no_stdin)
+"""
+
+
+def test_a_single_photo_has_a_progress_bar_of_its_background(photo: Path, tmp_path: Path) -> None:
+    other = photo.with_name("other.png")
+    other.write_bytes(photo.read_bytes())
+    alone, _ = in_a_terminal(tmp_path, IN_A_TERMINAL, str(ROOT / "tests"), str(photo))
+    assert "background \x1b" in alone
+    assert "25%" in alone
+    several, _ = in_a_terminal(tmp_path, IN_A_TERMINAL, str(ROOT / "tests"), str(photo), str(other))
+    assert "photos" in several
+    assert "%" not in several
