@@ -41,6 +41,9 @@ def train(
     width: Annotated[
         int | None, typer.Option(help="Base channels.", show_default="32, the paper's; with --init-from those of the weights")
     ] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="Of the background: 2, 3 or 4.", show_default="4; with --init-from that of the weights")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE of the network, as attention=csa or fusion=concat.", show_default=False),
@@ -76,19 +79,23 @@ def train(
 ) -> None:
     """Runs `laa train`."""
     from ..console import Screen
-    from ..train.run import PAPER_WIDTH, TrainRequest, network_width, parse_model_config, start
+    from ..train.run import TrainRequest, network_config, start
+    from ..train.tasks import find_task
     from ..utils.hardware import choose_device
 
     if init_from is not None and settings:
         raise UsageError("--set has no meaning with --init-from: the network is that of the weights")
-    model = parse_model_config(PAPER_WIDTH if width is None else width, settings or [])
+    chosen = find_task(task)
+    model = chosen.parse_network(width, scale, settings or [])
     request = TrainRequest(
         data=data, validation=validation, folder=output, about=about, resume=resume, init_from=init_from, width=width,
-        device=device,
+        scale=scale, device=device,
     )  # fmt: skip
+    has_budget = minutes is not None or faces is not None
+    on_cpu = choose_device(device).type == "cpu"
+    usual = chosen.defaults(network_config(request, model, chosen), on_cpu=on_cpu, has_budget=has_budget)
     config = TrainConfig.with_defaults(
-        on_cpu=choose_device(device).type == "cpu", width=network_width(request, model), minutes=minutes, faces=faces,
-        batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer, task=task, seed=seed,
-        save_minutes=save_minutes, schedule=schedule,
+        usual=usual, minutes=minutes, faces=faces, batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer,
+        task=task, seed=seed, save_minutes=save_minutes, schedule=schedule,
     )  # fmt: skip
     start(request, model, config, Screen(quiet=quiet))

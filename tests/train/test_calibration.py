@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from fakes import CPU, gaussian_noise, grainy_portrait
+from laa_cli.train.data import Samples
 
 from laa_cli.restore.back_projection import back_project_partially
 from laa_cli.restore.fidelity import FEATURES, estimate_fidelity
 from laa_cli.train.calibration import CalibrationCase, add_rare_corruptions, calibrate, fit_coefficients, make_case
-from laa_cli.train.data import Samples
 from laa_cli.train.tasks import BlindTask
 from models.protocol import reduce, resize, to_8_bits
 

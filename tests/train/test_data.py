@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from fakes import folder_of, pictures
+from laa_cli.train.data import read_splits
 from PIL import Image
 
 from laa_cli.errors import LaaError
-from laa_cli.train.data import read_splits
 from laa_cli.train.parallel import Distributed
 from laa_cli.train.tasks import BlindTask
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import torch
 from fakes import ALONE, CPU, TINY, Killed, pictures
+from laa_cli.train.data import Samples
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
-from laa_cli.train.data import Samples
 from laa_cli.train.loader import EpochSampler, PrefetchLoader
 from laa_cli.train.log import read_rows
 from laa_cli.train.loop import TrainingLoop

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from fakes import TINY, pictures
-
 from laa_cli.train.data import Samples
+
 from laa_cli.train.parallel import ThreadedDataParallel
 from laa_cli.train.schedule import TrainConfig
 from laa_cli.train.tasks import BlindTask, ProtocolTask, TrainingTask

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import CPU, ROOT, TINY, free_port, pictures
+from laa_cli.train.data import Samples
 from PIL import Image
 from torch import Tensor
 
@@ -21,7 +22,6 @@ from laa_cli.console import Screen
 from laa_cli.errors import LaaError, UsageError
 from laa_cli.faceset.format import read_faces
 from laa_cli.restore.fidelity import FEATURES
-from laa_cli.train.data import Samples
 from laa_cli.train.log import read_rows
 from laa_cli.train.recorder import Recorder
 from laa_cli.train.run import TrainRequest, parse_model_config, start, training_flops_per_face

@@ -8,10 +8,10 @@ import torch
 from fakes import CPU, TINY, detailed_picture, pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laa_cli.train.data import Samples
 
 from laa_cli.restore.back_projection import back_project
 from laa_cli.restore.fidelity import FEATURES
-from laa_cli.train.data import Samples
 from laa_cli.train.schedule import TASK_NAMES
 from laa_cli.train.tasks import CROP_PX, GREY_SHARE, MAX_SHIFT_PX, TASKS, BlindTask, ProtocolTask, random_affine
 from models.laa.network import LAATransformer

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from fakes import CPU, TINY, damaged, pictures
+from laa_cli.train.data import Samples
 from safetensors.torch import save
 
 from laa_cli.errors import LaaError
-from laa_cli.train.data import Samples
 from laa_cli.train.loader import EpochSampler
 from laa_cli.train.schedule import TrainConfig
 from laa_cli.train.tasks import ProtocolTask
