@@ -61,11 +61,17 @@ def add_rare_corruptions(samples: FaceSamples, random: torch.Generator) -> FaceS
             small = reduce(truth[None], max(8, round(side / uniform(random, 1.5, 4))))
             crops.append(to_8_bits(resize(small, side))[0])
         elif chance < ENLARGED_SHARE + NOISE_SHARE:
-            noise = torch.randn((3 if uniform(random, 0, 1) < 0.6 else 1, side, side), generator=random)
-            crops.append(to_8_bits(reduce(truth[None], side)[0] + uniform(random, 1, 10) / 255 * noise))
+            crops.append(to_8_bits(add_white_noise(reduce(truth[None], side)[0], random)))
         else:
             crops.append(crop)
     return FaceSamples(samples.truth, crops, samples.back_projected)
+
+
+def add_white_noise(crop: Tensor, random: torch.Generator) -> Tensor:
+    """Adds noise of a sigma of 1 to 10 of 255 to (3, e, e) in [0, 1], of each channel or of all."""
+    side = crop.shape[-1]
+    noise = torch.randn((3 if uniform(random, 0, 1) < 0.6 else 1, side, side), generator=random)
+    return crop + uniform(random, 1, 10) / 255 * noise
 
 
 def make_case(restored: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:

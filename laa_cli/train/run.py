@@ -103,11 +103,11 @@ def train(request: TrainRequest, model: ModelConfig, config: TrainConfig, distri
         screen.notice(describe_finished(trainer, request.folder))
         return
     processes = f" in {distributed.world_size} processes" if distributed.world_size > 1 else ""
-    count = f"{len(splits.training)} {task.noun} for training, {len(splits.validation)} for validation"
-    screen.say(f"{count}, on {device}{processes}")
+    count, what = task.count(splits)
+    screen.say(f"{count} {what} for training, {len(splits.validation)} for validation, on {device}{processes}")
     if distributed.is_main:
         remove_partial_files(request.folder, inputs)
-    recorder = make_recorder(request, splits, initial, inputs, screen)
+    recorder = make_recorder(request, task, splits, initial, inputs, screen)
     try:
         figures = make_loop(trainer, splits.training, recorder, distributed, screen).run()
     except Exception as error:
@@ -132,11 +132,17 @@ def prepare_device(name: str) -> torch.device:
 
 
 def make_recorder(
-    request: TrainRequest, splits: Splits, initial: InitialWeights | None, inputs: Inputs, screen: Screen
+    request: TrainRequest,
+    task: TrainingTask,
+    splits: Splits,
+    initial: InitialWeights | None,
+    inputs: Inputs,
+    screen: Screen,
 ) -> Recorder:
     """Makes the recorder, with what the weights' card says of their origin."""
     about: dict[str, Any] = {"name": request.folder.resolve().name, "about": request.about}
-    about["training_faces"] = len(splits.training)
+    count, what = task.count(splits)
+    about[f"training_{what}"] = count
     if initial:
         about["init_from"] = initial.history
     load_figure_class()  # of the learning curve, for its errors

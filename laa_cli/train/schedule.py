@@ -25,6 +25,15 @@ class BatchAndRate(NamedTuple):
     learning_rate: float
 
 
+class Defaults(NamedTuple):
+    """What a task takes where a person chooses nothing. The rates are the highest, Muon's that of the matrices."""
+
+    optimizer: str
+    batch_size: int
+    muon_rate: float
+    adamw_rate: float
+
+
 PAPER = BatchAndRate(32, 4e-4)  # Sec. 4.2
 # Assumption: what went furthest in trials of 1,600 to 3,200 faces on a CPU, where a larger batch saves no time; see
 # docs/training-trials.md. On a GPU it does: there the paper's batch, at 3 x its rate, which a short schedule needs (untried).
@@ -33,9 +42,7 @@ GPU_BUDGET = BatchAndRate(32, 1.2e-3)
 # Assumption: Muon's rate for matrices falls with the root of the width: 5e-3, 3.5e-3 at 8, 16 base channels went furthest.
 MUON_RATE = 3.5e-3
 MUON_WIDTH = 16
-BACKGROUND_BATCH = 8
-BACKGROUND_MUON_RATE = 3.5e-3
-BACKGROUND_ADAMW_RATE = 1e-3
+BACKGROUND = Defaults("muon", 8, 3.5e-3, 1e-3)  # Assumption: untried beside others
 HOLD_WARMUP_FACES = 2000  # after which a learning rate that is held is at its highest
 
 
@@ -99,24 +106,10 @@ class TrainConfig:
         )  # fmt: skip
 
 
-class Defaults(NamedTuple):
-    """What a task takes where a person chooses nothing. The rates are the highest, Muon's that of the matrices."""
-
-    optimizer: str
-    batch_size: int
-    muon_rate: float
-    adamw_rate: float
-
-
 def face_defaults(width: int, *, on_cpu: bool, has_budget: bool) -> Defaults:
     """Chooses for faces, by the paper's schedule or for a budget. `width`: base channels of the network."""
     batch_size, rate = PAPER if not has_budget else CPU_BUDGET if on_cpu else GPU_BUDGET
     return Defaults("muon" if has_budget else "adamw", batch_size, MUON_RATE * math.sqrt(MUON_WIDTH / width), rate)
-
-
-def background_defaults() -> Defaults:
-    """Chooses for the background."""
-    return Defaults("muon", BACKGROUND_BATCH, BACKGROUND_MUON_RATE, BACKGROUND_ADAMW_RATE)
 
 
 @dataclass

@@ -114,6 +114,10 @@ class TrainingTask(ABC):
     def read(self, data: list[Path], validation: Path | None, config: Any, notice: Notice) -> Splits:
         """Reads training and validation data, checked to have nothing in common. LaaError."""
 
+    def count(self, splits: Splits) -> tuple[int, str]:
+        """Counts what there is for training, and names it for people."""
+        return len(splits.training), self.noun
+
     # Training
 
     def stage(self, fraction: float) -> int:

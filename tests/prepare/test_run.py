@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import MIDDLE, POINTS, Killed, contents, dying_after, lock_folders, photo_of_noise
-from laa_cli.train.data import read_splits
 from PIL import Image
 
 from laa_cli.console import Screen
@@ -26,6 +25,7 @@ from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
 from laa_cli.restore.alignment import Square, crop_square
+from laa_cli.train.face_data import read_splits
 
 
 def photos(folder: Path, count: int) -> Path:

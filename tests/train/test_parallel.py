@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from fakes import TINY, pictures
-from laa_cli.train.data import Samples
 
+from laa_cli.train.face_data import FaceSamples
+from laa_cli.train.face_tasks import BlindTask, FaceTask, ProtocolTask
 from laa_cli.train.parallel import ThreadedDataParallel
 from laa_cli.train.schedule import TrainConfig
-from laa_cli.train.tasks import BlindTask, ProtocolTask, TrainingTask
 from laa_cli.train.trainer import Trainer
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
@@ -21,7 +21,7 @@ def test_a_batch_is_shared_evenly_by_the_cores(batch: int, cores: int, count: in
 
 
 @pytest.mark.parametrize("task", [ProtocolTask(), BlindTask()])
-def test_the_gradients_of_shards_are_those_of_the_batch(task: TrainingTask) -> None:
+def test_the_gradients_of_shards_are_those_of_the_batch(task: FaceTask) -> None:
     torch.manual_seed(0)
     samples, network = task.make_samples(pictures(6, 144), torch.Generator().manual_seed(1)), LAATransformer(TINY)
     torch.nn.init.normal_(network.tail.weight)
@@ -29,8 +29,8 @@ def test_the_gradients_of_shards_are_those_of_the_batch(task: TrainingTask) -> N
     for parameter in network.parameters():
         parameter.data += 0.01  # after the threads' copy was made
 
-    def loss_of(network: torch.nn.Module, part: Samples) -> torch.Tensor:
-        return task.loss(network(part.network_inputs()), part)
+    def loss_of(network: torch.nn.Module, part: FaceSamples) -> torch.Tensor:
+        return task.loss(network(*part.network_inputs()), part)
 
     loss = loss_of(network, samples)
     expected = [loss.detach(), *torch.autograd.grad(loss, list(network.parameters()))]

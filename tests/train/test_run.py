@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from fakes import CPU, ROOT, TINY, free_port, pictures
-from laa_cli.train.data import Samples
 from PIL import Image
 from torch import Tensor
 
@@ -22,11 +21,13 @@ from laa_cli.console import Screen
 from laa_cli.errors import LaaError, UsageError
 from laa_cli.faceset.format import read_faces
 from laa_cli.restore.fidelity import FEATURES
+from laa_cli.train.face_data import FaceSamples
+from laa_cli.train.face_tasks import BlindTask, ProtocolTask, parse_laa_config
 from laa_cli.train.log import read_rows
 from laa_cli.train.recorder import Recorder
-from laa_cli.train.run import TrainRequest, parse_model_config, start, training_flops_per_face
+from laa_cli.train.run import TrainRequest, start
 from laa_cli.train.schedule import TrainConfig
-from laa_cli.train.tasks import TASKS, BlindTask, ProtocolTask
+from laa_cli.train.tasks import TASKS
 from laa_cli.train.trainer import Trainer
 from laa_cli.train.validation import validate
 from models.checkpoint import ModelCard, load, save_bytes
@@ -95,7 +96,7 @@ def test_a_run_can_be_used_and_watched_before_it_ends(data: tuple[Path, Path], m
 
 
 def test_out_of_memory_names_the_batch(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(self: Trainer, samples: Samples) -> Tensor:
+    def step(self: Trainer, samples: FaceSamples) -> Tensor:
         raise RuntimeError("CUDA out of memory. Tried to allocate")
 
     monkeypatch.setattr(Trainer, "step", step)
@@ -155,10 +156,10 @@ def test_the_papers_ablations_are_settings() -> None:
     ablations = ["attention=csa", "integration=first", "integration=second", "integration=dwconv", "integration=position"]
     for text in [*ablations, "fusion=wfm_unsplit", "fusion=concat", "mlp_ratio=2", "blocks=1"]:
         name, value = text.split("=")
-        config = parse_model_config(2, [text])
+        config = parse_laa_config(2, [text])
         assert str(getattr(config, name)) == value
         assert config.base_channels == 2
-    network = LAATransformer(parse_model_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
+    network = LAATransformer(parse_laa_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
     assert network(torch.zeros(1, 3, 128, 128)).shape == (1, 3, 128, 128)
 
 
@@ -176,7 +177,7 @@ def test_the_papers_ablations_are_settings() -> None:
 )
 def test_senseless_settings_are_named(text: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
-        parse_model_config(32, [text])
+        parse_laa_config(32, [text])
     assert refused.value.for_command_line().startswith(message)
     assert "--" not in str(refused.value)
 
@@ -188,14 +189,14 @@ class NegativeTask(ProtocolTask):
     crop_px = (20, 20)
     gain_labels: ClassVar = {"negative_gain_db": "in negatives"}
 
-    def make_samples(self, faces: Tensor, random: torch.Generator) -> Samples:
-        truth = super().make_samples(255 - faces, random).truth
-        return Samples(truth, list(reduce(truth, 20)), [False] * len(truth))
+    def make_samples(self, items: Tensor, random: torch.Generator, stage: int = 0) -> FaceSamples:
+        truth = super().make_samples(255 - items, random).truth
+        return FaceSamples(truth, list(reduce(truth, 20)), [False] * len(truth))
 
     def validate(self, network: Any, faces: Tensor, device: torch.device) -> dict[str, float]:
         return {"negative_gain_db": 0.125}
 
-    def calibrate(self, network: Any, faces: Tensor, device: torch.device) -> tuple[float, ...]:
+    def calibrate(self, network: Any, training: Tensor, device: torch.device) -> tuple[float, ...]:
         return (0.5,) * FEATURES
 
 
@@ -222,6 +223,6 @@ def test_training_needs_neither_opencv_nor_the_detector() -> None:
 
 def test_the_work_of_a_face_is_counted() -> None:
     config = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-    more = training_flops_per_face(replace(config, mlp_ratio=2)) - training_flops_per_face(config)
+    more = ProtocolTask().training_flops(replace(config, mlp_ratio=2)) - ProtocolTask().training_flops(config)
     places = [(stage.channels, stage.size) for stage in (*config.extraction, config.transformation, *config.recovery)]
     assert more == 3 * sum(2 * 2 * channels**2 * size**2 for channels, size in places)  # forward and twice that back
