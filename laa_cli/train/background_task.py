@@ -36,7 +36,6 @@ SETTINGS: dict[str, Parse] = {
     "layers": int,
     "tail": str,
 }
-FIXED_SETTINGS: dict[str, tuple[str, ...]] = {"scale": ("is scale", "scale")}
 
 
 class BackgroundTask(TrainingTask):
@@ -53,7 +52,7 @@ class BackgroundTask(TrainingTask):
 
     def parse_network(self, width: int | None, scale: int | None, settings: list[str]) -> HPINetConfig:
         refuse_width(width)
-        values = parse_settings(settings, SETTINGS, FIXED_SETTINGS)
+        values = parse_settings(settings, SETTINGS)
         size = values.pop("size", DEFAULT_SIZE)
         if size not in SIZES:
             raise UsageError(f"set size must be one of {', '.join(SIZES)}, not {size!r}", "set")

@@ -29,7 +29,7 @@ from .calibration import calibrate
 from .corruptions import corrupt, uniform
 from .face_data import FaceSamples, choose_validation_sources, read_splits
 from .initial import training_history
-from .network_settings import parse_settings
+from .network_settings import Fixed, parse_settings
 from .plots import draw_face_preview
 from .schedule import Defaults, face_defaults
 from .training_task import InitialWeights, Notice, Splits, TrainingTask
@@ -40,7 +40,7 @@ Network = Callable[[Tensor], Tensor]  # enlarged crops (n, 3, 128, 128) -> resto
 PAPER_WIDTH = LAAConfig().base_channels
 SETTING_TYPES: dict[str, Callable[[str], Any]] = {"int": int, "float": float}  # by the annotation; the others are text
 # Fields of LAAConfig that are no settings: why, and the parameters that the reason names.
-FIXED_SETTINGS: dict[str, tuple[str, ...]] = {
+FIXED_SETTINGS: Fixed = {
     "base_channels": ("is width", "width"),
     "image_size": (f"is {HR_SIZE} in the protocol",),
 }

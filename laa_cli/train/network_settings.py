@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import UsageError
 
 Parse = Callable[[str], Any]  # reads a value; ValueError where it is none
+Fixed = Mapping[str, tuple[str, ...]]
 
 
-def parse_settings(settings: list[str], types: dict[str, Parse], fixed: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def parse_settings(settings: list[str], types: dict[str, Parse], fixed: Fixed = MappingProxyType({})) -> dict[str, Any]:
     """Parses settings by their `types`. UsageError names the option, `set`.
 
     `fixed`: names that are no settings: why, and the parameters that the reason names.
@@ -18,7 +20,7 @@ def parse_settings(settings: list[str], types: dict[str, Parse], fixed: dict[str
     return dict(parse_setting(text, types, fixed) for text in settings)
 
 
-def parse_setting(text: str, types: dict[str, Parse], fixed: dict[str, tuple[str, ...]]) -> tuple[str, Any]:
+def parse_setting(text: str, types: dict[str, Parse], fixed: Fixed) -> tuple[str, Any]:
     """Parses one NAME=VALUE."""
     name, equals, value = text.partition("=")
     if name in fixed:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import CPU, ROOT, TINY, free_port, pictures
+from photo_sets import TINY_HPINET, TINY_SETTINGS, photo_folders
 from PIL import Image
 from torch import Tensor
 
@@ -122,16 +123,11 @@ def test_no_face_and_no_weights_are_written_over(data: tuple[Path, Path], tmp_pa
     assert (data[1] / "preview.png").samefile(data[1] / "000.png")
 
 
-@pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])
-def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rounding: float) -> None:
-    """In the environment that torchrun gives, on gloo; equal within what sums in another order make of bf16.
-
-    Muon makes as much of a gradient's smallest directions, which are rounding, as of its largest.
-    """
-    folder = data[0].parent
-    command = [sys.executable, "-m", "laa_cli", "train", data[0], "--validation", data[1], "--output", folder / "two"]
-    command += "--device cpu --faces 6 --batch-size 2 --width 2 --set blocks=1 --set mlp_ratio=1 --learning-rate 6e-4".split()  # noqa: SIM905
-    command += ["--optimizer", optimizer]
+def train_in_two_processes(data: tuple[Path, Path], options: str) -> Path:
+    """Trains in the environment that torchrun gives, on gloo; returns the weights."""
+    folder = data[0].parent / "two"
+    command = [sys.executable, "-m", "laa_cli", "train", data[0], "--validation", data[1], "--output", folder]
+    command += f"--device cpu --faces 6 --batch-size 2 {options}".split()
     environment = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     environment["MASTER_PORT"] = str(free_port())
     ranks = [
@@ -141,15 +137,41 @@ def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rou
         )
         for rank in range(2)
     ]  # fmt: skip
-    one = load(started(data, TrainConfig(faces=6, batch_size=2, optimizer=optimizer)))[0].state_dict()
     said = [rank.communicate(timeout=300)[0] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     assert "in 2 processes" in said[0]
     assert not said[1]
-    two = load(folder / "two" / "weights.safetensors")[0].state_dict()
-    first = Trainer(TINY, TrainConfig(), CPU).network.state_dict()
-    moved, apart = (sum((one[name] - other[name]).abs().sum().item() for name in one) for other in (first, two))
-    assert apart < rounding * moved
+    return folder / "weights.safetensors"
+
+
+def share_apart(one: Path, two: Path, first: Trainer) -> float:
+    """How far two runs ended apart, as a share of the way from their first weights."""
+    end, other, begin = load(one)[0].state_dict(), load(two)[0].state_dict(), first.network.state_dict()
+    moved, apart = (sum((end[name] - weights[name]).abs().sum().item() for name in end) for weights in (begin, other))
+    return apart / moved
+
+
+@pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])
+def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rounding: float) -> None:
+    """Equal within what sums in another order make of bf16.
+
+    Muon makes as much of a gradient's smallest directions, which are rounding, as of its largest.
+    """
+    options = f"--width 2 --set blocks=1 --set mlp_ratio=1 --learning-rate 6e-4 --optimizer {optimizer}"
+    two = train_in_two_processes(data, options)
+    one = started(data, TrainConfig(faces=6, batch_size=2, optimizer=optimizer))
+    assert share_apart(one, two, Trainer(TINY, TrainConfig(), CPU)) < rounding
+
+
+def test_two_processes_train_the_background_as_one(tmp_path: Path) -> None:
+    """Equal within what sums in another order make of float32, and Muon's bfloat16 of that."""
+    data = photo_folders(tmp_path)
+    config = TrainConfig(task="background", faces=6, batch_size=2, optimizer="muon", learning_rate=3.5e-3)
+    settings = "".join(f" --set {setting}" for setting in TINY_SETTINGS)
+    two = train_in_two_processes(data, f"--task background --scale 2 --optimizer muon --learning-rate 3.5e-3{settings}")
+    request = TrainRequest(data=[data[0]], validation=data[1], folder=tmp_path / "one", device="cpu")
+    one = start(request, TINY_HPINET, config, Screen(quiet=True))
+    assert share_apart(one, two, Trainer(TINY_HPINET, config, CPU)) < 0.02
 
 
 def test_the_papers_ablations_are_settings() -> None:
