@@ -17,9 +17,9 @@ from models.protocol import HR_SIZE, reduce
 from ..photo import Photo, encode_photo
 from ..utils.html import escaped, page, slider
 from ..utils.text import printable
+from .degradation import to_uint8
 from .evaluate import BACK_PROJECTION, BICUBIC, MethodResult
 from .result import FacesResult
-from .size_curve import to_uint8
 from .table import Table
 
 EXAMPLES_EACH = 3  # best, median and worst faces

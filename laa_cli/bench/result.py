@@ -8,9 +8,10 @@ from typing import Any
 
 from ..utils.hardware import MachineInfo, machine_line
 from .data import BenchFaces
+from .degradation import CLEAN
 from .evaluate import BICUBIC, MeanInterval, MethodResult
 from .perceptual import MetricColumn
-from .size_curve import CLEAN, CurvePoint
+from .size_curve import CurvePoint
 from .table import Table, format_csv
 
 NO_VALUE = "-"
