@@ -36,7 +36,7 @@ class Block(nn.Module):
         return patches
 
 
-class Stage(nn.Module):
+class PatchStage(nn.Module):
     """A stage of the trunk, (n, h, w, d) -> (n, h, w, d): divides, matches, runs the block, merges, convolves; residual."""
 
     def __init__(self, config: HPINetConfig, patch: int) -> None:
@@ -81,7 +81,7 @@ class HPINet(nn.Module):
         super().__init__()
         self.config = config
         self.head = nn.Conv2d(3, config.dim, 3, padding=1)
-        self.stages = nn.ModuleList(Stage(config, patch) for patch in config.patch_sizes)
+        self.stages = nn.ModuleList(PatchStage(config, patch) for patch in config.patch_sizes)
         self.tail = Tail(config)
 
     def forward(self, lr: Tensor, seeds: Tensor | None = None) -> Tensor:
