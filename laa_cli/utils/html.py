@@ -17,6 +17,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { white-space: nowrap } td:first-child { min-width: 7rem } .number { text-align: right; white-space: nowrap }
 .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)) }
+.wide { grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)) }
 .slider { --at: 50%; position: relative; overflow: hidden; width: 100%; border-radius: 6px; background: var(--line) }
 .slider img { position: absolute; inset: 0; width: 100%; height: 100% }
 .slider img + img { clip-path: inset(0 0 0 var(--at)) }

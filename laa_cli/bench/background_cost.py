@@ -1,0 +1,102 @@
+"""What a background upscaler costs per output megapixel: FLOPs, seconds and peak memory, each method in its own process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+
+from ..console import Screen
+from ..errors import LaaError
+from ..utils.hardware import PeakMemory, choose_device, count_flops, peak_memory, reset_peak_memory
+from .background_methods import Enlarge, PictureMethod
+from .degradation import Levels
+from .isolation import in_subprocess
+
+OUTPUT_PX = 2048  # side of the enlarged picture that is timed
+COUNT_PX = 512  # of the one whose operations are counted: they are the same for every output pixel, but near borders
+SECONDS = 10.0  # for further rounds; one is made whatever it takes
+MAX_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class PictureCost:
+    """The cost per output megapixel. `memory_mb`: peak resident memory beside photo and result, and on CUDA `gpu_memory_mb`.
+
+    None: not known, or the method failed for want of memory, which then was said.
+    """
+
+    name: str
+    parameters: int | None
+    gflops: float | None = None  # a multiplication and its addition are two operations
+    seconds: float | None = None
+    memory_mb: float | None = None
+    gpu_memory_mb: float | None = None
+
+
+def measure_costs(methods: list[PictureMethod], device: torch.device, screen: Screen, output_px: int) -> list[PictureCost]:
+    """Measures each method in a process of its own; one that fails there is a notice, and its cost is not known."""
+    costs: list[PictureCost] = []
+    for method in screen.track(methods, "cost"):
+        try:
+            costs.append(in_subprocess(method.name, measure_cost, method, str(device), output_px))
+        except LaaError as error:
+            screen.notice(str(error))
+            costs.append(PictureCost(method.name, method.parameters))
+    return costs
+
+
+def measure_cost(method: PictureMethod, device_name: str, output_px: int) -> PictureCost:
+    """Measures a method on a made-up photo whose enlargement has sides of about `output_px`."""
+    device = choose_device(device_name)
+    enlarge = method.build(device)
+    gflops = count_gflops(enlarge, method.scale)  # a warm-up, too: what every first call takes is not measured
+    side_px = -(-output_px // method.scale)
+    seconds, memory = run_watched(enlarge, made_up_photo(side_px), device)
+    megapixels = (side_px * method.scale) ** 2 / 1e6
+    peaks = (None if peak is None else peak / megapixels for peak in (memory["memory_mb"], memory["gpu_memory_mb"]))
+    return PictureCost(method.name, method.parameters, gflops, seconds / megapixels, *peaks)
+
+
+def count_gflops(enlarge: Enlarge, scale: int) -> float | None:
+    """Counts a method's operations in 10^9 per output megapixel, on a photo enlarged to about COUNT_PX a side; None: none.
+
+    One thread does all, the one that the counter is on.
+    """
+    side_px = -(-COUNT_PX // scale)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        flops = count_flops(lambda: enlarge(made_up_photo(side_px)))
+    finally:
+        torch.set_num_threads(threads)
+    return flops / 1e9 / ((side_px * scale) ** 2 / 1e6) if flops else None
+
+
+def run_watched(enlarge: Enlarge, photo: Levels, device: torch.device) -> tuple[float, PeakMemory]:
+    """Runs a method on a photo: the median of the seconds it takes, and the peak memory beside the photo and the result."""
+    reset_peak_memory(device)
+    before = peak_memory(device)
+    start = time.perf_counter()
+    result = enlarge(photo)
+    times = [time.perf_counter() - start]
+    after = peak_memory(device)
+    for _ in range(min(MAX_ROUNDS, int(SECONDS / times[0]))):
+        start = time.perf_counter()
+        enlarge(photo)
+        times.append(time.perf_counter() - start)
+    memory = difference(after["memory_mb"], before["memory_mb"], result.nbytes / 1e6)
+    return median(times), {"memory_mb": memory, "gpu_memory_mb": difference(after["gpu_memory_mb"], before["gpu_memory_mb"])}
+
+
+def difference(after: float | None, before: float | None, of_result: float = 0) -> float | None:
+    """Computes the memory taken between two readings, MB; None where the system has none."""
+    return None if after is None or before is None else max(0.0, after - before - of_result)
+
+
+def made_up_photo(side_px: int) -> Levels:
+    """Makes a photo of noise, (side, side, 3) uint8."""
+    return np.random.default_rng(0).integers(0, 256, (side_px, side_px, 3), np.uint8)
