@@ -19,7 +19,7 @@ from .detect.face import Face
 if TYPE_CHECKING:  # `photo` imports OpenCV, which `laa train` must do without
     from .photo.pixels import Pixels
 
-__all__ = ["BackgroundUpscaler", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
+__all__ = ["BackgroundUpscaler", "EnlargedPhoto", "Face", "FaceCrop", "FaceDetector", "FaceRestorer", "RestoredFace"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,20 @@ class RestoredFace:
     fidelity: float
     consistency: float
     worthwhile: bool = True
+
+
+@dataclass(frozen=True)
+class EnlargedPhoto:
+    """An enlarged photo without its faces, `pixels`: (scale h, scale w, c) as the input.
+
+    `background`: what made it: "plain", "hpinet", or a file's stem. `fidelity`: how far it was held to what the photo shows,
+    0..1; None where no network ran. `reason`: why another than was asked for, short; mostly nothing.
+    """
+
+    pixels: Pixels
+    background: str
+    fidelity: float | None = None
+    reason: str = ""
 
 
 class FaceDetector(Protocol):
