@@ -18,7 +18,7 @@ from ..laa.maps import conv_nhwc
 from ..worker_pool import Workers
 from .config import HPINetConfig
 from .matching import SELF_PENALTY
-from .network import HPINet, Stage, pad_to
+from .network import HPINet, PatchStage, pad_to
 from .patches import overlap_weights, patch_starts
 
 CHUNK_PX = 4096  # of a chunk's patches together: their features stay in a core's cache
@@ -37,7 +37,7 @@ class ChunkedHPINet:
     def __init__(self, network: HPINet) -> None:
         self.network = network.eval()
         self.config = network.config
-        self.stages = [stage for stage in network.stages if isinstance(stage, Stage)]
+        self.stages = [stage for stage in network.stages if isinstance(stage, PatchStage)]
 
     def steps(self, lr: Tensor, workers: Workers) -> Generator[float, None, Rows]:
         """Computes the trunk; yields the share done, 0..1, and returns what computes rows of the output on demand.
@@ -92,7 +92,7 @@ def weighted(steps: Generator[float, None, Result], start: float, share: float) 
         return result
 
 
-def embed_patches(stage: Stage, x: Tensor, workers: Workers) -> Tensor:
+def embed_patches(stage: PatchStage, x: Tensor, workers: Workers) -> Tensor:
     """Computes what patches are compared by: the map (h, w, d) -> (patches, d)."""
     starts = torch.tensor(patch_starts(x.shape[1], stage.patch), device=x.device)
     columns = starts[:, None] + torch.arange(stage.patch, device=x.device)
@@ -103,7 +103,7 @@ def embed_patches(stage: Stage, x: Tensor, workers: Workers) -> Tensor:
     return torch.cat(list(workers.map(embed_row, patch_starts(x.shape[0], stage.patch))))
 
 
-def find_partners(stage: Stage, x: Tensor, workers: Workers) -> Generator[float, None, Tensor]:
+def find_partners(stage: PatchStage, x: Tensor, workers: Workers) -> Generator[float, None, Tensor]:
     """Finds for each patch of the map the most similar other one, (patches,) int64. Yields the share done.
 
     First the block of columns of R that holds a row's maximum, then the column: R is never whole, and maxima are quick.
@@ -140,7 +140,7 @@ def block_scores(rows: Tensor, columns: Tensor, diagonal: int | None) -> Tensor:
     return scores
 
 
-def integrate(stage: Stage, x: Tensor, partners: Tensor, merged: Tensor, workers: Workers) -> Generator[float, None, None]:
+def integrate(stage: PatchStage, x: Tensor, partners: Tensor, merged: Tensor, workers: Workers) -> Generator[float, None, None]:
     """Runs the block on all patches of the map x, and adds them up in `merged`. Yields the share done."""
     tops, lefts = (patch_starts(side, stage.patch) for side in x.shape[:2])
     step = max(1, CHUNK_PX // stage.patch**2)
@@ -179,7 +179,7 @@ def add_row(strip: Tensor, patches: Tensor, lefts: list[int]) -> None:
     strip[:, lefts[-1] : lefts[-1] + patch] += squares[-1]
 
 
-def convolve(stage: Stage, x: Tensor, merged: Tensor, workers: Workers) -> None:
+def convolve(stage: PatchStage, x: Tensor, merged: Tensor, workers: Workers) -> None:
     """Weights the merged sums and adds their convolution to the map x, in place."""
     rows, columns = (overlap_weights(side, stage.patch).to(x) for side in x.shape[:2])
 
