@@ -16,7 +16,7 @@ from .background_methods import Enlarge, PictureMethod
 from .degradation import Levels
 from .isolation import in_subprocess
 
-OUTPUT_PX = 2048  # side of the enlarged picture that is timed
+OUTPUT_PX = 1536  # side of the enlarged picture that is timed
 COUNT_PX = 512  # of the one whose operations are counted: they are the same for every output pixel, but near borders
 SECONDS = 10.0  # for further rounds; one is made whatever it takes
 MAX_ROUNDS = 5
@@ -42,10 +42,12 @@ def measure_costs(methods: list[PictureMethod], device: torch.device, screen: Sc
     costs: list[PictureCost] = []
     for method in screen.track(methods, "cost"):
         try:
-            costs.append(in_subprocess(method.name, measure_cost, method, str(device), output_px))
+            cost = in_subprocess(method.name, measure_cost, method, str(device), output_px)
+            screen.say(f"measured: {cost.name}, {cost.seconds or 0:.2f} s per output megapixel")
         except LaaError as error:
             screen.notice(str(error))
-            costs.append(PictureCost(method.name, method.parameters))
+            cost = PictureCost(method.name, method.parameters)
+        costs.append(cost)
     return costs
 
 

@@ -117,10 +117,10 @@ def run_alone(network: PictureNetwork) -> Enlarge:
         height, width = (side * network.scale for side in photo.shape[:2])
         output = np.empty((height, width, 3), np.uint8)
         with one_thread_workers() as workers:
-            for _, rows in network.run([tile], 1, workers):
-                for top in range(0, height if rows else 0, STRIP_ROWS * network.scale):
-                    bottom = min(height, top + STRIP_ROWS * network.scale)
-                    output[top:bottom] = to_uint8(rows(top, bottom))
+            (rows,) = (rows for _, rows in network.run([tile], 1, workers) if rows is not None)
+            for top in range(0, height, STRIP_ROWS * network.scale):
+                bottom = min(height, top + STRIP_ROWS * network.scale)
+                output[top:bottom] = to_uint8(rows(top, bottom))
         return output
 
     return enlarge

@@ -20,11 +20,17 @@ def in_subprocess(what: str, function: Callable[..., Result], *arguments: Any) -
     process.start()
     sender.close()
     try:
+        return receive_result(what, receiver)
+    finally:
+        process.join()
+
+
+def receive_result(what: str, receiver: Connection) -> Any:
+    """Waits for what `send_result` sends. LaaError where that is a failure, or nothing."""
+    try:
         failure, result = receiver.recv()
     except EOFError as error:
         raise LaaError(f"the measurement of {what} ended early: run it again with fewer photos") from error
-    finally:
-        process.join()
     if failure:
         raise LaaError(f"{what} is not measured: {failure}")
     return result

@@ -11,6 +11,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.5rem } h3 { font-size: 1rem }
 img { max-width: 100%; height: auto } .scroll img { max-width: none }
+p, figcaption, summary { overflow-wrap: anywhere }
 figure { margin: 0 } figcaption, small { color: var(--quiet) }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
