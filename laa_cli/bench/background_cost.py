@@ -33,6 +33,7 @@ class PictureCost:
     parameters: int | None
     gflops: float | None = None  # a multiplication and its addition are two operations
     seconds: float | None = None
+    cpu_seconds: float | None = None  # of all threads together: what a busy machine changes little
     memory_mb: float | None = None
     gpu_memory_mb: float | None = None
 
@@ -57,10 +58,10 @@ def measure_cost(method: PictureMethod, device_name: str, output_px: int) -> Pic
     enlarge = method.build(device)
     gflops = count_gflops(enlarge, method.scale)  # a warm-up, too: what every first call takes is not measured
     side_px = -(-output_px // method.scale)
-    seconds, memory = run_watched(enlarge, made_up_photo(side_px), device)
+    seconds, cpu_seconds, memory = run_watched(enlarge, made_up_photo(side_px), device)
     megapixels = (side_px * method.scale) ** 2 / 1e6
     peaks = (None if peak is None else peak / megapixels for peak in (memory["memory_mb"], memory["gpu_memory_mb"]))
-    return PictureCost(method.name, method.parameters, gflops, seconds / megapixels, *peaks)
+    return PictureCost(method.name, method.parameters, gflops, seconds / megapixels, cpu_seconds / megapixels, *peaks)
 
 
 def count_gflops(enlarge: Enlarge, scale: int) -> float | None:
@@ -78,20 +79,24 @@ def count_gflops(enlarge: Enlarge, scale: int) -> float | None:
     return flops / 1e9 / ((side_px * scale) ** 2 / 1e6) if flops else None
 
 
-def run_watched(enlarge: Enlarge, photo: Levels, device: torch.device) -> tuple[float, PeakMemory]:
-    """Runs a method on a photo: the median of the seconds it takes, and the peak memory beside the photo and the result."""
+def run_watched(enlarge: Enlarge, photo: Levels, device: torch.device) -> tuple[float, float, PeakMemory]:
+    """Runs a method on a photo: the medians of the seconds and of the CPU's, and the peak memory beside photo and result."""
     reset_peak_memory(device)
     before = peak_memory(device)
-    start = time.perf_counter()
-    result = enlarge(photo)
-    times = [time.perf_counter() - start]
+    result, *first = run_timed(enlarge, photo)
     after = peak_memory(device)
-    for _ in range(min(MAX_ROUNDS, int(SECONDS / times[0]))):
-        start = time.perf_counter()
-        enlarge(photo)
-        times.append(time.perf_counter() - start)
+    times = [first, *(run_timed(enlarge, photo)[1:] for _ in range(min(MAX_ROUNDS, int(SECONDS / first[0]))))]
     memory = difference(after["memory_mb"], before["memory_mb"], result.nbytes / 1e6)
-    return median(times), {"memory_mb": memory, "gpu_memory_mb": difference(after["gpu_memory_mb"], before["gpu_memory_mb"])}
+    gpu_memory = difference(after["gpu_memory_mb"], before["gpu_memory_mb"])
+    seconds, cpu_seconds = (median(column) for column in zip(*times, strict=True))
+    return seconds, cpu_seconds, {"memory_mb": memory, "gpu_memory_mb": gpu_memory}
+
+
+def run_timed(enlarge: Enlarge, photo: Levels) -> tuple[Levels, float, float]:
+    """Enlarges a photo; the result, and the seconds it took, by the clock and of the process's CPU time."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    result = enlarge(photo)
+    return result, time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def difference(after: float | None, before: float | None, of_result: float = 0) -> float | None:

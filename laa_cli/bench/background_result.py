@@ -17,7 +17,7 @@ from .table import Table, format_csv
 
 MARK = "!"  # beside what is below bicubic
 CSV_COLUMNS = ("table", "method", "fault", "metric", "value", "low", "high", "gain", "gain_low", "gain_high")
-COSTS = ("parameters", "gflops", "seconds", "memory_mb", "gpu_memory_mb")  # fields of PictureCost
+COSTS = ("parameters", "gflops", "seconds", "cpu_seconds", "memory_mb", "gpu_memory_mb")  # fields of PictureCost
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class BackgroundResult:
     def cost_table(self) -> Table:
         """Tabulates parameters, and FLOPs, time and memory per output megapixel."""
         on_gpu = any(cost.gpu_memory_mb is not None for cost in self.costs)
-        head = ("method", ">parameters", ">GFLOPs", ">s", ">MB", *([">GPU MB"] if on_gpu else []))
+        head = ("method", ">parameters", ">GFLOPs", ">s", ">CPU s", ">MB", *([">GPU MB"] if on_gpu else []))
         lines = [format_cost(cost, on_gpu=on_gpu) for cost in self.costs]
         notes = [
             f"of a photo enlarged to {self.cost_px} px a side on {self.device}; GFLOPs: two for a multiplication and its "
-            "addition; s: median; MB: peak memory beside the photo, the result and the loaded network",
+            "addition; s: median; CPU s: of all threads; MB: peak memory beside the photo, the result and the loaded network",
             "time only: built by spandrel without weights, run on the whole photo at once",
             "; ".join(f"{row.method.name}: {row.method.note}" for row in self.rows if row.method.note),
             machine_line(self.machine),
@@ -164,6 +164,7 @@ class BackgroundResult:
 
 def format_cost(cost: PictureCost, *, on_gpu: bool) -> tuple[str, ...]:
     """Formats a method's line of the table of costs."""
-    values = [(cost.gflops, 0), (cost.seconds, 2), (cost.memory_mb, 0), *([(cost.gpu_memory_mb, 0)] if on_gpu else [])]
+    values = [(cost.gflops, 0), (cost.seconds, 2), (cost.cpu_seconds, 2), (cost.memory_mb, 0)]
+    values += [(cost.gpu_memory_mb, 0)] if on_gpu else []
     cells = (NO_VALUE if value is None else f"{value:.{digits}f}" for value, digits in values)
     return cost.name, f"{cost.parameters / 1e6:.3f} M" if cost.parameters else NO_VALUE, *cells

@@ -67,7 +67,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr(background_run, "picture_columns", lambda *_, **__: columns)
     monkeypatch.setattr(background_methods, "shipped", list)
-    costs = [PictureCost("bicubic", None, None, 0.01, 3.0), PictureCost("net", 5000, 12.3, 0.5, 40.0)]
+    costs = [PictureCost("bicubic", None, None, 0.01, 0.02, 3.0), PictureCost("net", 5000, 12.3, 0.5, 0.9, 40.0)]
     monkeypatch.setattr(background_cost, "measure_costs", lambda *_: costs)
 
 
@@ -144,7 +144,7 @@ def test_the_forms_agree(folder: Path, tmp_path: Path, capsys: Any) -> None:
     assert f"| {path} | noise5 | {loss:+.2f} ±" in captured.out
     assert f"{path}: below bicubic at clean (PSNR " in captured.out
     assert "LPIPS not available: no weights" in captured.out
-    assert "| net | 0.005 M | 12 | 0.50 | 40 |" in captured.out
+    assert "| net | 0.005 M | 12 | 0.50 | 0.90 | 40 |" in captured.out
     assert "measured: noise5: bicubic" in captured.err
     background_run.run(replace(request, faults=False), Screen(), "table")
     shown = capsys.readouterr().out
