@@ -16,9 +16,8 @@ bench = typer.Typer(
     cls=CommandGroup,
     epilog=examples(
         "laa bench faces FACES # quality, in figures",
-        "laa bench background PHOTOS # the same of the photo outside the faces",
+        "laa bench background PHOTOS # the same of the whole photo",
         "laa bench speed photo.jpg # time and memory, stage by stage",
-        "laa bench compare before.json after.json # ratios of two runs",
     ),
     add_completion=False,
     rich_markup_mode=None,
@@ -98,7 +97,7 @@ def faces(
 @bench.command(
     epilog=examples(
         "laa bench background PHOTOS --report background.html # a page to look at",
-        "laa bench background PHOTOS --faults # with JPEG, noise, blur and enlargement",
+        "laa bench background PHOTOS --faults # JPEG, noise, blur",
         "laa bench background PHOTOS --scale 2 --background FILE.pth --json",
     )
 )
