@@ -18,13 +18,14 @@ from ..laa.maps import conv_nhwc
 from ..worker_pool import Workers
 from .config import HPINetConfig
 from .matching import SELF_PENALTY
-from .network import HPINet, Stage, pad_to
+from .network import HPINet, PatchStage, pad_to
 from .patches import overlap_weights, patch_starts
 
-CHUNK_PX = 4096  # of a chunk's patches together: their features stay in a core's cache
+CHUNK_PX = 2048  # of a chunk's patches together: their features stay in a core's cache
 BLOCK = 512  # rows and columns of a block of R
 STRIP_PX = 1 << 15  # of a strip of rows, for the convolutions
-CONV_RIM, TAIL_RIM = 1, 4  # rows beside a strip that reach into it, and more
+CONV_RIM, TAIL_RIM = 1, 2  # rows beside a strip that reach into it
+TAIL_VALUES = 1 << 24  # of a strip's largest map in the tail
 
 Result = TypeVar("Result")
 Rows = Callable[[int, int], Tensor]
@@ -37,7 +38,7 @@ class ChunkedHPINet:
     def __init__(self, network: HPINet) -> None:
         self.network = network.eval()
         self.config = network.config
-        self.stages = [stage for stage in network.stages if isinstance(stage, Stage)]
+        self.stages = [stage for stage in network.stages if isinstance(stage, PatchStage)]
 
     def steps(self, lr: Tensor, workers: Workers) -> Generator[float, None, Rows]:
         """Computes the trunk; yields the share done, 0..1, and returns what computes rows of the output on demand.
@@ -77,9 +78,20 @@ class ChunkedHPINet:
     def tail_rows(self, lr: Tensor, x: Tensor, top: int, bottom: int) -> Tensor:
         """Computes rows [top, bottom) of the output, (3, bottom - top, scale w), from picture and feature map."""
         scale = self.config.scale
-        rim, _ = with_rim(slice(top // scale, -(-bottom // scale)), TAIL_RIM, len(x))
+        strip = slice(top // scale, -(-bottom // scale))
+        step = max(1, TAIL_VALUES // (x.shape[1] * tail_values(self.config)))
+        output = [
+            self.tail_strip(lr, x, slice(first, min(first + step, strip.stop)))
+            for first in range(strip.start, strip.stop, step)
+        ]
+        return torch.cat(output, 1)[:, top - strip.start * scale : bottom - strip.start * scale]
+
+    def tail_strip(self, lr: Tensor, x: Tensor, strip: slice) -> Tensor:
+        """Computes the output of a strip of rows of the picture, (3, scale rows, scale w)."""
+        scale = self.config.scale
+        rim, inside = with_rim(strip, TAIL_RIM, len(x))
         output = self.network.enlarge(lr[:, :, rim]) + self.network.tail(x[None, rim].permute(0, 3, 1, 2))
-        return output[0, :, top - rim.start * scale : bottom - rim.start * scale]
+        return output[0, :, inside.start * scale : inside.stop * scale]
 
 
 def weighted(steps: Generator[float, None, Result], start: float, share: float) -> Generator[float, None, Result]:
@@ -92,7 +104,7 @@ def weighted(steps: Generator[float, None, Result], start: float, share: float) 
         return result
 
 
-def embed_patches(stage: Stage, x: Tensor, workers: Workers) -> Tensor:
+def embed_patches(stage: PatchStage, x: Tensor, workers: Workers) -> Tensor:
     """Computes what patches are compared by: the map (h, w, d) -> (patches, d)."""
     starts = torch.tensor(patch_starts(x.shape[1], stage.patch), device=x.device)
     columns = starts[:, None] + torch.arange(stage.patch, device=x.device)
@@ -103,7 +115,7 @@ def embed_patches(stage: Stage, x: Tensor, workers: Workers) -> Tensor:
     return torch.cat(list(workers.map(embed_row, patch_starts(x.shape[0], stage.patch))))
 
 
-def find_partners(stage: Stage, x: Tensor, workers: Workers) -> Generator[float, None, Tensor]:
+def find_partners(stage: PatchStage, x: Tensor, workers: Workers) -> Generator[float, None, Tensor]:
     """Finds for each patch of the map the most similar other one, (patches,) int64. Yields the share done.
 
     First the block of columns of R that holds a row's maximum, then the column: R is never whole, and maxima are quick.
@@ -140,7 +152,7 @@ def block_scores(rows: Tensor, columns: Tensor, diagonal: int | None) -> Tensor:
     return scores
 
 
-def integrate(stage: Stage, x: Tensor, partners: Tensor, merged: Tensor, workers: Workers) -> Generator[float, None, None]:
+def integrate(stage: PatchStage, x: Tensor, partners: Tensor, merged: Tensor, workers: Workers) -> Generator[float, None, None]:
     """Runs the block on all patches of the map x, and adds them up in `merged`. Yields the share done."""
     tops, lefts = (patch_starts(side, stage.patch) for side in x.shape[:2])
     step = max(1, CHUNK_PX // stage.patch**2)
@@ -179,7 +191,7 @@ def add_row(strip: Tensor, patches: Tensor, lefts: list[int]) -> None:
     strip[:, lefts[-1] : lefts[-1] + patch] += squares[-1]
 
 
-def convolve(stage: Stage, x: Tensor, merged: Tensor, workers: Workers) -> None:
+def convolve(stage: PatchStage, x: Tensor, merged: Tensor, workers: Workers) -> None:
     """Weights the merged sums and adds their convolution to the map x, in place."""
     rows, columns = (overlap_weights(side, stage.patch).to(x) for side in x.shape[:2])
 
@@ -211,6 +223,11 @@ def stage_macs(config: HPINetConfig, patch: int, height: int, width: int) -> tup
     attention = patch**2 * (qk_dim + dim)
     integration = patches * config.layers * patch**2 * (linear + attention)
     return patches**2 * dim, integration + height * width * 9 * dim**2
+
+
+def tail_values(config: HPINetConfig) -> int:
+    """Counts the values of the tail's largest map for each pixel of the picture."""
+    return (3 if config.tail == "one_step" else config.dim) * config.scale**2
 
 
 def run_all(results: Iterator[object]) -> None:
