@@ -35,9 +35,7 @@ def run(request: BackgroundRequest, screen: Screen, output_format: OutputFormat)
     rows = measure(pictures, methods, enlargers, faults, columns, screen)
     costed = [*methods, *list_peers(request.scale, screen)]
     costs = background_cost.measure_costs(costed, device, screen, background_cost.OUTPUT_PX)
-    result = BackgroundResult(
-        pictures, request.scale, str(device), machine, columns, rows, costs, background_cost.OUTPUT_PX
-    )
+    result = BackgroundResult(pictures, request.scale, str(device), machine, columns, rows, costs, background_cost.OUTPUT_PX)
     emit(result.tables(), result.record, result.csv, output_format, screen)
     if request.report is not None:
         content = background_page(result, make_examples(result, enlargers, screen))
