@@ -106,5 +106,5 @@ def test_auto_on_an_accelerator_knows_no_limit(shipped_background: Path, monkeyp
 
 
 def test_weights_of_faces_make_no_background() -> None:
-    with pytest.raises(LaaError, match="restores faces: give it as --weights"):
+    with pytest.raises(LaaError, match="its network restores faces: give it as --weights"):
         build_background(ModelOptions(background=str(DEFAULT_WEIGHTS)), CPU)

@@ -35,8 +35,6 @@ def background_weights(options: ModelOptions) -> Path | None:
     """Returns the file of the network that may enlarge the background; None where none does."""
     if options.background == PLAIN:
         return None
-    if options.background == AUTO and not checkpoint.BACKGROUND_WEIGHTS.exists():  # until it ships
-        return None
     return options.background_file or checkpoint.BACKGROUND_WEIGHTS
 
 
@@ -56,7 +54,7 @@ class PlainUpscaler:
 class AutoUpscaler:
     """Enlarges by `network` where the enlarged picture has at most `max_pixels`, plainly otherwise: a BackgroundUpscaler.
 
-    A rule of size alone, never of speed or of free memory, so that a photo has the same result on every CPU.
+    A rule of size alone, never of speed or of free memory, so that a photo's result does not depend on what else goes on.
     """
 
     def __init__(self, network: BackgroundUpscaler, max_pixels: int = AUTO_MAX_PIXELS) -> None:
