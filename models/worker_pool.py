@@ -14,15 +14,23 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-IN_FLIGHT = 2  # tasks for each worker that are begun before the first result is taken
+IN_FLIGHT = 2  # items for each worker that are begun before the first one's result is taken
 
 
 class Workers:
-    """Applies functions to items side by side, in inference mode; results come in the items' order."""
+    """Applies functions to items side by side, in inference mode; results come in the items' order.
 
-    def __init__(self, pool: ThreadPoolExecutor | None, count: int) -> None:
+    Without a `pool` the caller does it, one item at a time. `in_flight`: how many items are begun at any time.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor | None, count: int, in_flight: int) -> None:
         self.pool = pool
         self.count = count
+        self.in_flight = in_flight
+
+    def at_most(self, count: int) -> Workers:
+        """Returns the same workers, of whom no more than `count` work at once."""
+        return Workers(self.pool, min(self.count, count), count)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yields `function(item)` of each item; few results wait at any time. What it raises is raised here."""
@@ -37,9 +45,9 @@ class Workers:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
-                waiting.append(self.pool.submit(compute, item))
-                if len(waiting) > IN_FLIGHT * self.count:
+                if len(waiting) == self.in_flight:
                     yield waiting.popleft().result()
+                waiting.append(self.pool.submit(compute, item))
             while waiting:
                 yield waiting.popleft().result()
         finally:
@@ -53,13 +61,13 @@ def one_thread_workers(count: int | None = None) -> Iterator[Workers]:
     threads = torch.get_num_threads()
     count = count or threads
     if count == 1 and threads == 1:
-        yield Workers(None, 1)
+        yield Workers(None, 1, 1)
         return
     with ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(1)) as pool:
         barrier = Barrier(count)
         list(pool.map(lambda _: barrier.wait(), range(count)))  # all have begun, so that what follows is the last word
         torch.set_num_threads(threads)  # the workers' 1 is torch's default for later threads, too
         try:
-            yield Workers(pool, count)
+            yield Workers(pool, count, IN_FLIGHT * count)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -21,10 +21,11 @@ from .matching import SELF_PENALTY
 from .network import HPINet, PatchStage, pad_to
 from .patches import overlap_weights, patch_starts
 
-CHUNK_PX = 4096  # of a chunk's patches together: their features stay in a core's cache
+CHUNK_PX = 2048  # of a chunk's patches together: their features stay in a core's cache
 BLOCK = 512  # rows and columns of a block of R
 STRIP_PX = 1 << 15  # of a strip of rows, for the convolutions
-CONV_RIM, TAIL_RIM = 1, 4  # rows beside a strip that reach into it, and more
+CONV_RIM, TAIL_RIM = 1, 2  # rows beside a strip that reach into it
+TAIL_VALUES = 1 << 24  # of a strip's largest map in the tail
 
 Result = TypeVar("Result")
 Rows = Callable[[int, int], Tensor]
@@ -77,9 +78,20 @@ class ChunkedHPINet:
     def tail_rows(self, lr: Tensor, x: Tensor, top: int, bottom: int) -> Tensor:
         """Computes rows [top, bottom) of the output, (3, bottom - top, scale w), from picture and feature map."""
         scale = self.config.scale
-        rim, _ = with_rim(slice(top // scale, -(-bottom // scale)), TAIL_RIM, len(x))
+        strip = slice(top // scale, -(-bottom // scale))
+        step = max(1, TAIL_VALUES // (x.shape[1] * tail_values(self.config)))
+        output = [
+            self.tail_strip(lr, x, slice(first, min(first + step, strip.stop)))
+            for first in range(strip.start, strip.stop, step)
+        ]
+        return torch.cat(output, 1)[:, top - strip.start * scale : bottom - strip.start * scale]
+
+    def tail_strip(self, lr: Tensor, x: Tensor, strip: slice) -> Tensor:
+        """Computes the output of a strip of rows of the picture, (3, scale rows, scale w)."""
+        scale = self.config.scale
+        rim, inside = with_rim(strip, TAIL_RIM, len(x))
         output = self.network.enlarge(lr[:, :, rim]) + self.network.tail(x[None, rim].permute(0, 3, 1, 2))
-        return output[0, :, top - rim.start * scale : bottom - rim.start * scale]
+        return output[0, :, inside.start * scale : inside.stop * scale]
 
 
 def weighted(steps: Generator[float, None, Result], start: float, share: float) -> Generator[float, None, Result]:
@@ -211,6 +223,11 @@ def stage_macs(config: HPINetConfig, patch: int, height: int, width: int) -> tup
     attention = patch**2 * (qk_dim + dim)
     integration = patches * config.layers * patch**2 * (linear + attention)
     return patches**2 * dim, integration + height * width * 9 * dim**2
+
+
+def tail_values(config: HPINetConfig) -> int:
+    """Counts the values of the tail's largest map for each pixel of the picture."""
+    return (3 if config.tail == "one_step" else config.dim) * config.scale**2
 
 
 def run_all(results: Iterator[object]) -> None:
