@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -28,9 +27,8 @@ from .degradation import Levels, to_tensor, to_uint8
 from .evaluate import BICUBIC, weights_name
 from .speed_models import picture_peers
 
-STRIP_ROWS = 32  # of the photo, enlarged at once by a network's tail
-
-Enlarge = Callable[[Levels], Levels]  # (h, w, c) uint8, grey or RGB -> (scale h, scale w, c or 3) uint8
+Enlarge = Callable[[Levels], Levels]  # (h, w, c) uint8, grey or RGB -> (scale h, scale w, c) uint8, or RGB of grey
+Finished = TypeVar("Finished")
 PictureKind = Literal["baseline", "network", "upscale", "time only"]
 
 
@@ -93,37 +91,30 @@ def list_peers(scale: int, screen: Screen) -> list[PictureMethod]:
     return [PictureMethod(name, "time only", scale, None, count) for name, count in zip(names, counts, strict=True)]
 
 
-def run_as_upscale(network: PictureNetwork, scale: int) -> Enlarge:
-    """Wraps what `upscale` does to the photo outside the faces."""
+def run_alone(network: PictureNetwork) -> Enlarge:
+    """Wraps a network at its own scale: its output for a photo, rounded, and nothing else."""
     upscaler = PictureUpscaler(network)
 
     def enlarge(photo: Levels) -> Levels:
-        steps = upscaler.steps(photo, scale)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value.pixels
-
-    return enlarge
-
-
-def run_alone(network: PictureNetwork) -> Enlarge:
-    """Wraps a network: its output of the whole photo, rounded, and nothing else."""
-
-    @torch.inference_mode()
-    def enlarge(photo: Levels) -> Levels:
-        tile = to_tensor(gray_to_color(photo))[0]
-        height, width = (side * network.scale for side in photo.shape[:2])
-        output = np.empty((height, width, 3), np.uint8)
         with one_thread_workers() as workers:
-            (rows,) = (rows for _, rows in network.run([tile], 1, workers) if rows is not None)
-            for top in range(0, height, STRIP_ROWS * network.scale):
-                bottom = min(height, top + STRIP_ROWS * network.scale)
-                output[top:bottom] = to_uint8(rows(top, bottom))
-        return output
+            return finish(upscaler.run_network(photo, network.scale, workers))
 
     return enlarge
+
+
+def run_as_upscale(network: PictureNetwork, scale: int) -> Enlarge:
+    """Wraps what `upscale` does to the photo outside the faces."""
+    upscaler = PictureUpscaler(network)
+    return lambda photo: finish(upscaler.steps(photo, scale)).pixels
+
+
+def finish(steps: Generator[float, None, Finished]) -> Finished:
+    """Runs a generator of steps to its end, and returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def build_peer(name: str, scale: int) -> nn.Module:

@@ -30,7 +30,7 @@ def receive_result(what: str, receiver: Connection) -> Any:
     try:
         failure, result = receiver.recv()
     except EOFError as error:
-        raise LaaError(f"the measurement of {what} ended early: run it again with fewer photos") from error
+        raise LaaError(f"the measurement of {what} ended early: see that memory suffices, and run it again") from error
     if failure:
         raise LaaError(f"{what} is not measured: {failure}")
     return result

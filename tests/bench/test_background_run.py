@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from browser import needs_chromium, opened
-from fakes import randomize_parameters
+from fakes import randomize_parameters, save_network, small_swinir
 from PIL import Image
 
 from laa_cli.bench import background_cost, background_methods, background_run
@@ -91,18 +91,28 @@ def test_rows_are_where_they_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names((three,), 3) == [bicubic, (str(three), "network")]
 
 
-def test_a_network_alone_is_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In strips, against the whole; and grey as three equal channels."""
-    monkeypatch.setattr(background_methods, "STRIP_ROWS", 5)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_alone_is_the_network(channels: int, tmp_path: Path) -> None:
+    """Grey goes through it as three equal channels, whose mean comes out."""
     path = weights(tmp_path / "four.safetensors")
     alone = list_methods((path,), 4, CPU)[-2]
-    photo = np.random.default_rng(0).integers(0, 256, (23, 31, 1), np.uint8)
-    network = background_methods.load_picture_network(path, CPU)
+    photo = np.random.default_rng(0).integers(0, 256, (23, 31, channels), np.uint8)
+    network = load(path)[0]
     with torch.inference_mode():
-        expected = load(path)[0](torch.from_numpy(photo).permute(2, 0, 1)[None].expand(1, 3, -1, -1) / 255)[0]
-    levels = expected.clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+        expected = network(torch.from_numpy(photo).permute(2, 0, 1)[None].expand(1, 3, -1, -1) / 255)[0]
+    mean = expected if channels == 3 else expected.mean(0, keepdim=True)
+    levels = mean.clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
     assert np.abs(alone.build(CPU)(photo) - levels).max() < 0.51
-    assert network.parameters == alone.parameters
+    assert alone.parameters == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_any_network_of_spandrels_is_a_row(tmp_path: Path) -> None:
+    """A small SwinIR, which is made for 4x."""
+    path = save_network(small_swinir(4), tmp_path / "swinir.safetensors")
+    alone, upscale = list_methods((path,), 4, CPU)[-2:]
+    assert alone.note == "SwinIR alone"
+    photo = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)
+    assert alone.build(CPU)(photo).shape == upscale.build(CPU)(photo).shape == (92, 124, 3)
 
 
 @pytest.mark.usefixtures("light")
