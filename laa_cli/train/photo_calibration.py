@@ -13,6 +13,7 @@ from .photo_data import PATCH_PX, PhotoSet, TrainingPhoto
 from .photo_patches import degrade, enlarge_before, random_patch
 
 SQUARES = 1024
+REPEATS = 4  # squares at most for each patch that an epoch has
 SQUARE_PX = (48, 64)  # sides at low resolution
 RIM_PX = 8  # around a square, which the network sees as it does in a whole photo
 ENLARGED = (1.5, 4.0)  # times
@@ -24,7 +25,7 @@ JPEG_QUALITY = (40, 98)
 def calibrate_photos(network: nn.Module, items: PhotoSet, device: torch.device, seed: int = 0) -> tuple[float, ...]:
     """Fits coefficients, (FEATURES,), on squares of the photos, by their area. `network`: in evaluation mode."""
     random = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(items), generator=random).repeat(-(-SQUARES // len(items)))[:SQUARES]
+    chosen = torch.randperm(len(items), generator=random).repeat(REPEATS)[:SQUARES]
     return fit_coefficients([make_photo_case(network, items.photos[items.places[index]], device, random) for index in chosen])
 
 
