@@ -16,6 +16,8 @@ def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
     `images`: (n, c, h, w) float; `size`: a side or (height, width), px -> (n, c, *size), not clamped.
     """
     size = (size, size) if isinstance(size, int) else size
+    if size[1] == 1 < size[0]:  # torch 2.15 takes wrong pixels where the output is one pixel wide
+        return resize(images.mT.contiguous(), (1, size[0])).mT
     return F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False)
 
 

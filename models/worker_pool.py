@@ -63,7 +63,7 @@ def one_thread_workers(count: int | None = None) -> Iterator[Workers]:
     if count == 1 and threads == 1:
         yield Workers(None, 1, 1)
         return
-    with ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(1)) as pool:
+    with ThreadPoolExecutor(count, initializer=use_one_thread) as pool:
         barrier = Barrier(count)
         list(pool.map(lambda _: barrier.wait(), range(count)))  # all have begun, so that what follows is the last word
         torch.set_num_threads(threads)  # the workers' 1 is torch's default for later threads, too
@@ -71,3 +71,9 @@ def one_thread_workers(count: int | None = None) -> Iterator[Workers]:
             yield Workers(pool, count, IN_FLIGHT * count)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def use_one_thread() -> None:
+    """Has torch compute with one thread in this one, whatever is set elsewhere later."""
+    torch.get_num_threads()  # what the first call in a thread sets would be the last word otherwise
+    torch.set_num_threads(1)

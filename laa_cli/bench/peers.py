@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from models.protocol import HR_SIZE, LR_SIZE, reduce, resize, to_8_bits
 
 from ..errors import LaaError
+from ..restore.spandrel_loading import ForeignFileError, describe_network, first_line, read_foreign_tensors
 from .evaluate import Method, Restore
 
 FACE_PX = 512  # what face restorers (GFPGAN, RestoreFormer) were trained on
@@ -49,20 +49,13 @@ def make_restore(model: Any, side_px: int, device: torch.device) -> Restore:
 def load_descriptor(path: Path, device: torch.device) -> Any:
     """Loads a file as spandrel's ImageModelDescriptor. LaaError where it is none, or takes no RGB."""
     try:
-        import spandrel
+        return describe_network(read_foreign_tensors(path), device)
     except ImportError as error:
         raise LaaError(f"--peer needs spandrel ({error}): pip install 'laa[bench]'") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some of its networks call torch as one did years ago
-            model = spandrel.ModelLoader(device).load_from_file(path)
-    except Exception as error:  # whatever loaders and architectures raise on a foreign file
-        raise LaaError(
-            f"cannot use the peer {path}: spandrel cannot load it ({first_line(error)}): choose another --peer"
-        ) from error
-    if not isinstance(model, spandrel.ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
-        raise LaaError(f"cannot use the peer {path}: a {model.architecture.name} of that kind takes no RGB face")
-    return model.eval()
+    except OSError as error:
+        raise LaaError(f"cannot use the peer {path}: {error.strerror or error}: choose another --peer") from error
+    except ForeignFileError as error:
+        raise LaaError(f"cannot use the peer {path}: the file {error}: choose another --peer") from error
 
 
 def input_px(model: Any) -> int:
@@ -70,8 +63,3 @@ def input_px(model: Any) -> int:
     if model.scale == 1:
         return max(FACE_PX if model.purpose == "FaceSR" else HR_SIZE, model.size_requirements.minimum)
     return max(LR_SIZE, HR_SIZE // model.scale)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an exception's message, or its type where it has none."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from statistics import median
 
-import torch
-
 from models.worker_pool import Workers
 
 from ..photo.pixels import Pixels
@@ -44,4 +42,4 @@ def estimate_photo_fidelity(network: PictureNetwork, pixels: Pixels, workers: Wo
 def regular_places(length: int, side: int) -> list[int]:
     """Spreads up to ACROSS squares of `side` px regularly over a line of `length` px; returns where they start."""
     count = min(ACROSS, length // side)
-    return [int(place) for place in torch.linspace(0, length - side, 2 * count + 1, dtype=torch.float64)[1::2]]
+    return [((2 * index + 1) * length - count * side) // (2 * count) for index in range(count)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def read_foreign_tensors(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of formats that torch will stop writing
             tensors = read_pickle(path) if start.startswith(TORCH_START) else read_safetensors(path)
-    except (ForeignFileError, OSError):
+    except ForeignFileError:
         raise
-    except Exception as error:  # whatever the readers raise on damaged files
+    except Exception as error:  # whatever the readers raise on damaged files, OSError too
         if out_of_memory(error):
             raise
         raise ForeignFileError(f"is damaged, or no model file ({first_line(error)})") from error
@@ -46,6 +47,10 @@ def read_foreign_tensors(path: Path) -> dict[str, Any]:
 
 def read_pickle(path: Path) -> Any:
     """Reads torch.save's file on the CPU."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:  # torch does not look
+                raise ForeignFileError(f"is damaged: the checksum of its part {damaged} is another")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

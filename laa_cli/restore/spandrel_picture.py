@@ -18,7 +18,7 @@ from ..errors import LaaError, out_of_memory
 from ..utils.memory import available_bytes
 from .picture_interface import TileSteps
 from .picture_tiles import Tiling
-from .spandrel_loading import first_line
+from .spandrel_loading import ForeignFileError, first_line
 
 SCALES = (2, 3, 4, 8)
 TILE_PX, DISCOURAGED_TILE_PX = 256, 512  # a larger tile where the network's descriptor advises against any
@@ -29,7 +29,11 @@ MEMORY_SHARE = 0.5  # of the free memory, for tiles that are computed at once
 
 
 class SpandrelPicture:
-    """A PictureNetwork by spandrel's descriptor. Raises LaaError where it has an odd scale, or fails on a small picture."""
+    """A PictureNetwork by spandrel's descriptor.
+
+    Raises ForeignFileError where it has another scale than SCALES, or makes nothing of a small picture, and LaaError where it
+    fails on that.
+    """
 
     coefficients: tuple[float, ...] = ()
 
@@ -40,8 +44,9 @@ class SpandrelPicture:
         self.tiling = choose_tiling(model)
         if self.scale not in SCALES:
             allowed = ", ".join(map(str, SCALES))
-            raise LaaError(f"{name}: a {self.architecture} that enlarges {self.scale} times, not one of {allowed}")
-        self.enlarge(torch.zeros(3, PROBE_PX, PROBE_PX))
+            raise ForeignFileError(f"is of a {self.architecture} that enlarges {self.scale} times: {allowed} are possible")
+        if not self.enlarge(torch.full((3, PROBE_PX, PROBE_PX), 0.5)).isfinite().all():
+            raise ForeignFileError(f"is damaged: its {self.architecture} gives no finite numbers")
 
     def run(self, tiles: Iterable[Tensor], count: int, workers: Workers) -> TileSteps:
         """Enlarges tiles, as many at once as there are workers and memory: see `PictureNetwork`."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..laa.maps import conv_nhwc
 from ..worker_pool import Workers
 from .config import HPINetConfig
+from .fast_block import FastBlock
 from .matching import SELF_PENALTY
 from .network import HPINet, PatchStage, pad_to
 from .patches import overlap_weights, patch_starts
@@ -160,7 +161,7 @@ def integrate(stage: PatchStage, x: Tensor, partners: Tensor, merged: Tensor, wo
     origins = torch.tensor([top * x.shape[1] + left for top in tops for left in lefts], device=x.device)
     offsets = torch.arange(stage.patch, device=x.device)
     places = (offsets[:, None] * x.shape[1] + offsets).flatten()
-    pixels = x.view(-1, x.shape[2])
+    pixels, block = x.view(-1, x.shape[2]), FastBlock(stage.block)
 
     def gather(chosen: Tensor) -> Tensor:
         return pixels.index_select(0, (origins[chosen][:, None] + places).flatten()).view(len(chosen), len(places), -1)
@@ -168,7 +169,7 @@ def integrate(stage: PatchStage, x: Tensor, partners: Tensor, merged: Tensor, wo
     def integrate_chunk(chunk: Chunk) -> Tensor:
         row, first, last = chunk
         chosen = torch.arange(row * len(lefts) + first, row * len(lefts) + last, device=x.device)
-        return stage.block(gather(chosen), gather(partners[chosen]))
+        return block(gather(chosen), gather(partners[chosen]))
 
     merged.zero_()
     for number, (chunk, patches) in enumerate(zip(chunks, workers.map(integrate_chunk, chunks), strict=True)):
