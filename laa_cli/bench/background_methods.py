@@ -76,8 +76,8 @@ def list_methods(files: tuple[Path, ...], scale: int, device: torch.device, noti
 
 
 def shipped() -> list[Path]:
-    """Lists the weights for the background that laa ships: none before the first are trained."""
-    return [BACKGROUND_WEIGHTS] if BACKGROUND_WEIGHTS.exists() else []
+    """Lists the weights for the background that laa ships."""
+    return [BACKGROUND_WEIGHTS]
 
 
 def list_peers(scale: int, screen: Screen) -> list[PictureMethod]:

@@ -10,7 +10,7 @@ import torch
 from models import checkpoint
 
 from ..interfaces import BackgroundUpscaler, EnlargedPhoto
-from ..options import AUTO, AUTO_MAX_PIXELS, HPINET, PLAIN, ModelOptions
+from ..options import AUTO_MAX_PIXELS, HPINET, PLAIN, ModelOptions
 from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
 from ..utils.steps import Steps

@@ -59,6 +59,7 @@ class ChunkedHPINet:
             convolve(stage, x, merged, workers)
             done += integration
 
+        @torch.inference_mode()  # as the map was computed
         def rows(top: int, bottom: int) -> Tensor:
             return self.tail_rows(padded, x, top, bottom)[..., :width]
 

@@ -42,7 +42,7 @@ def random_network(config: HPINetConfig) -> HPINet:
 def run(network: HPINet, lr: Tensor, cuts: tuple[float, ...] = (0, 0.3, 0.31, 1)) -> Tensor:
     """The output of a picture (3, h, w), by rows between shares of its height."""
     shares = []
-    with one_thread_workers() as workers, torch.inference_mode():
+    with one_thread_workers() as workers:  # without the inference mode, which is the network's own affair
         steps = ChunkedHPINet(network).steps(lr, workers)
         while True:
             try:
@@ -54,7 +54,9 @@ def run(network: HPINet, lr: Tensor, cuts: tuple[float, ...] = (0, 0.3, 0.31, 1)
         assert shares[0] >= 0
         assert shares[-1] < 1
         places = [round(cut * lr.shape[1] * network.config.scale) for cut in cuts]
-        return torch.cat([rows(top, bottom) for top, bottom in pairwise(places) if bottom > top], 1)
+        output = torch.cat([rows(top, bottom) for top, bottom in pairwise(places) if bottom > top], 1)
+        assert not output.requires_grad
+        return output
 
 
 @pytest.mark.parametrize("chunk_px", [50, 1000, chunked.CHUNK_PX])
