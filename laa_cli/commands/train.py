@@ -16,8 +16,7 @@ EXAMPLES = {
     "train": examples(
         "laa train FACES -o RUN --minutes 60 # an hour of training",
         "laa train FACES -o RUN --minutes 60 --resume # go on with it after Ctrl-C",
-        "laa train FACES -o RUN --minutes 60 --task photo --init-from x8.safetensors",
-        "laa train PHOTOS --validation OTHERS -o RUN --minutes 60 --task background --scale 4",
+        "laa train PHOTOS --validation OTHERS -o RUN --task background --scale 4",
     )
 }
 
