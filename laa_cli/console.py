@@ -12,7 +12,7 @@ from typing import Any
 from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,7 @@ from .utils.streams import standard_stream
 from .utils.text import SHORTEST_CELLS, fit_columns, printable, shorten
 
 LIVE_SECONDS = 0.2  # between updates of a live display
+PATIENCE_SECONDS = 1.0  # for what is over before, no progress bar of a share is shown
 UNLIMITED_CELLS = 1 << 16  # the width of what is no terminal: nothing is cut or wrapped there
 NARROW_CELLS = 60  # terminals below this have tables without lines
 FRAME_CELLS = 4  # of a table with lines, left and right of its cells together
@@ -126,6 +127,32 @@ class Screen:
         disable = self.quiet or not self.stderr.is_terminal
         with Progress(*columns, console=self.stderr, transient=True, redirect_stdout=False, disable=disable) as progress:
             yield PhotoProgress(progress, progress.add_task("photos", total=photos, pace=""))
+
+    @contextmanager
+    def share(self, verb: str) -> Iterator[Callable[[float], None]]:
+        """Opens a progress bar with the time left, and yields its update function, which takes the share done, 0..1.
+
+        It appears once more than PATIENCE_SECONDS have gone by since the share was 0, so that quick work does not flicker, and
+        never when quiet or where stderr is no terminal.
+        """
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+        disable = self.quiet or not self.stderr.is_terminal
+        progress = Progress(*columns, console=self.stderr, transient=True, redirect_stdout=False, disable=disable)
+        task = progress.add_task(printable(verb), total=1.0)
+        started = time.monotonic()
+
+        def update(share: float) -> None:
+            nonlocal started
+            progress.update(task, completed=share)
+            if share == 0:
+                started = time.monotonic()
+            elif share < 1 and time.monotonic() - started > PATIENCE_SECONDS:
+                progress.start()
+
+        try:
+            yield update
+        finally:
+            progress.stop()
 
     @contextmanager
     def live(self) -> Iterator[Callable[[str], None]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .detect.face import Face
+from .utils.steps import Steps
 
 if TYPE_CHECKING:  # `photo` imports OpenCV, which `laa train` must do without
     from .photo.pixels import Pixels
@@ -79,5 +80,11 @@ class FaceRestorer(Protocol):
 class BackgroundUpscaler(Protocol):
     """Enlarges a whole photo, onto which the faces are pasted."""
 
-    def __call__(self, pixels: Pixels, scale: int) -> Pixels:
-        """`pixels`: (h, w, c) uint8 or uint16; c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same, (scale h, scale w, c)."""
+    def steps(self, pixels: Pixels, scale: int) -> Steps[EnlargedPhoto]:
+        """`pixels`: (h, w, c) uint8 or uint16; c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same, (scale h, scale w, c).
+
+        Yields the share done, 0..1, several times a second, and may be given up (closed) at each yield.
+        """
+
+    def peak_bytes(self, height: int, width: int, scale: int) -> int:
+        """Estimates the most bytes of memory that a photo (height, width) takes there, beside the photo and the result."""

@@ -21,6 +21,8 @@ MIN_FACE_PX = 8  # smaller faces than MTCNN's first network can tell
 # Least confidence of a face. Measured at 0.94: found of faces pasted into photos, 12 px across the crop, 95.7 %; 16 px, 99.2 %;
 # 20 to 48 px, 99.2 % or more; 96 px, 98.3 %; and 7 false faces in 160 face-free pictures. At 0.9: 95.9, 99.4, 99.6 % and 12.
 CONFIDENCE = 0.94
+AUTO, PLAIN, HPINET = "auto", "plain", "hpinet"  # backgrounds that are no file's name
+AUTO_MAX_PIXELS = 24_000_000  # of the enlarged picture, up to which "auto" is "hpinet" on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +57,28 @@ class ModelOptions:
     min_face_px: float = 12  # the smallest face to look for, across its crop
     confidence: float | None = None  # that the detector needs, 0..1; None: CONFIDENCE
     fidelity: float | None = None  # how far a face is held to what the photo shows, 0..1; None: estimated for each crop
+    background: str = AUTO  # what enlarges the photo outside the faces: AUTO, PLAIN, HPINET, or the path of a model file
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        if not self.background:
+            raise UsageError(f"background must be {AUTO}, {PLAIN}, {HPINET} or a model file", "background")
         if not MIN_FACE_PX <= self.min_face_px < math.inf:
             raise UsageError(f"min_face_px must be {MIN_FACE_PX} px or more, not {self.min_face_px:g}", "min_face_px")
         for name in ("confidence", "fidelity"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(f"{name} must be from 0 to 1, not {value:g}", name)
+
+    @property
+    def background_file(self) -> Path | None:
+        """The model file that was named for the background."""
+        return None if self.background in (AUTO, PLAIN, HPINET) else Path(self.background)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that were named: they are read, and never written to."""
+        return [path for path in (self.weights, self.background_file) if path is not None]
 
 
 DEFAULTS, MODEL_DEFAULTS = Options(), ModelOptions()

@@ -6,7 +6,7 @@ are for callers that decode ahead, give up in between, or restore the faces of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
@@ -14,14 +14,25 @@ from typing import TypeVar
 from .errors import Exit, LaaError, SetupError
 from .interfaces import FaceCrop, RestoredFace
 from .options import Options
-from .photo import Photo, check_enlargement, check_output, encode_photo, left_out, read_header, read_photo, without_metadata
+from .photo import (
+    BytesOfSize,
+    Photo,
+    check_enlargement,
+    check_output,
+    encode_photo,
+    left_out,
+    no_bytes,
+    read_header,
+    read_photo,
+    without_metadata,
+)
 from .restore.records import PhotoRecord, photo_record
 from .upscale import Upscaled, Upscaler
+from .utils.steps import Show, Steps, run_to_end, unseen
 from .utils.timing import StageTimer
 
 T = TypeVar("T")
 Restore = Callable[[list[FaceCrop]], list[RestoredFace]]  # a FaceRestorer, or several threads' way to one
-Steps = Generator[None, None, "ProcessedPhoto"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +47,11 @@ class PhotoRequest:
     require_face: bool = False  # whether a photo without faces is an error
     source_title: str | None = None
     output_title: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What messages call the photo."""
+        return self.source_title or self.source
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,8 @@ class ProcessedPhoto:
             width=width,
             height=height,
             scale=request.options.scale,
+            background=self.result.background,
+            background_fidelity=self.result.background_fidelity,
             faces=self.result.faces,
             left_out=self.left_out,
             seconds=self.result.seconds,
@@ -71,25 +89,31 @@ class ProcessedPhoto:
         return replace(self, result=replace(self.result, seconds=seconds))
 
 
-def process(content: bytes, request: PhotoRequest, load: Callable[[], Upscaler]) -> ProcessedPhoto:
+def process(content: bytes, request: PhotoRequest, load: Callable[[], Upscaler], show: Show = unseen) -> ProcessedPhoto:
     """Upscales a photo, from the content of its file. `load` is called once the photo has passed every check.
 
-    Raises LaaError where the photo cannot be read, is too large, or has no face though one is required.
+    `show` is told how much of the photo is enlarged, 0..1. Raises LaaError where the photo cannot be read, is too large, or has
+    no face though one is required.
     """
     clock = StageTimer()
     photo = decode_photo(content, request)
     del content  # as large as the photo, where its file is not compressed
     clock.lap("read")
     upscaler = load()
-    processed = run_to_end(process_steps(photo, request, upscaler, upscaler.restore))
+    if upscaler.background_bytes(photo.height, photo.width, request.options.scale):  # unknown until they were loaded
+        upscaler.check_size(photo.pixels, request.options, request.title)
+    processed = run_to_end(process_steps(photo, request, upscaler, upscaler.restore), show)
     return processed.with_seconds(clock.seconds | processed.result.seconds)
 
 
-def decode_photo(content: bytes, request: PhotoRequest) -> Photo:
-    """Decodes a photo, after everything that can be checked before any work is done. Raises LaaError."""
-    name, scale, max_pixels = request.source_title or request.source, request.options.scale, request.options.max_pixels
+def decode_photo(content: bytes, request: PhotoRequest, background_bytes: BytesOfSize = no_bytes) -> Photo:
+    """Decodes a photo, after everything that can be checked before any work is done. Raises LaaError.
+
+    `background_bytes`: as `Upscaler.background_bytes`, where the models are loaded already.
+    """
+    name, scale, max_pixels = request.title, request.options.scale, request.options.max_pixels
     header = read_header(content, name, max_pixels)
-    check_enlargement(header, scale, max_pixels, name)
+    check_enlargement(header, scale, max_pixels, name, background_bytes)
     check_output(request.suffix, header.width * scale, header.height * scale, request.output)
     photo = read_photo(content, max_pixels=max_pixels, name=name)
     return without_metadata(photo) if request.strip_metadata else photo
@@ -97,23 +121,24 @@ def decode_photo(content: bytes, request: PhotoRequest) -> Photo:
 
 def process_steps(
     photo: Photo, request: PhotoRequest, upscaler: Upscaler, restore: Restore, crops_per_call: int | None = None
-) -> Steps:
+) -> Steps[ProcessedPhoto]:
     """Upscales and encodes a decoded photo. Yields where it may be given up, first of all when its faces are found.
 
-    `restore` gets `crops_per_call` crops at once, by default all. Raises LaaError where a required face is not found.
+    What it yields is how much of the photo is enlarged, 0..1. `restore` gets `crops_per_call` crops at once, by default all.
+    Raises LaaError where a required face is not found.
     """
     prepared = upscaler.prepare(photo.pixels, request.options)
     if request.require_face and not prepared.faces:
         raise LaaError(f"no face found in {request.source}: lower --confidence or --min-face", Exit.NO_FACE)
-    yield
+    yield 0.0
     clock = StageTimer()
     restored: list[RestoredFace] = []
     for crops in split_crops(prepared.crops, crops_per_call):
         restored += restore(crops)
-        yield
+        yield 0.0
     clock.lap("network")
-    result = upscaler.finish(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
-    yield
+    result = yield from upscaler.finish_steps(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
+    yield 1.0
     clock = StageTimer()
     enlarged = photo.with_pixels(result.pixels)
     content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
@@ -127,16 +152,6 @@ def split_crops(crops: list[FaceCrop], size: int | None) -> Iterator[list[FaceCr
     step = size or max(len(crops), 1)
     for first in range(0, len(crops), step):
         yield crops[first : first + step]
-
-
-def run_to_end(steps: Steps) -> ProcessedPhoto:
-    """Runs all steps and returns what the last one returns."""
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        processed: ProcessedPhoto = end.value
-        return processed
 
 
 def load_once(load: Callable[[], T]) -> Callable[[], T]:

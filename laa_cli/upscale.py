@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,18 @@ from . import check_models
 check_models()  # so that a foreign `models` is named, rather than found to lack a module
 
 from .errors import LaaError
-from .interfaces import BackgroundUpscaler, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
-from .options import CONFIDENCE, ModelOptions, Options
+from .interfaces import BackgroundUpscaler, EnlargedPhoto, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
+from .options import AUTO, CONFIDENCE, PLAIN, ModelOptions, Options
 from .photo import PhotoHeader, check_enlargement
 from .photo.pixels import Pixels, to_rgb8, without_alpha
 from .restore.alignment import extract_crop
-from .restore.background import PlainUpscaler
+from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, background_weights
 from .restore.paste import make_patch, paste
+from .restore.picture_upscaler import PictureUpscaler
 from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.selection import FaceReport, assess, with_result
 from .utils.hardware import choose_device
+from .utils.steps import Steps, run_to_end
 from .utils.timing import StageTimer
 
 __all__ = ["FaceReport", "ModelOptions", "Options", "Prepared", "Upscaled", "Upscaler"]
@@ -31,11 +34,17 @@ __all__ = ["FaceReport", "ModelOptions", "Options", "Prepared", "Upscaled", "Ups
 
 @dataclass(frozen=True)
 class Upscaled:
-    """The enlarged photo, (scale h, scale w, c) like the input, its faces, and the seconds spent in each stage."""
+    """The enlarged photo, (scale h, scale w, c) like the input, its faces, and the seconds spent in each stage.
+
+    `background`, `background_fidelity`, `background_reason`: see `interfaces.EnlargedPhoto`.
+    """
 
     pixels: Pixels
     faces: list[FaceReport]
     seconds: dict[str, float] = field(default_factory=dict)
+    background: str = PLAIN
+    background_fidelity: float | None = None
+    background_reason: str = ""
 
     @property
     def restored(self) -> list[FaceReport]:
@@ -70,18 +79,25 @@ class Upscaler:
         min_face_px: float = ModelOptions.min_face_px,
         confidence: float | None = ModelOptions.confidence,
         fidelity: float | None = ModelOptions.fidelity,
+        background: str | os.PathLike[str] = ModelOptions.background,
     ) -> Upscaler:
         """Loads the models: see ModelOptions. Raises LaaError where one cannot be loaded."""
-        path = Path(weights) if weights else None
-        options = ModelOptions(device=device, weights=path, min_face_px=min_face_px, confidence=confidence, fidelity=fidelity)
+        options = ModelOptions(
+            device=device,
+            weights=Path(weights) if weights else None,
+            min_face_px=min_face_px,
+            confidence=confidence,
+            fidelity=fidelity,
+            background=os.path.join(os.curdir, background) if isinstance(background, os.PathLike) else background,
+        )
         return cls.from_options(options)
 
     @classmethod
     def from_options(cls, options: ModelOptions, notice: Notice = silent) -> Upscaler:
         """Builds the three replaceable parts; `notice` as in `read_weights`. Raises LaaError where one cannot be loaded."""
         device = choose_device(options.device)
-        restorer = build_restorer(options, device, notice)
-        return cls(build_detector(options, device), restorer, build_background(options))
+        restorer, background = build_restorer(options, device, notice), build_background(options, device, notice)
+        return cls(build_detector(options, device), restorer, background)  # last, for it takes longest
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
         """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged.
@@ -90,14 +106,18 @@ class Upscaler:
         """
         options = options or Options()
         check_pixels(pixels)
-        height, width, channels = pixels.shape
-        header = PhotoHeader("array", width, height, channels * pixels.itemsize)
-        check_enlargement(header, options.scale, options.max_pixels, "the photo")
+        self.check_size(pixels, options, "the photo")
         prepared = self.prepare(pixels, options)
         timer = StageTimer()
         restored = self.restore(prepared.crops)
         timer.lap("network")
         return self.finish(replace(prepared, seconds=prepared.seconds | timer.seconds), restored)
+
+    def check_size(self, pixels: Pixels, options: Options, name: str) -> None:
+        """Refuses a photo whose enlargement would have too many pixels or take too much memory. Raises LaaError."""
+        height, width, channels = pixels.shape
+        header = PhotoHeader("array", width, height, channels * pixels.itemsize)
+        check_enlargement(header, options.scale, options.max_pixels, name, self.background_bytes)
 
     def prepare(self, pixels: Pixels, options: Options) -> Prepared:
         """Runs the stages before the network: detects faces and extracts the crops of those to restore. Checks nothing."""
@@ -111,18 +131,43 @@ class Upscaler:
 
     def finish(self, prepared: Prepared, restored: list[RestoredFace]) -> Upscaled:
         """Runs the stages after the network: enlarges the photo and pastes the faces. `restored`: one for each crop."""
-        timer, options = StageTimer(), prepared.options
-        canvas = self.background(prepared.pixels, options.scale)
+        return run_to_end(self.finish_steps(prepared, restored))
+
+    def finish_steps(self, prepared: Prepared, restored: list[RestoredFace]) -> Steps[Upscaled]:
+        """Runs `finish` in steps: yields how much of the photo is enlarged, 0..1, and may be given up there."""
+        timer = StageTimer()
+        enlarged = yield from self.background_at(prepared.options.scale).steps(prepared.pixels, prepared.options.scale)
         timer.lap("enlarge")
-        results = iter(restored)
+        yield 1.0
+        faces = self.paste_faces(enlarged, prepared, restored)
+        timer.lap("paste")
+        return Upscaled(
+            enlarged.pixels,
+            faces,
+            prepared.seconds | timer.seconds,
+            background=enlarged.background,
+            background_fidelity=enlarged.fidelity,
+            background_reason=enlarged.reason,
+        )
+
+    def background_at(self, scale: int) -> BackgroundUpscaler:
+        """Returns what enlarges the photo at this scale: at 1 the background is left alone."""
+        return self.background if scale > 1 else PlainUpscaler()
+
+    def background_bytes(self, height: int, width: int, scale: int) -> int:
+        """Estimates the memory that the background takes of a photo: see `BackgroundUpscaler.peak_bytes`."""
+        return self.background_at(scale).peak_bytes(height, width, scale)
+
+    def paste_faces(self, enlarged: EnlargedPhoto, prepared: Prepared, restored: list[RestoredFace]) -> list[FaceReport]:
+        """Pastes the worthwhile faces onto the enlarged photo, in place, and returns what was done to each face."""
+        options, results = prepared.options, iter(restored)
         faces = [with_result(report, next(results)) if report.restored else report for report in prepared.faces]
-        colors = without_alpha(canvas)
+        colors = without_alpha(enlarged.pixels)
         worthwhile = [result for result in restored if result.worthwhile]
         pairs = zip((report for report in faces if report.restored), worthwhile, strict=True)
         place = partial(make_patch, scale=options.scale, feather=options.feather, channels=colors.shape[2])
         paste(colors, [place(result.face, report.square, report.roll_deg) for report, result in pairs])
-        timer.lap("paste")
-        return Upscaled(canvas, faces, prepared.seconds | timer.seconds)
+        return faces
 
 
 def build_detector(options: ModelOptions, device: torch.device | None = None) -> FaceDetector:
@@ -139,9 +184,16 @@ def build_restorer(options: ModelOptions, device: torch.device, notice: Notice =
     return NetworkRestorer.load(options.weights, device, options.fidelity, notice)
 
 
-def build_background(options: ModelOptions) -> BackgroundUpscaler:
-    """Builds what enlarges the photo outside the faces; there is one implementation so far."""
-    return PlainUpscaler()
+def build_background(options: ModelOptions, device: torch.device, notice: Notice = silent) -> BackgroundUpscaler:
+    """Builds what enlarges the photo outside the faces; `notice` as in `read_weights`.
+
+    Raises LaaError where a model file cannot be used.
+    """
+    path = background_weights(options)
+    if path is None:
+        return PlainUpscaler()
+    network = PictureUpscaler.load(path, device, notice=notice)
+    return AutoUpscaler(network) if background_rule(options, device) == AUTO else network
 
 
 def check_pixels(pixels: Pixels) -> None:

@@ -15,22 +15,30 @@ def luma(rgb: Tensor) -> Tensor:
     return 16 + (rgb * weights).sum(1)
 
 
-def psnr_db(output: Tensor, truth: Tensor) -> Tensor:
+def paired_lumas(output: Tensor, truth: Tensor, *, rounded: bool) -> tuple[Tensor, Tensor]:
+    """Computes Y of an output, rounded to 8 bits, and of its truth, float64; `rounded`: Y is rounded to whole levels, too."""
+    lumas = luma(to_8_bits(output).double()), luma(truth.double())
+    return (lumas[0].round(), lumas[1].round()) if rounded else lumas
+
+
+def psnr_db(output: Tensor, truth: Tensor, *, rounded_luma: bool = False) -> Tensor:
     """Computes the peak signal-to-noise ratio (PSNR) on Y of each image, data range 255.
 
     Two (n, 3, h, w) RGB in [0, 1], the first rounded to 8 bits -> (n,) float64, dB; equal images give 148.
+    `rounded_luma`: round Y to 8 bits before the error, as the field does for whole pictures, but not for faces.
     """
-    error = luma(to_8_bits(output).double()) - luma(truth.double())
+    first, second = paired_lumas(output, truth, rounded=rounded_luma)
+    error = first - second
     return 10 * torch.log10(255**2 / error.square().mean((1, 2)).clamp_min(1e-10))
 
 
-def ssim(output: Tensor, truth: Tensor) -> Tensor:
+def ssim(output: Tensor, truth: Tensor, *, rounded_luma: bool = False) -> Tensor:
     """Computes the structural similarity (SSIM, Wang et al. 2004) on Y of each image.
 
     Gaussian window of 11x11, sigma 1.5; population covariance; data range 255; only whole windows count.
-    Two (n, 3, h, w) RGB in [0, 1], h, w > 10, the first rounded to 8 bits -> (n,) float64.
+    Two (n, 3, h, w) RGB in [0, 1], h, w > 10, the first rounded to 8 bits -> (n,) float64. `rounded_luma`: as in `psnr_db`.
     """
-    x, y = (luma(image.double()).unsqueeze(1) for image in (to_8_bits(output), truth))
+    x, y = (one.unsqueeze(1) for one in paired_lumas(output, truth, rounded=rounded_luma))
     window = gaussian_window(x)
     mean_x, mean_y, xx, yy, xy = (F.conv2d(F.conv2d(image, window), window.mT) for image in (x, y, x * x, y * y, x * y))
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

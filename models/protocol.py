@@ -26,8 +26,8 @@ def to_8_bits(images: Tensor) -> Tensor:
     return images.clamp(0, 1).mul(255).round().div(255)
 
 
-def reduce(hr: Tensor, size: int = LR_SIZE) -> Tensor:
-    """Downsamples faces to low resolution (LR): (n, 3, h, w) RGB in [0, 1] -> (n, 3, size, size), on 8-bit levels."""
+def reduce(hr: Tensor, size: int | tuple[int, int] = LR_SIZE) -> Tensor:
+    """Downsamples to low resolution (LR): (n, c, h, w) in [0, 1] -> (n, c, *size), on 8-bit levels. `size`: as in `resize`."""
     return to_8_bits(resize(hr, size))
 
 

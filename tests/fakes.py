@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import termios
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,11 +31,15 @@ from laa_cli.batch.run import run as run_batch_request
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
-from laa_cli.interfaces import FaceCrop, RestoredFace
+from laa_cli.interfaces import EnlargedPhoto, FaceCrop, RestoredFace
 from laa_cli.photo import Photo, read_photo
+from laa_cli.photo.resample import enlarge
 from laa_cli.train.parallel import Distributed
 from laa_cli.upscale import ModelOptions, Options, Upscaler
-from models.checkpoint import ModelCard
+from laa_cli.utils.steps import Steps
+from models.checkpoint import HPINET, ModelCard, save_bytes
+from models.hpinet.config import HPINetConfig
+from models.hpinet.network import HPINet
 from models.laa.config import LAAConfig
 from models.laa.integration import FIM
 from models.protocol import HR_SIZE, resize, to_8_bits
@@ -106,6 +111,14 @@ def randomize_parameters(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)
     return module
+
+
+def save_background(path: Path) -> Path:
+    """A model file for the background: a tiny HPINet x4 with random weights."""
+    config = HPINetConfig(dim=4, qk_dim=2, mlp_dim=4, patch_sizes=(8,), layers=2, tail="one_step")
+    card = ModelCard(config, crop_px=None, architecture=HPINET.name)
+    path.write_bytes(save_bytes(randomize_parameters(HPINet(config)), card))
+    return path
 
 
 def slow_fim(fim: FIM, x: torch.Tensor) -> torch.Tensor:
@@ -263,8 +276,30 @@ def brighter(crops: list[torch.Tensor]) -> list[RestoredFace]:
     return [RestoredFace(resize(crop[None], HR_SIZE)[0].clamp(0, 1).sqrt(), 0.5, 0.01) for crop in crops]
 
 
-def fake_upscaler() -> Upscaler:
-    return Upscaler(one_face, brighter)
+class FakeBackground:
+    """A BackgroundUpscaler that turns a photo into its negative, in `count` steps of `seconds` each, and counts them."""
+
+    def __init__(self, count: int = 4, seconds: float = 0.0, peak: int = 0) -> None:
+        self.count, self.seconds, self.peak = count, seconds, peak
+        self.steps_done = self.given_up = 0
+
+    def steps(self, pixels: np.ndarray, scale: int) -> Steps[EnlargedPhoto]:
+        try:
+            for step in range(self.count):
+                yield step / self.count
+                time.sleep(self.seconds)
+                self.steps_done += 1
+        except GeneratorExit:
+            self.given_up += 1
+            raise
+        return EnlargedPhoto(~enlarge(pixels, scale), "fake", 0.25)
+
+    def peak_bytes(self, height: int, width: int, scale: int) -> int:
+        return self.peak
+
+
+def fake_upscaler(background: FakeBackground | None = None) -> Upscaler:
+    return Upscaler(one_face, brighter, background)
 
 
 def refuse_to_load() -> Upscaler:

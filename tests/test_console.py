@@ -45,6 +45,35 @@ def test_names_are_shown_escaped_in_progress_and_live_displays(tmp_path: Path) -
     assert not set("\u202e\x9b") & set(shown)
 
 
+@pytest.mark.parametrize(
+    ("patience", "shares", "appears"), [(0, (0, 0.5, 1), True), (3600, (0, 0.5, 1), False), (0, (0, 0, 1), False)]
+)
+def test_a_share_has_a_bar_once_it_takes_long(
+    tmp_path: Path, patience: float, shares: tuple[float, ...], appears: bool
+) -> None:
+    code = (
+        "import sys, time\n"
+        "from laa_cli import console\n"
+        f"console.PATIENCE_SECONDS = {patience}\n"
+        "with console.Screen(data_on_stdout=True).share('background') as show:\n"
+        f"    for share in {shares}: time.sleep(0.01); show(share)\n"
+        "print('done')"
+    )
+    shown, data = in_a_terminal(tmp_path, code)
+    assert ("background" in shown) == appears
+    assert ("50%" in shown) == appears
+    assert data == b"done\n"
+
+
+def test_a_share_has_no_bar_where_nobody_looks(capfd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laa_cli.console.PATIENCE_SECONDS", -1)
+    for screen in (Screen(), Screen(quiet=True)):
+        with screen.share("background") as show:
+            for share in (0, 0.5, 1):
+                show(share)
+    assert capfd.readouterr() == ("", "")
+
+
 TABLE = """
 from laa_cli.console import Screen
 from laa_cli.single.report import RESULT_COLUMNS, RESULT_DROP

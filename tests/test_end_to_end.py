@@ -27,7 +27,7 @@ SAMPLE = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
 
 @cache
 def upscaler() -> Upscaler:
-    return Upscaler.load("cpu")
+    return Upscaler.load("cpu", background="plain")
 
 
 @cache
@@ -131,7 +131,7 @@ def test_nothing_is_touched_but_the_face_and_no_seam_shows() -> None:
 
 def test_with_full_fidelity_the_result_reduced_is_the_photo_again() -> None:
     photo, _ = sample()
-    result = Upscaler.load("cpu", fidelity=1)(photo, Options(scale=4))
+    result = Upscaler.load("cpu", fidelity=1, background="plain")(photo, Options(scale=4))
     assert len(result.restored) == 1
     assert all(report.consistency is not None and report.consistency < 1 / 255 for report in result.restored)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import subprocess
 import sys
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +15,17 @@ from fakes import ROOT
 
 from laa_cli.batch.manifest import Recipe
 from laa_cli.commands.parameters import Scale
-from laa_cli.errors import Exit, UsageError
+from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.options import SCALES, ModelOptions, Options
 
+FILES = ("device", "weights", "background")  # what counts by a hash and a rule, or not at all
 WRONG = [
     *(
         ({"min_face_px": value}, "min_face_px must be 8 px or more", "--min-face must be 8")
         for value in (0, 5, math.inf, math.nan)
     ),
     *(({"confidence": value}, "confidence must be from 0 to 1", "--confidence must") for value in (-0.1, 1.1, math.nan)),
+    ({"background": ""}, "background must be auto, plain, hpinet or a model file", "--background must"),
     *(({"fidelity": value}, "fidelity must be from 0 to 1", "--fidelity must") for value in (-0.1, 1.5, math.nan)),
 ]
 
@@ -53,16 +57,64 @@ def test_options_need_no_torch() -> None:
 
 def test_a_recipe_hashes_all_model_options_but_the_device() -> None:
     recipe = Recipe(options=Options(), models=ModelOptions(), weights="of the file")
-    other = {"device": "cpu", "weights": None, "min_face_px": 20, "confidence": 0.5, "fidelity": 0.5}
+    other = {"device": "cpu", "weights": None, "min_face_px": 20, "confidence": 0.5, "fidelity": 0.5, "background": "plain"}
     assert other.keys() == {field.name for field in fields(ModelOptions)}, "does the new option belong into the hash?"
     for name, value in other.items():
         changed = replace(recipe, models=replace(recipe.models, **{name: value}))
-        assert (changed.digest(failed=False) != recipe.digest(failed=False)) == (name not in ("device", "weights")), name
+        assert (changed.digest(failed=False) != recipe.digest(failed=False)) == (name not in FILES), name
 
 
 def test_a_recipe_has_the_digest_that_manifests_have_always_had() -> None:
     recipe = Recipe(options=Options(max_face_px=96.0), models=ModelOptions(min_face_px=12.0), weights="0" * 64)
     assert recipe.to_dict()["options"] == asdict(recipe.options) | {
-        "min_face": 12.0, "confidence": None, "fidelity": None, "strip_metadata": False, "require_face": False
+        "min_face": 12.0, "confidence": None, "fidelity": None, "background": "plain", "strip_metadata": False,
+        "require_face": False,
     }  # fmt: skip
     assert recipe.digest(failed=False) == "c53ad6d1dec10d544dba7c44553c4c82cdd1152b07a9677554b92ff31e052797"
+
+
+RECIPE = Recipe(options=Options(), models=ModelOptions(), weights="0" * 64)
+OTHERS = [{"background": "auto"}, {"background": "hpinet"}, {"background": "file"}, {"background_weights": "1" * 64}]
+
+
+def test_a_recipe_hashes_the_background_by_its_rule_and_its_weights() -> None:
+    recipe = replace(RECIPE, background="hpinet", background_weights="2" * 64)
+    digests = {
+        replace(recipe, **other).digest(failed=False) for other in [*OTHERS, {"models": ModelOptions(background="a.pth")}]
+    }
+    assert len(digests) == 4  # it was hpinet before
+    assert RECIPE.digest(failed=False) not in digests
+
+
+def recipe_of(background: str, scale: int = 4) -> Recipe:
+    return Recipe.of(
+        Options(scale=scale), ModelOptions(background=background, device="cpu"), strip_metadata=False, require_face=False
+    )
+
+
+def test_a_recipe_has_the_weights_that_the_background_may_use(shipped_background: Path) -> None:
+    digest = hashlib.sha256(shipped_background.read_bytes()).hexdigest()
+    for background in ("auto", "hpinet"):
+        recipe = recipe_of(background)
+        assert (recipe.background, recipe.background_weights) == (background, digest)
+        assert recipe.to_dict()["background_weights"] == digest
+    copied = shipped_background.rename(shipped_background.with_name("a-copy"))
+    recipe = recipe_of(str(copied))
+    assert (recipe.background, recipe.background_weights) == ("file", digest)
+    for background, scale in (("plain", 4), (str(copied), 1)):
+        assert recipe_of(background, scale).digest(failed=True) == recipe_of("plain", scale).digest(failed=True)
+    with pytest.raises(LaaError, match=r"^cannot read the background's network gone: No such file"):
+        recipe_of("gone", 1)
+
+
+def test_the_same_file_by_another_name_is_the_same_recipe(tmp_path: Path) -> None:
+    files = [tmp_path / "a", tmp_path / "b"]
+    for path in files:
+        path.write_bytes(b"the same")
+    assert len({recipe_of(str(path)).digest(failed=False) for path in files}) == 1
+
+
+def test_words_are_no_files_and_all_else_is() -> None:
+    files = {name: ModelOptions(background=name).background_file for name in ("auto", "plain", "hpinet", "./plain", "a/b.pth")}
+    assert files == {"auto": None, "plain": None, "hpinet": None, "./plain": Path("plain"), "a/b.pth": Path("a/b.pth")}
+    assert ModelOptions(background="a.pth", weights=Path("w")).files == [Path("w"), Path("a.pth")]

@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import MAX_PIXELS, FakeRestorer, brighter, fake_upscaler, one_face, refuse_to_load, write_photo_of_noise
+from fakes import (
+    MAX_PIXELS,
+    FakeBackground,
+    FakeRestorer,
+    brighter,
+    fake_upscaler,
+    one_face,
+    refuse_to_load,
+    write_photo_of_noise,
+)
 
 from laa_cli.errors import Exit, LaaError, OutOfMemoryError, SetupError, UsageError
 from laa_cli.interfaces import RestoredFace
 from laa_cli.photo import Metadata, containers, encode_photo, read_photo
-from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps, run_to_end
+from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps
 from laa_cli.upscale import Options, Upscaler
+from laa_cli.utils.steps import run_to_end
 
 REQUEST = PhotoRequest(source="a.png", output="b.png", suffix=".png", options=Options(scale=2))
 DPI = Metadata(dpi=(300.0, 300.0))
@@ -34,10 +44,53 @@ def test_the_result_is_that_of_the_python_api(content: bytes) -> None:
 
 def test_the_record_names_the_photo_its_faces_and_every_stage(content: bytes) -> None:
     record = process(content, REQUEST, fake_upscaler).record
-    assert list(record) == ["input", "output", "width", "height", "scale", "faces", "left_out", "seconds"]
+    assert list(record) == [
+        "input",
+        "output",
+        "width",
+        "height",
+        "scale",
+        "background",
+        "background_fidelity",
+        "faces",
+        "left_out",
+        "seconds",
+    ]
     assert (record["input"], record["output"], record["width"], record["height"]) == ("a.png", "b.png", 80, 68)
     assert [face["action"] for face in record["faces"]] == ["restored"]
     assert list(record["seconds"]) == ["read", "detect", "crop", "network", "enlarge", "paste", "encode"]
+
+
+def test_the_record_tells_what_made_the_background(content: bytes) -> None:
+    record = process(content, REQUEST, lambda: fake_upscaler(FakeBackground())).record
+    assert (record["background"], record["background_fidelity"]) == ("fake", 0.25)
+    record = process(content, REQUEST, fake_upscaler).record
+    assert (record["background"], record["background_fidelity"]) == ("plain", None)
+
+
+def test_the_share_of_the_background_is_shown_and_a_photo_given_up_within_it(content: bytes) -> None:
+    shares: list[float] = []
+    process(content, REQUEST, lambda: fake_upscaler(FakeBackground(4)), shares.append)
+    assert shares == [0, 0, 0, 0.25, 0.5, 0.75, 1, 1]  # the faces found, and restored
+    background = FakeBackground(4)
+    upscaler = fake_upscaler(background)
+    steps = process_steps(decode_photo(content, REQUEST), REQUEST, upscaler, upscaler.restore)
+    assert [next(steps) for _ in range(5)] == shares[:5]
+    steps.close()
+    assert (background.steps_done, background.given_up) == (2, 1)
+
+
+def test_a_photo_is_refused_where_memory_does_not_suffice_for_the_background(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 4 * 10**9)
+    said = r"a\.png: 40x34 enlarged 2x is 0 megapixels, which needs about 5\.0 GB .*: use --background plain, use --scale 1, or"
+    upscaler = fake_upscaler(FakeBackground(peak=5 * 10**9))
+    with pytest.raises(OutOfMemoryError, match=said):
+        process(content, REQUEST, lambda: upscaler)
+    monkeypatch.setattr("laa_cli.process.read_photo", refuse_to_load)
+    with pytest.raises(OutOfMemoryError, match=said):  # where it is loaded, before anything is decoded
+        decode_photo(content, REQUEST, upscaler.background_bytes)
 
 
 def test_nothing_is_written_or_printed(content: bytes, tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch) -> None:

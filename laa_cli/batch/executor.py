@@ -31,7 +31,7 @@ class Task(Protocol):
     def read(self) -> None:
         """Comes first, one task at a time, in their order."""
 
-    def work(self) -> Iterator[None]:
+    def work(self) -> Iterator[object]:
         """Comes second, side by side with other tasks; may be given up at each yield."""
 
     def write(self) -> None:

@@ -103,9 +103,11 @@ def build_figure(record: ManifestRecord) -> str:
     """Builds one photo's figure: before/after slider, name, faces."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
     name, restored = record["input"], restored_faces(record["faces"])
+    faces = f"{len(restored)} of {len(record['faces'])} faces restored"
+    background = f", background {escaped(record['background'])}" if "background" in record else ""
     caption = (
         f'<a href="{to_url(record["output"])}">{escaped(name)}</a><br>'
-        f"<small>{record['width']}x{record['height']}, {len(restored)} of {len(record['faces'])} faces restored</small>"
+        f"<small>{record['width']}x{record['height']}, {faces}{background}</small>"
     )
     strip = f'<div class="faces">{build_face_images(record, restored[:FACES])}</div>' if restored else ""
     picture = slider(before, after, name, record["width"], record["height"])

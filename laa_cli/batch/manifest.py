@@ -20,7 +20,9 @@ from models.checkpoint import DEFAULT_WEIGHTS
 
 from .. import __version__
 from ..errors import LaaError, SetupError, explain_os_error
-from ..options import ModelOptions, Options
+from ..options import PLAIN, ModelOptions, Options
+from ..restore.background import background_rule, background_weights
+from ..utils.hardware import choose_device
 from ..utils.jsonl import JsonLinesFile
 from .scan import PhotoFile
 from .schema import ManifestRecord, RecipeRecord, is_name_pair, parse_record
@@ -98,26 +100,47 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides on the bytes of a result: a result that was made otherwise is made again. `weights`: their SHA-256."""
+    """All that decides on the bytes of a result: a result that was made otherwise is made again. `weights`: their SHA-256.
+
+    `background`: the rule that holds for the background (`background_rule`); `background_weights`: the SHA-256 of those that it
+    may use.
+    """
 
     options: Options
     models: ModelOptions
     weights: str
+    background: str = PLAIN
+    background_weights: str | None = None
     strip_metadata: bool = False
     require_face: bool = False
 
     @classmethod
     def of(cls, options: Options, models: ModelOptions, *, strip_metadata: bool, require_face: bool) -> Recipe:
         """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
-        digest = hash_weights(models.weights or DEFAULT_WEIGHTS)
-        return cls(options=options, models=models, weights=digest, strip_metadata=strip_metadata, require_face=require_face)
+        path, rule = background_weights(models), background_rule(models, choose_device(models.device))
+        digest = hash_weights(path, "background's network") if path else None  # read in any case, for its errors
+        counts = options.scale > 1  # otherwise the background is left alone
+        return cls(
+            options=options,
+            models=models,
+            weights=hash_weights(models.weights or DEFAULT_WEIGHTS, "weights"),
+            background=rule if counts else PLAIN,
+            background_weights=digest if counts else None,
+            strip_metadata=strip_metadata,
+            require_face=require_face,
+        )
 
     def to_dict(self) -> RecipeRecord:
         """Describes it for a record."""
-        limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
+        limits = {"background": self.background, "strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
         options = asdict(self.options) | model_settings(self.models) | limits
-        return {"versions": versions, "weights": self.weights, "options": options}
+        return {
+            "versions": versions,
+            "weights": self.weights,
+            "background_weights": self.background_weights,
+            "options": options,
+        }
 
     def digest(self, *, failed: bool) -> str:
         """Computes its SHA-256. Limits that only decide whether a photo fails count for those that `failed`."""
@@ -125,13 +148,18 @@ class Recipe:
         if not failed:
             for limit in ("max_pixels", "require_face"):
                 del values["options"][limit]
+        if self.background == PLAIN:  # as all results were made before there was another: they stay
+            del values["options"]["background"], values["background_weights"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def model_settings(models: ModelOptions) -> dict[str, Any]:
-    """The model options that decide on bytes: all but the device, those to come, too. The weights count by their hash."""
+    """The model options that decide on bytes: all but the device, those to come, too.
+
+    The weights count by their hashes, the background by its rule.
+    """
     values = asdict(models)
-    for name in ("device", "weights"):
+    for name in ("device", "weights", "background"):
         del values[name]
     return {"min_face": values.pop("min_face_px"), **values}  # as manifests have always called it
 
@@ -142,12 +170,12 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_weights(path: Path) -> str:
-    """Computes the SHA-256 of the weights. LaaError where they cannot be read."""
+def hash_weights(path: Path, name: str) -> str:
+    """Computes the SHA-256 of a model file, which messages call `name`. LaaError where it cannot be read."""
     try:
         return hash_file(path)
     except OSError as error:
-        raise LaaError(f"cannot read the weights {path}: {error.strerror or error}") from error
+        raise LaaError(f"cannot read the {name} {path}: {error.strerror or error}") from error
 
 
 # Incremental runs: which photos of a folder have to be done

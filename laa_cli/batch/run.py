@@ -14,8 +14,10 @@ import torch
 
 from ..console import Screen
 from ..errors import Exit, LaaError
+from ..options import AUTO, AUTO_MAX_PIXELS
 from ..photo import unmuted
 from ..process import load_once
+from ..restore.background import HOW_TO_HAVE_IT
 from ..upscale import Upscaler
 from ..utils.inputs import NO_INPUTS, Inputs
 from ..utils.locks import locked
@@ -74,6 +76,7 @@ def run(
             raise
         finally:
             batch.counts.show(screen)
+            batch.notify_plain()
         return batch.counts.exit_code
 
 
@@ -104,8 +107,7 @@ class Batch:
             if folder not in self.counts.unreadable:
                 self.screen.error(unreadable_message(folder, reason))
         self.counts.unreadable = found.unreadable
-        weights = self.request.recipe.models.weights
-        read = [photo.path for photo in found.photos] + ([weights] if weights else [])
+        read = [photo.path for photo in found.photos] + self.request.recipe.models.files
         try:
             self.inputs = Inputs.in_folder(source, out, read)
         except OSError as error:
@@ -148,6 +150,12 @@ class Batch:
             self.screen.notice(f"new or changed photos, left for a run without --retry-failed: {count}")
         elif count:
             self.screen.notice(f"photos that failed in an earlier run and are as they were: {count}; --retry-failed tries them")
+
+    def notify_plain(self) -> None:
+        """Says that photos were too large for the background's network, where their size decides."""
+        if self.counts.plain and self.request.recipe.background == AUTO:
+            limit = f"photos of more than {AUTO_MAX_PIXELS / 1e6:g} megapixels, enlarged, have a plain background"
+            self.screen.notice(f"{limit}: {self.counts.plain}; {HOW_TO_HAVE_IT}")
 
     def failed_before(self, status: Status) -> list[PhotoFile]:
         """The photos whose last record is a failure, be it their own or one of the moment."""

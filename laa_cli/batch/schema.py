@@ -29,10 +29,12 @@ class SourceRecord(TypedDict):
 
 
 class ResultRecord(TypedDict):
-    """The result's size in pixels, the photo's faces, what of its metadata was left out, and the result's file."""
+    """The result's size in px and its background, the photo's faces, what of its metadata was left out, the result's file."""
 
     width: Length
     height: Length
+    background: str
+    background_fidelity: FiniteFloat | None
     faces: list[FaceRecord]
     left_out: list[str]
     output_sha256: Sha256
@@ -44,6 +46,7 @@ class RecipeRecord(TypedDict):
 
     versions: dict[str, str]
     weights: str
+    background_weights: str | None
     options: dict[str, Any]
 
 
@@ -57,6 +60,8 @@ class ManifestRecord(SourceRecord):
     error: str | None
     width: NotRequired[Length]
     height: NotRequired[Length]
+    background: NotRequired[str]
+    background_fidelity: NotRequired[FiniteFloat | None]
     faces: NotRequired[list[FaceRecord]]
     left_out: NotRequired[list[str]]
     output_sha256: NotRequired[Sha256]
@@ -64,14 +69,14 @@ class ManifestRecord(SourceRecord):
     output_mtime_ns: NotRequired[TimeNs]
     versions: NotRequired[dict[str, str]]
     weights: NotRequired[str]
+    background_weights: NotRequired[str | None]
     options: NotRequired[dict[str, Any]]
     seconds: NotRequired[dict[str, FiniteFloat]]
 
 
 RECORD = TypeAdapter(ManifestRecord)
-RESULT_FIELDS = {*ResultRecord.__annotations__, *RecipeRecord.__annotations__, "output_mtime_ns"} - {
-    "left_out"
-}  # which older manifests lack
+NEWER_FIELDS = {"left_out", "background", "background_fidelity", "background_weights"}  # which older manifests lack
+RESULT_FIELDS = {*ResultRecord.__annotations__, *RecipeRecord.__annotations__, "output_mtime_ns"} - NEWER_FIELDS
 
 
 def parse_record(value: Any) -> ManifestRecord | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..console import Screen
 from ..errors import Exit, exit_code
+from ..options import PLAIN
 from ..restore.records import restored_faces
 from .schema import ManifestRecord
 
@@ -23,6 +24,7 @@ class Counts:
     faces: int = 0
     restored: int = 0
     left_out: int = 0  # photos of this run whose metadata was not kept as a whole
+    plain: int = 0  # photos of this run whose background no network enlarged
     failures: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -37,6 +39,7 @@ class Counts:
         self.faces += len(record["faces"])
         self.restored += len(restored_faces(record["faces"]))
         self.left_out += bool(record.get("left_out"))
+        self.plain += record["background"] == PLAIN
 
     def add_earlier(self, done: int, failed: list[ManifestRecord]) -> None:
         """Adds the photos that an earlier run has done, and those that failed there."""

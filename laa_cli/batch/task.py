@@ -81,12 +81,13 @@ class PhotoTask:
         except OSError:  # reading will say so
             return 0
         header = peek(self.source.path)
-        return file_bytes + (upscaling_bytes(header, self.request.options.scale) if header else 0)
+        background_bytes = self.context.upscaler.background_bytes
+        return file_bytes + (upscaling_bytes(header, self.request.options.scale, background_bytes) if header else 0)
 
     def read(self) -> None:
         """Reads and decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""
         self.clock = StageTimer()
-        self.photo = decode_photo(self.read_file(), self.request)
+        self.photo = decode_photo(self.read_file(), self.request, self.context.upscaler.background_bytes)
         self.clock.lap("read")
 
     def read_file(self) -> bytes:
@@ -120,14 +121,14 @@ class PhotoTask:
         """Whether a file with the result's name may be replaced."""
         return self.context.overwrite or self.source.output in self.context.manifest.outputs
 
-    def work(self) -> Iterator[None]:
+    def work(self) -> Iterator[float]:
         """Upscales and encodes the photo. Raises LaaError."""
         photo, micro_batcher = self.photo, self.context.micro_batcher
         assert photo is not None  # it was read
         steps = process_steps(photo, self.request, self.context.upscaler, micro_batcher, micro_batcher.size)
         next(steps)  # finds the faces
         self.failure_is_final = False
-        yield
+        yield 0.0
         self.accept((yield from steps))
         self.photo = None
 
@@ -145,6 +146,8 @@ class PhotoTask:
         self.result = {
             "width": record["width"],
             "height": record["height"],
+            "background": record["background"],
+            "background_fidelity": record["background_fidelity"],
             "faces": record["faces"],
             "left_out": record["left_out"],
             "output_sha256": hashlib.sha256(self.content).hexdigest(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import statistics
 import subprocess
@@ -11,13 +10,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypedDict
 
 from ..console import Screen
 from ..errors import LaaError
 from ..utils.hardware import peak_rss_bytes
+from .isolation import in_subprocess
 from .requests import BatchSpeedRequest
 
 ROUNDS = 3
@@ -110,9 +109,9 @@ def run(request: BatchSpeedRequest, screen: Screen, *, as_json: bool) -> None:
         batch: list[WayRun] = []
         api: list[WayRun] = []
         for _ in screen.track(list(range(ROUNDS)), "rounds"):
-            batch.append(in_subprocess(run_batch, task))
-            api.append(in_subprocess(run_api, task))
-        commands = [in_subprocess(run_commands, replace(task, source=few))]
+            batch.append(run_way(run_batch, task))
+            api.append(run_way(run_api, task))
+        commands = [run_way(run_commands, replace(task, source=few))]
     records = [
         summarize_way("laa batch", request.photos, batch, batch),
         summarize_way("Python API", request.photos, api, batch),
@@ -150,27 +149,17 @@ def is_readable(path: Path, max_pixels: int | None) -> bool:
         return False
 
 
-def in_subprocess(way: Way, task: BatchSpeedTask) -> WayRun:
-    """Runs a way in a process of its own, into an empty folder, so that its peak memory is its own."""
+def run_way(way: Way, task: BatchSpeedTask) -> WayRun:
+    """Runs a way in a process of its own, into an empty folder."""
     shutil.rmtree(task.out, ignore_errors=True)
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=subprocess_main, args=(way, task, sender))
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv()
-    except EOFError as error:
-        raise LaaError(f"the measurement of {way.__name__} ended early: run it again with fewer photos") from error
-    finally:
-        process.join()
+    return in_subprocess(way.__name__, measure_way, way, task)
 
 
-def subprocess_main(way: Way, task: BatchSpeedTask, sender: Connection) -> None:
-    """Runs a way and sends the WayRun; the commands' memory is that of child processes."""
+def measure_way(way: Way, task: BatchSpeedTask) -> WayRun:
+    """Runs a way and reads the peak memory of this process; the commands' is that of child processes."""
     seconds = way(task)
     peak = peak_rss_bytes(children=way is run_commands)
-    sender.send(WayRun(seconds, peak / (1 << 20) if peak is not None else None))
+    return WayRun(seconds, peak / (1 << 20) if peak is not None else None)
 
 
 def summarize_way(name: str, photos: int, runs: list[WayRun], batch: list[WayRun]) -> WayRecord:

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.checkpoint import DEFAULT_WEIGHTS, WEIGHTS, load
+from models.checkpoint import DEFAULT_WEIGHTS, PROTOCOL_WEIGHTS, WEIGHTS, load
 from models.protocol import network_input, reduce
 
 from ..console import Screen
@@ -26,6 +26,7 @@ from ..utils.hardware import count_flops
 from .perceptual import Metric
 
 BATCH = 16  # faces at once
+FACE_WEIGHTS = (DEFAULT_WEIGHTS, PROTOCOL_WEIGHTS)  # the shipped ones; there are others for the background
 BICUBIC, BACK_PROJECTION = "bicubic", "back-projection"  # names of the baselines
 RESAMPLES = 2000  # of the bootstrap
 CONFIDENCE_LEVEL = 0.95
@@ -93,7 +94,7 @@ def back_project_bicubic(crops: Tensor) -> Tensor:
 
 def our_methods(weights: list[Path], device: torch.device) -> list[Method]:
     """Loads each shipped weights file and each given one as the network alone; then those that `upscale` would run with."""
-    files = [*sorted(WEIGHTS.glob("*.safetensors")), *weights]
+    files = [*FACE_WEIGHTS, *weights]
     networks = [
         Method(
             weights_name(path),

@@ -19,6 +19,7 @@ from ..utils.hardware import choose_device, machine_info
 from ..utils.inputs import Inputs
 from ..utils.plotting import load_figure_class
 from .data import BenchFaces, crop_detected_faces, crop_to_face, read_set
+from .degradation import CLEAN, FACE_FAULTS
 from .evaluate import MethodResult, baselines, evaluate, our_methods, our_restorers
 from .outputs import check_outputs, write_outputs
 from .peers import load_peer
@@ -26,7 +27,7 @@ from .perceptual import MetricColumn, available_metrics, metric_columns
 from .report import draw_sheet, encode_png, faces_page, select_examples
 from .requests import CURVE_FACES, FacesRequest, OutputFormat
 from .result import FacesResult
-from .size_curve import CLEAN, DEGRADATIONS, FACE_SIZES_PX, CurvePoint, curve_png, measure_curve, methods_at_any_size
+from .size_curve import FACE_SIZES_PX, CurvePoint, curve_png, measure_curve, methods_at_any_size
 from .table import emit
 
 DETECTOR_MIN_FACE_PX = 80  # for crops of 128 px: boxes come out a little short
@@ -78,7 +79,7 @@ def measure_curves(
     """Measures the points of the curves over size, reporting each: they take a while. `faces`: (n, 3, 128, 128) uint8 RGB."""
     if not request.measures_curves:
         return []
-    points = [(fault, side_px) for fault in (DEGRADATIONS if request.faults else [CLEAN]) for side_px in FACE_SIZES_PX]
+    points = [(fault, side_px) for fault in (FACE_FAULTS if request.faults else [CLEAN]) for side_px in FACE_SIZES_PX]
     through_16 = NetworkRestorer.load(PROTOCOL_WEIGHTS, device)  # whatever weights laa ships or is given
     methods = methods_at_any_size(our_restorers(list(request.weights), device), through_16)
     metrics = [(key, metric) for key, metric in available_metrics(columns) if key in CURVE_METRICS]

@@ -1,4 +1,4 @@
-"""Metrics of a restored face: PSNR, SSIM, LPIPS, identity similarity, consistency; and which of them can be measured here.
+"""Metrics of a restored picture: PSNR, SSIM, LPIPS, identity similarity, consistency; and which of them can be measured here.
 
 LPIPS and identity similarity need pretrained networks, whose weights come from torch's cache.
 """
@@ -23,7 +23,7 @@ VGGFACE2 = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9
 TIMEOUT_S = 20  # of a download, for a server that does not answer
 FACENET_PX = 160
 
-Metric = Callable[[Tensor, Tensor], Tensor]  # output and truth, (n, 3, 128, 128) RGB in [0, 1] -> (n,)
+Metric = Callable[[Tensor, Tensor], Tensor]  # output and truth, (n, 3, h, w) RGB in [0, 1] -> (n,)
 StateDict = dict[str, Tensor]
 
 
@@ -40,6 +40,7 @@ class MetricColumn:
     digits: int
     measure: Metric | None
     gains: bool = False  # whether tables show the gain over bicubic
+    lower_is_better: bool = False
     unavailable: str = ""
 
 
@@ -48,9 +49,9 @@ def metric_columns(*, fetch: bool = False) -> list[MetricColumn]:
     return [
         MetricColumn("psnr_db", "PSNR", 2, psnr_db, gains=True),
         MetricColumn("ssim", "SSIM", 4, ssim, gains=True),
-        load_column(MetricColumn("lpips", "LPIPS", 4, None, gains=True), lambda: load_lpips(fetch=fetch)),
+        load_column(MetricColumn("lpips", "LPIPS", 4, None, gains=True, lower_is_better=True), lambda: load_lpips(fetch=fetch)),
         load_column(MetricColumn("identity", "identity", 3, None), lambda: load_identity_similarity(fetch=fetch)),
-        MetricColumn("consistency", "RMSE, 16 px", 4, consistency),
+        MetricColumn("consistency", "RMSE, 16 px", 4, consistency, lower_is_better=True),
     ]
 
 
@@ -78,8 +79,8 @@ def consistency(output: Tensor, truth: Tensor) -> Tensor:
 def load_lpips(state: StateDict | None = None, *, fetch: bool = False) -> Metric:
     """Loads LPIPS (learned perceptual image patch similarity) version 0.1 on AlexNet, by the `lpips` package.
 
-    A distance: less is better. Raises UnavailableError. `state`: AlexNet's weights under torchvision's names, by default those
-    in torch's cache.
+    A distance: less is better; of pictures of 31 px or more. Raises UnavailableError. `state`: AlexNet's weights under
+    torchvision's names, by default those in torch's cache.
     """
     network = build_lpips()
     state = state if state is not None else load_cached(ALEXNET, fetch=fetch)

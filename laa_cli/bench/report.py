@@ -17,9 +17,9 @@ from models.protocol import HR_SIZE, reduce
 from ..photo import Photo, encode_photo
 from ..utils.html import escaped, page, slider
 from ..utils.text import printable
+from .degradation import to_uint8
 from .evaluate import BACK_PROJECTION, BICUBIC, MethodResult
 from .result import FacesResult
-from .size_curve import to_uint8
 from .table import Table
 
 EXAMPLES_EACH = 3  # best, median and worst faces
@@ -93,10 +93,10 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     return encode_photo(Photo(pixels), ".png")
 
 
-def rank_places(gains: Tensor) -> dict[int, str]:
+def rank_places(gains: Tensor, each: int = EXAMPLES_EACH) -> dict[int, str]:
     """Returns the places of the best, median and worst of (n,) gains and their labels, the best first, none twice."""
     order = gains.argsort(descending=True).tolist()
-    count = min(EXAMPLES_EACH, max(1, len(order) // 3))
+    count = min(each, max(1, len(order) // 3))
     middle = (len(order) - count) // 2
     parts = {"best": order[:count], "median": order[middle : middle + count], "worst": order[-count:]}
     places: dict[int, str] = {}
@@ -141,6 +141,6 @@ def image(content: bytes, alt: str) -> str:
     return f'<div class="scroll"><img src="{data_uri(content)}" alt="{escaped(alt)}" loading="lazy"></div>'
 
 
-def data_uri(content: bytes) -> str:
-    """Encodes a PNG file as a `data:` URI."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+def data_uri(content: bytes, kind: str = "png") -> str:
+    """Encodes a picture file of a kind ("png", "webp") as a `data:` URI."""
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()

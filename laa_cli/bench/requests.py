@@ -1,4 +1,4 @@
-"""Requests to `laa bench faces` and `laa bench speed` with their defaults; imports no torch, so that `--help` is quick."""
+"""Requests to the commands of `laa bench` with their defaults; imports no torch, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..errors import UsageError
 
 ALL_DEVICES = "all"
 CURVE_FACES = 96  # of a curve, unless `limit` says otherwise: its points cost as much as forty tables
+
+BACKGROUND_SCALES = (2, 3, 4, 8)  # those of `upscale`, and 3, which some networks have
 
 OutputFormat = Literal["table", "json", "csv", "markdown"]  # of stdout
 
@@ -51,6 +53,35 @@ class FacesRequest:
     def outputs(self) -> list[Path]:
         """Files to write."""
         return [path for path in (self.sheet, self.curve, self.report) if path is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackgroundRequest:
+    """What to measure background upscalers on, and the page to write. Raises UsageError on values that make no sense.
+
+    `data`: a folder or tar file of pictures. `backgrounds`: networks beside the shipped one. `faults`: also under each
+    degradation. `limit`: the first pictures only. `fetch`: as in FacesRequest.
+    """
+
+    data: Path
+    scale: int = 4
+    backgrounds: tuple[Path, ...] = ()
+    device: str = "auto"
+    faults: bool = False
+    limit: int | None = None
+    fetch: bool = False
+    report: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before the work."""
+        if self.scale not in BACKGROUND_SCALES:
+            raise UsageError(f"scale must be one of {', '.join(map(str, BACKGROUND_SCALES))}, not {self.scale}", "scale")
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Files to write."""
+        return [] if self.report is None else [self.report]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..utils.hardware import MachineInfo, machine_line
 from .data import BenchFaces
+from .degradation import CLEAN
 from .evaluate import BICUBIC, MeanInterval, MethodResult
 from .perceptual import MetricColumn
-from .size_curve import CLEAN, CurvePoint
+from .size_curve import CurvePoint
 from .table import Table, format_csv
 
 NO_VALUE = "-"
@@ -91,11 +92,8 @@ class FacesResult:
         value = f"{row.mean(column.key).mean:.{column.digits}f}"
         if row is self.bicubic:
             return value, NO_VALUE
-        gain = row.gain(column.key, self.bicubic)
-        text = f"{gain.mean:+.{column.digits}f}"
-        if column.key == "psnr_db" and len(self.faces.faces) > 1:  # a terminal has no room for more
-            text += f" ±{gain.half_width:.{column.digits}f}"
-        return value, text
+        with_interval = column.key == "psnr_db" and len(self.faces.faces) > 1  # a terminal has no room for more
+        return value, format_gain(row.gain(column.key, self.bicubic), column.digits, with_interval=with_interval)
 
     def record(self) -> dict[str, Any]:
         """Returns the record for `--json`."""
@@ -141,6 +139,12 @@ def mean_lines(rows: dict[str, dict[str, float]], over: str, table: str, fault: 
     for method, figures in rows.items():
         for key, value in figures.items():
             yield table, method, fault, side_px, key, value, None, None, value - rows[over][key], None, None
+
+
+def format_gain(gain: MeanInterval, digits: int, *, with_interval: bool) -> str:
+    """Formats a mean gain, with half the width of its interval where that is asked for."""
+    text = f"{gain.mean:+.{digits}f}"
+    return f"{text} ±{gain.half_width:.{digits}f}" if with_interval else text
 
 
 def interval_cells(mean: MeanInterval) -> tuple[float, float, float]:

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from models.protocol import network_input, reduce
 
-from ..errors import UsageError
-from ..photo.pixels import Floats
 from ..restore.back_projection import back_project
 from ..restore.restorer import NetworkRestorer
 from ..utils.plotting import figure_to_png, load_figure_class
 from ..utils.text import printable
+from .degradation import Degradation, Levels, degrade_picture, find_degradation, to_uint8
 from .evaluate import BACK_PROJECTION, BATCH, BICUBIC, Restore, back_project_bicubic, restore_batches
 from .perceptual import Metric
 
 FACE_SIZES_PX = (12, 16, 20, 24, 32, 48, 64, 96)  # sides of the crop in the photo
 BASELINES = (BICUBIC, BACK_PROJECTION, "through 16x16")
-CLEAN = "clean"
 PLOT_DPI = 110
 COLOURS = ("#888888", "#444444", "#d08000", "#0077bb", "#00aa77", "#cc3377")
-
-
-@dataclass(frozen=True)
-class Degradation:
-    """What a photo does to a face, in this order: reduction, blur, noise, rounding to 8 bits, JPEG (4:2:0)."""
-
-    lanczos: bool = False  # Pillow's, as photo editors reduce; otherwise the protocol's antialiased bicubic
-    blur_px: float = 0  # sigma of a Gaussian, in px of the photo
-    noise: float = 0  # sigma of Gaussian noise on each channel, in levels of 255
-    jpeg_quality: int | None = None
-
-
-DEGRADATIONS = {
-    CLEAN: Degradation(),
-    "jpeg75": Degradation(jpeg_quality=75),
-    "jpeg50": Degradation(jpeg_quality=50),
-    "noise5": Degradation(noise=5),
-    "mixed": Degradation(lanczos=True, blur_px=0.5, noise=3, jpeg_quality=60),
-}
 
 
 @dataclass(frozen=True)
@@ -110,42 +84,14 @@ def degrade(truth: Tensor, side_px: int, fault: str, seed: int = 0) -> Tensor:
     The noise of a face follows from its pixels, its size and the seed, not from its place in the batch.
     UsageError on a name that is not in DEGRADATIONS.
     """
-    if fault not in DEGRADATIONS:
-        raise UsageError(f"unknown fault {fault!r}: use one of {', '.join(DEGRADATIONS)}")
-    levels = np.stack([degrade_face(face, side_px, DEGRADATIONS[fault], seed) for face in truth])
+    degradation = find_degradation(fault)
+    levels = np.stack([degrade_face(face, side_px, degradation, seed) for face in truth])
     return torch.from_numpy(levels).permute(0, 3, 1, 2).float().div(255)
 
 
-def degrade_face(face: Tensor, side_px: int, degradation: Degradation, seed: int) -> NDArray[np.uint8]:
+def degrade_face(face: Tensor, side_px: int, degradation: Degradation, seed: int) -> Levels:
     """Degrades one face: (3, 128, 128) RGB in [0, 1] -> (side, side, 3) uint8 RGB."""
-    whole = to_uint8(face)
-    pixels = reduce_lanczos(whole, side_px) if degradation.lanczos else to_uint8(reduce(face[None], side_px)[0])
-    values: Floats = pixels.astype(np.float32)
-    if degradation.blur_px:
-        values = cv2.GaussianBlur(values, (0, 0), degradation.blur_px).astype(np.float32)
-    if degradation.noise:
-        random = np.random.default_rng([seed, side_px, zlib.crc32(whole.tobytes())])
-        values = values + degradation.noise * random.standard_normal(values.shape, np.float32)
-    rounded = values.round().clip(0, 255).astype(np.uint8)
-    return jpeg_roundtrip(rounded, degradation.jpeg_quality) if degradation.jpeg_quality else rounded
-
-
-def to_uint8(face: Tensor) -> NDArray[np.uint8]:
-    """Converts (3, h, w) in [0, 1] to (h, w, 3) uint8."""
-    return np.ascontiguousarray(face.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy())
-
-
-def reduce_lanczos(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """Resizes (h, w, 3) uint8 to (side, side, 3) uint8 by Pillow's Lanczos filter."""
-    return np.asarray(Image.fromarray(pixels).resize((side_px, side_px), Image.Resampling.LANCZOS))
-
-
-def jpeg_roundtrip(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Encodes (h, w, 3) uint8 RGB as JPEG with 4:2:0 chroma subsampling, and decodes it."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    with Image.open(file) as picture:
-        return np.asarray(picture)
+    return degrade_picture(to_uint8(face), (side_px, side_px), degradation, seed)
 
 
 def curve_png(curve: list[CurvePoint]) -> bytes:

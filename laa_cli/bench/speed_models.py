@@ -72,6 +72,21 @@ def peer_models() -> list[SpeedModel]:
     ]
 
 
+def picture_peers(scale: int) -> dict[str, Callable[[], nn.Module]]:
+    """Returns what builds the peers for whole pictures: Real-ESRGAN's compact network and SwinIR in its lightweight size.
+
+    Each takes (n, 3, h, w) to (n, 3, scale h, scale w). ImportError where spandrel is missing.
+    """
+    from spandrel.architectures.Compact import Compact
+    from spandrel.architectures.SwinIR import SwinIR
+
+    light = {"img_size": 64, "embed_dim": 60, "depths": [6] * 4, "num_heads": [6] * 4, "window_size": 8, "mlp_ratio": 2}
+    return {
+        "Real-ESRGAN compact (time only)": lambda: Compact(num_conv=32, upscale=scale),  # as in its general model
+        "SwinIR-light (time only)": lambda: SwinIR(**light, upscale=scale, upsampler="pixelshuffledirect"),
+    }
+
+
 @torch.inference_mode()
 def time_network(model: SpeedModel, device: torch.device, seconds: float) -> list[Timing]:
     """Times each batch size in each precision; bfloat16 by autocast, as laa runs on a GPU."""

@@ -19,7 +19,9 @@ COMMANDS = {
     "prepare": LazyCommand(
         "prepare", "Makes training and validation faces of photos; the same command goes on with a run that was stopped."
     ),
-    "train": LazyCommand("train", "Trains a network on faces: by the paper's schedule, or by one that fits a budget."),
+    "train": LazyCommand(
+        "train", "Trains a network on faces, or on photos: by the paper's schedule, or by one that fits a budget."
+    ),
     "bench": LazyCommand("bench", "Measures what laa is worth and what it costs, on your machine."),
 }
 

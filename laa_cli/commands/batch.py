@@ -11,6 +11,7 @@ from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
 from .group import examples
 from .parameters import (
     DEFAULT_SCALE,
+    Background,
     Confidence,
     Debug,
     DeviceName,
@@ -47,6 +48,7 @@ def batch(
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No photos that fit the pattern.", show_default=False)] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
+    background: Background = MODEL_DEFAULTS.background,
     device: DeviceName = MODEL_DEFAULTS.device,
     weights: Weights = MODEL_DEFAULTS.weights,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
@@ -81,7 +83,14 @@ def batch(
     from ..upscale import Upscaler
 
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
-    models = ModelOptions(device=device, weights=weights, min_face_px=min_face, confidence=confidence, fidelity=fidelity)
+    models = ModelOptions(
+        device=device,
+        weights=weights,
+        min_face_px=min_face,
+        confidence=confidence,
+        fidelity=fidelity,
+        background=background,
+    )
     request = BatchRequest(
         source=source,
         out=out,

@@ -1,4 +1,4 @@
-"""The commands of `laa bench`: faces, speed and compare."""
+"""The commands of `laa bench`: faces, background, speed and compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..bench.requests import CURVE_FACES, BatchSpeedRequest, FacesRequest, OutputFormat, SpeedRequest
+from ..bench.requests import CURVE_FACES, BackgroundRequest, BatchSpeedRequest, FacesRequest, OutputFormat, SpeedRequest
 from ..errors import UsageError
 from .group import CommandGroup, examples
 from .parameters import Debug, DeviceName, Overwrite, PathArgument, PathOption, Weights
@@ -16,8 +16,8 @@ bench = typer.Typer(
     cls=CommandGroup,
     epilog=examples(
         "laa bench faces FACES # quality, in figures",
+        "laa bench background PHOTOS # the same of the whole photo",
         "laa bench speed photo.jpg # time and memory, stage by stage",
-        "laa bench compare before.json after.json # ratios of two runs",
     ),
     add_completion=False,
     rich_markup_mode=None,
@@ -26,6 +26,7 @@ bench = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="One JSON record on stdout, everything else on stderr.")]
 Csv = Annotated[bool, typer.Option("--csv", help="The same as CSV, a line for each figure.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="The tables as Markdown on stdout.")]
+Fetch = Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")]
 Report = Annotated[Path | None, PathOption(help="One HTML page with everything.", show_default=False)]
 
 
@@ -62,7 +63,7 @@ def faces(
     sheet: Annotated[Path | None, PathOption(help="A PNG of faces by every method.", show_default=False)] = None,
     curve: Annotated[Path | None, PathOption(help="A PNG of the curve of --sizes or --faults.", show_default=False)] = None,
     report: Report = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")] = False,
+    fetch: Fetch = False,
     device: DeviceName = FacesRequest.device,
     json: Json = False,
     csv: Csv = False,
@@ -90,6 +91,51 @@ def faces(
         report=report,
         overwrite=overwrite,
     )
+    raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
+
+
+@bench.command(
+    epilog=examples(
+        "laa bench background PHOTOS --report background.html # a page to look at",
+        "laa bench background PHOTOS --faults # JPEG, noise, blur",
+        "laa bench background PHOTOS --scale 2 --background FILE.pth --json",
+    )
+)
+def background(
+    data: Annotated[Path, PathArgument(help="Folder or tar file of sharp photos.", show_default=False)],
+    scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3, 4 or 8: photos are reduced, and enlarged again.")] = (
+        BackgroundRequest.scale
+    ),
+    background: Annotated[
+        list[Path] | None, PathOption(help="A network beside the shipped one; again for more.", show_default=False)
+    ] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="The same with JPEG, noise, blur and enlargement.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first photos.", show_default="all")] = None,
+    report: Report = None,
+    fetch: Fetch = False,
+    device: DeviceName = BackgroundRequest.device,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Quality and cost of what enlarges the photo outside the faces."""
+    output_format = choose_format(json=json, csv=csv, markdown=markdown)
+    request = BackgroundRequest(
+        data=data,
+        scale=scale,
+        backgrounds=tuple(background or ()),
+        device=device,
+        faults=faults,
+        limit=limit,
+        fetch=fetch,
+        report=report,
+        overwrite=overwrite,
+    )
+    from ..bench.background_run import run
+    from ..console import Screen
+
     raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
 
 

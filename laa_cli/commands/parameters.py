@@ -30,6 +30,9 @@ DEFAULT_SCALE = Scale(str(DEFAULTS.scale))
 Photos = Annotated[list[str], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Weights = Annotated[Path | None, PathOption(help="Weights to use instead of the shipped ones.", show_default=False)]
+Background = Annotated[
+    str, typer.Option(metavar="auto|hpinet|plain|FILE", help="What enlarges the photo outside the faces; FILE: a model's.")
+]
 ScaleFactor = Annotated[Scale, typer.Option("--scale", "-s", help="Size of the whole output.")]
 MaxFace = Annotated[float, typer.Option(help="Faces whose crop is larger (px) are left as they are.")]
 Margin = Annotated[float, typer.Option(help="Crop side over the longer side of the face's box.")]

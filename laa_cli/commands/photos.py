@@ -13,6 +13,7 @@ from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
 from .group import examples
 from .parameters import (
     DEFAULT_SCALE,
+    Background,
     Confidence,
     Debug,
     DeviceName,
@@ -61,6 +62,7 @@ def upscale(
         ),
     ] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
+    background: Background = MODEL_DEFAULTS.background,
     device: DeviceName = MODEL_DEFAULTS.device,
     weights: Weights = MODEL_DEFAULTS.weights,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
@@ -89,7 +91,14 @@ def upscale(
     from ..upscale import Upscaler
 
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
-    models = ModelOptions(device=device, weights=weights, min_face_px=min_face, confidence=confidence, fidelity=fidelity)
+    models = ModelOptions(
+        device=device,
+        weights=weights,
+        min_face_px=min_face,
+        confidence=confidence,
+        fidelity=fidelity,
+        background=background,
+    )
     request = UpscaleRequest(
         options=options,
         output=output,
@@ -100,7 +109,7 @@ def upscale(
         strip_metadata=strip_metadata,
         require_face=require_face,
         list_faces=list_faces,
-        weights=weights,
+        model_files=tuple(models.files),
     )
     inputs = [parse_path(photo) for photo in photos]
     streamed = output == "-" or (output is None and STREAM in inputs)

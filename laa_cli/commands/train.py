@@ -17,6 +17,7 @@ EXAMPLES = {
         "laa train FACES -o RUN --minutes 60 # an hour of training",
         "laa train FACES -o RUN --minutes 60 --resume # go on with it after Ctrl-C",
         "laa train FACES -o RUN --minutes 60 --task photo --init-from x8.safetensors",
+        "laa train PHOTOS --validation OTHERS -o RUN --minutes 60 --task background --scale 4",
     )
 }
 
@@ -24,45 +25,72 @@ EXAMPLES = {
 def train(
     data: Annotated[
         list[Path],
-        PathArgument(help="Folders that `laa prepare` made, or folders or tar files of 144x144 faces.", show_default=False),
+        PathArgument(
+            help="Folders that `laa prepare` made, or folders or tar files of 144x144 faces; for the background of photos.",
+            show_default=False,
+        ),
     ],
     output: Annotated[Path, PathOption("--output", "-o", help="Folder for the weights, the log and the state.")],
     validation: Annotated[
         Path | None,
-        PathOption(help="128x128 faces that training never sees.", show_default="those of the prepared folders"),
+        PathOption(help="128x128 faces, or photos, that training never sees.", show_default="those of the prepared folders"),
     ] = None,
     task: Annotated[
-        str, typer.Option(help="protocol: clean 16x16 as in the paper; photo: any size, with photos' faults.")
+        str,
+        typer.Option(
+            help="protocol: faces at a clean 16x16, as in the paper; photo: faces of any size, with photos' faults; "
+            "background: whole photos.",
+        ),
     ] = TrainConfig.task,
     minutes: Annotated[
         float | None, typer.Option(help="Budget of training time.", show_default="the paper's 100 epochs")
     ] = None,
-    faces: Annotated[int | None, typer.Option(help="Budget of faces seen, instead.", show_default=False)] = None,
+    faces: Annotated[
+        int | None, typer.Option(help="Budget of faces, or patches of photos, seen, instead.", show_default=False)
+    ] = None,
     width: Annotated[
-        int | None, typer.Option(help="Base channels.", show_default="32, the paper's; with --init-from those of the weights")
+        int | None,
+        typer.Option(
+            help="Base channels, of networks for faces.", show_default="32, the paper's; with --init-from those of the weights"
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="How many times the background's network enlarges: 2, 3 or 4.",
+            show_default="4; with --init-from that of the weights",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="NAME=VALUE of the network, as attention=csa or fusion=concat.", show_default=False),
+        typer.Option(
+            "--set", help="NAME=VALUE of the network, as attention=csa, or for the background size=S.", show_default=False
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Faces per step.", show_default="32, the paper's; with a budget on a CPU 4")
+        int | None,
+        typer.Option(help="Faces or patches per step.", show_default="32, the paper's; with a budget on a CPU 4; background 8"),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
             help="Highest learning rate; with muon that of the matrices.",
-            show_default="muon 3.5e-3 at width 16, less for more; adamw 4e-4, the paper's, with a budget 6e-4, on a GPU 1.2e-3",
+            show_default="muon 3.5e-3 at width 16, less for more, background 3.5e-3; "
+            "adamw 4e-4, the paper's, with a budget 6e-4, on a GPU 1.2e-3, background 1e-3",
         ),
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="muon or adamw.", show_default="the paper's adamw; with a budget muon")
+        str | None,
+        typer.Option(help="muon or adamw.", show_default="the paper's adamw; with a budget, or for the background, muon"),
     ] = None,
     schedule: Annotated[
         str, typer.Option(help="Of a budget: cosine falls to zero; hold keeps the learning rate up after its warm-up.")
     ] = TrainConfig.schedule,
     init_from: Annotated[
-        Path | None, PathOption(help="Weights to start from, whose network it will be; a larger --width widens it.")
+        Path | None,
+        PathOption(
+            help="Weights to start from, whose network it will be; a larger --width widens it, another --scale keeps its trunk."
+        ),
     ] = None,
     about: Annotated[str, typer.Option(help="What the weights' card should say of the data.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
@@ -70,25 +98,29 @@ def train(
         float, typer.Option(help="Minutes between validations, when everything is saved.")
     ] = TrainConfig.save_minutes,
     device: DeviceName = "auto",
-    seed: Annotated[int, typer.Option(help="Of the initial weights and the order of the faces.")] = TrainConfig.seed,
+    seed: Annotated[int, typer.Option(help="Of the initial weights and the order of the data.")] = TrainConfig.seed,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Runs `laa train`."""
     from ..console import Screen
-    from ..train.run import PAPER_WIDTH, TrainRequest, network_width, parse_model_config, start
+    from ..train.run import TrainRequest, network_config, start
+    from ..train.tasks import find_task
     from ..utils.hardware import choose_device
 
     if init_from is not None and settings:
         raise UsageError("--set has no meaning with --init-from: the network is that of the weights")
-    model = parse_model_config(PAPER_WIDTH if width is None else width, settings or [])
+    chosen = find_task(task)
+    model = chosen.parse_network(width, scale, settings or [])
     request = TrainRequest(
         data=data, validation=validation, folder=output, about=about, resume=resume, init_from=init_from, width=width,
-        device=device,
+        scale=scale, device=device,
     )  # fmt: skip
+    has_budget = minutes is not None or faces is not None
+    on_cpu = choose_device(device).type == "cpu"
+    usual = chosen.defaults(network_config(request, model, chosen), on_cpu=on_cpu, has_budget=has_budget)
     config = TrainConfig.with_defaults(
-        on_cpu=choose_device(device).type == "cpu", width=network_width(request, model), minutes=minutes, faces=faces,
-        batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer, task=task, seed=seed,
-        save_minutes=save_minutes, schedule=schedule,
+        usual=usual, minutes=minutes, faces=faces, batch_size=batch_size, learning_rate=learning_rate, optimizer=optimizer,
+        task=task, seed=seed, save_minutes=save_minutes, schedule=schedule,
     )  # fmt: skip
     start(request, model, config, Screen(quiet=quiet))

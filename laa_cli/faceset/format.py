@@ -123,13 +123,16 @@ def list_names(sources: list[Path]) -> list[str]:
     return [name for source in sources for name, _ in encoded_pictures(source)]
 
 
-def encoded_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields the name and the file content of each picture in a folder (walked) or tar file. Raises LaaError."""
+def encoded_pictures(source: Path, noun: str = "faces") -> Iterator[tuple[str, bytes]]:
+    """Yields the name and the file content of each picture in a folder (walked) or tar file. Raises LaaError.
+
+    `noun`: what the pictures are, for errors.
+    """
     check_exists(source)
     try:
         yield from pictures_in_folder(source) if source.is_dir() else pictures_in_tar(source)
     except TAR_ERRORS as error:
-        raise LaaError(f"cannot read faces from {source}: {error}: give a folder or a whole tar file of faces") from error
+        raise LaaError(f"cannot read {noun} from {source}: {error}: give a folder or a whole tar file of {noun}") from error
 
 
 def source_files(source: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from .decode import decode, read_header
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .encode import left_out as names_left_out
 from .header import PhotoHeader, peek
-from .limits import check_enlargement, max_file_bytes, upscaling_bytes
+from .limits import BytesOfSize, check_enlargement, max_file_bytes, no_bytes, upscaling_bytes
 from .metadata import Metadata
 from .muting import unmuted
 from .pixels import Pixels, to_rgb8
@@ -27,6 +27,7 @@ __all__ = [
     "READABLE_SUFFIXES",
     "STDIN_NAME",
     "SUFFIXES",
+    "BytesOfSize",
     "Metadata",
     "Photo",
     "PhotoHeader",
@@ -36,6 +37,7 @@ __all__ = [
     "encode_thumbnail",
     "left_out",
     "max_file_bytes",
+    "no_bytes",
     "peek",
     "read_bytes",
     "read_header",

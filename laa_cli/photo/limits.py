@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import LaaError, OutOfMemoryError
 from ..options import SCALES
 from ..utils.memory import available_bytes
@@ -19,17 +21,29 @@ UNKNOWN_MAX_PIXELS = 700_000_000  # where the system does not tell how much memo
 MAX_FILE_BYTES_PER_PIXEL = 16  # no intact photo takes more in its file: 16-bit RGBA is 8
 MAX_METADATA_BYTES = 64 << 20
 
+BytesOfSize = Callable[[int, int, int], int]  # of memory, by a photo's height, width and scale
+
+
+def no_bytes(height: int, width: int, scale: int) -> int:
+    """Takes no memory: a `BytesOfSize`."""
+    return 0
+
 
 def reading_bytes(header: PhotoHeader) -> int:
     """Estimates the most bytes of memory that a photo takes while it is decoded."""
     return header.pixels * (DECODING_BYTES + COPIES * header.pixel_bytes)
 
 
-def upscaling_bytes(header: PhotoHeader, scale: int) -> int:
-    """Estimates the most bytes of memory that a photo takes on its way, beside the models and its file."""
+def upscaling_bytes(header: PhotoHeader, scale: int, background_bytes: BytesOfSize = no_bytes) -> int:
+    """Estimates the most bytes of memory that a photo takes on its way, beside the models and its file.
+
+    `background_bytes`: what enlarging it takes beside the photo and the result.
+    """
     detection = LEAST_DETECTION_BYTES + header.pixels * (header.pixel_bytes + DETECTION_BYTES)
     enlargement = header.pixels * (header.pixel_bytes + scale**2 * (COPIES * header.pixel_bytes + 1))
-    return max(reading_bytes(header), detection, enlargement)
+    photo_and_result = header.pixels * header.pixel_bytes * (1 + scale**2)
+    background = photo_and_result + background_bytes(header.height, header.width, scale)
+    return max(reading_bytes(header), detection, background, enlargement)
 
 
 def check_reading(header: PhotoHeader, max_pixels: int | None, name: str) -> None:
@@ -42,20 +56,30 @@ def check_reading(header: PhotoHeader, max_pixels: int | None, name: str) -> Non
         raise OutOfMemoryError(f"{size}, {shortage}: shrink it, or try it with --max-pixels {header.pixels}")
 
 
-def check_enlargement(header: PhotoHeader, scale: int, max_pixels: int | None, name: str) -> None:
-    """Refuses an enlargement as `check_reading` does a photo, naming the scale that would fit. Raises LaaError."""
+def check_enlargement(
+    header: PhotoHeader, scale: int, max_pixels: int | None, name: str, background_bytes: BytesOfSize = no_bytes
+) -> None:
+    """Refuses an enlargement as `check_reading` does a photo, naming what would fit. Raises LaaError.
+
+    `background_bytes`: as of `upscaling_bytes`.
+    """
+
+    def shortage_at(smaller: int) -> str | None:
+        return memory_shortage(upscaling_bytes(header, smaller, background_bytes))
+
     pixels, limit = header.pixels * scale**2, hard_limit(max_pixels)
     if limit is not None and pixels > limit:
         problem, error = f", the limit is {limit / 1e6:.0f}", LaaError
         fitting = [smaller for smaller in SCALES if header.pixels * smaller**2 <= limit]
-    elif max_pixels is None and (shortage := memory_shortage(upscaling_bytes(header, scale))):
+    elif max_pixels is None and (shortage := shortage_at(scale)):
         problem, error = f", {shortage}", OutOfMemoryError
-        fitting = [smaller for smaller in SCALES if smaller < scale and not memory_shortage(upscaling_bytes(header, smaller))]
+        fitting = [smaller for smaller in SCALES if smaller < scale and not shortage_at(smaller)]
     else:
         return
-    advice = f"use --scale {fitting[-1]}, or allow it with" if fitting else "allow it with"
+    fits_plainly = error is OutOfMemoryError and not memory_shortage(upscaling_bytes(header, scale))
+    ways = ["use --background plain"] * fits_plainly + [f"use --scale {smaller}" for smaller in fitting[-1:]]
     size = f"{name}: {header.width}x{header.height} enlarged {scale}x is {pixels / 1e6:.0f} megapixels"
-    raise error(f"{size}{problem}: {advice} --max-pixels {pixels}")
+    raise error(f"{size}{problem}: {', '.join([*ways, 'or ' * bool(ways) + f'allow it with --max-pixels {pixels}'])}")
 
 
 def hard_limit(max_pixels: int | None) -> int | None:

@@ -59,7 +59,8 @@ class DetectedPhotoRecord(TypedDict):
 class PhotoRecord(TypedDict):
     """An upscaled photo: a line of `laa upscale --json`. `width`, `height`: of the result; `seconds`: by stage.
 
-    `left_out`: the names of what the photo's metadata had and the result's does not have.
+    `background`, `background_fidelity`: see `interfaces.EnlargedPhoto`. `left_out`: the names of what the photo's metadata had
+    and the result's does not have.
     """
 
     input: str
@@ -67,6 +68,8 @@ class PhotoRecord(TypedDict):
     width: int
     height: int
     scale: int
+    background: str
+    background_fidelity: float | None
     faces: list[FaceRecord]
     left_out: list[str]
     seconds: dict[str, float]
@@ -110,6 +113,8 @@ def photo_record(
     width: int,
     height: int,
     scale: int,
+    background: str,
+    background_fidelity: float | None,
     faces: Sequence[FaceReport],
     left_out: Sequence[str],
     seconds: dict[str, float],
@@ -121,6 +126,8 @@ def photo_record(
         "width": width,
         "height": height,
         "scale": scale,
+        "background": background,
+        "background_fidelity": None if background_fidelity is None else round(background_fidelity, 3),
         "faces": [face_record(number, report) for number, report in enumerate(faces, 1)],
         "left_out": list(left_out),
         "seconds": rounded_seconds(seconds),

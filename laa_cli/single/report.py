@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detect.face import Face
+from ..options import PLAIN
 from ..photo.pixels import Pixels, to_rgb8
 from ..restore.alignment import Square, crop_square
 from ..restore.records import LEFT, RESTORED
@@ -29,10 +30,12 @@ def detection_row(number: int, face: Face) -> tuple[str, ...]:
 def result_rows(result: Upscaled) -> Iterator[tuple[str, ...]]:
     """Formats each face of an upscaled photo for RESULT_COLUMNS.
 
-    A face is off by the RMSE, in 255ths, between what it shows at the photo's resolution and what the photo shows.
+    A face is off by the RMSE, in 255ths, between what it shows at the photo's resolution and what the photo shows. One that
+    was left is as the background's network shows it, where there was one.
     """
+    left = LEFT if result.background == PLAIN else f"{LEFT} to {result.background}"
     for number, report in enumerate(result.faces, 1):
-        done = RESTORED if report.restored else f"{LEFT}: {report.reason}"
+        done = RESTORED if report.restored else f"{left}: {report.reason}"
         off_by = "" if report.consistency is None else f"{255 * report.consistency:.1f}"
         yield *detection_row(number, report.face), f"{report.square.side} px", done, off_by
 

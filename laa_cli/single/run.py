@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -19,6 +20,7 @@ from ..upscale import Options, Upscaler
 from ..utils.atomic import check_target, check_writable, write_atomically
 from ..utils.inputs import Inputs
 from ..utils.partial import remove_partial_files
+from ..utils.steps import unseen
 from ..utils.timing import StageTimer
 from .output_paths import STREAM, Place, check_unique, default_name, plan_outputs, stem
 from .report import RESULT_COLUMNS, RESULT_DROP, face_pair, result_rows, side_by_side
@@ -40,7 +42,7 @@ class UpscaleRequest:
     strip_metadata: bool = False
     require_face: bool = False
     list_faces: bool = False  # those of several photos, too; a single one's are always listed
-    weights: Path | None = None  # that are read, lest they be written to
+    model_files: tuple[Path, ...] = ()  # that are read, lest they be written to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +75,9 @@ def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler
     """Upscales all photos and returns the exit code. `load` is called when the first readable photo needs it."""
     request = replace(request, list_faces=request.list_faces or len(inputs) == 1)
     planned = plan_paths(inputs, request)
-    originals = Inputs.of([*inputs, request.weights])
+    originals = Inputs.of([*inputs, *request.model_files])
     clear_folders((path for paths in planned for path in paths.foreseen), originals)
-    upscaling = Upscaling(request, originals, load_once(load), screen, stdin)
+    upscaling = Upscaling(request, originals, load_once(load), screen, stdin, alone=len(inputs) == 1)
     return process_each(planned, lambda paths: paths.source, upscaling.upscale, screen, as_json=request.json)
 
 
@@ -140,16 +142,27 @@ def read_source(source: Path, stdin: Stdin, max_pixels: int | None) -> bytes:
 
 
 class Upscaling:
-    """Takes one photo after the other from file to file. `inputs`: all photos of the run, never written to."""
+    """Takes one photo after the other from file to file. `inputs`: all photos of the run, never written to.
+
+    `alone`: whether there is a single photo, which has a progress bar of its own.
+    """
 
     def __init__(
-        self, request: UpscaleRequest, inputs: Inputs, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin
+        self,
+        request: UpscaleRequest,
+        inputs: Inputs,
+        load: Callable[[], Upscaler],
+        screen: Screen,
+        stdin: Stdin,
+        *,
+        alone: bool = False,
     ) -> None:
         self.request = request
         self.inputs = inputs
         self.load = load
         self.screen = screen
         self.stdin = stdin
+        self.alone = alone
 
     def upscale(self, paths: PhotoPaths) -> None:
         """Reads a photo, upscales it, writes everything asked for, the photo first, and reports it. Raises LaaError."""
@@ -157,7 +170,8 @@ class Upscaling:
         self.check_foreseen(paths)
         content = [read_source(paths.source, self.stdin, self.request.options.max_pixels)]
         clock.lap("read")
-        processed = process(content.pop(), self.photo_request(paths), self.load)  # nothing else holds the content
+        with self.screen.share("background") if self.alone else nullcontext(unseen) as show:
+            processed = process(content.pop(), self.photo_request(paths), self.load, show)  # nothing else holds the content
         seconds = dict(processed.result.seconds)
         clock.add({})
         self.check_faces(paths, processed)
@@ -226,7 +240,10 @@ class Upscaling:
             self.screen.notice(f"{paths.source}: left out: {', '.join(processed.left_out)}")
         height, width = result.pixels.shape[:2]
         done = f"{len(result.restored)} of {len(result.faces)} faces restored" if result.faces else "no face found"
+        done = f"{done}, background {result.background}"
         self.screen.say_of(paths.output, f"{width}x{height}, {done}, {sum(result.seconds.values()):.1f} s")
+        if result.background_reason:
+            self.screen.notice(f"{paths.source}: background {result.background}: {result.background_reason}")
 
 
 def restored_faces(processed: ProcessedPhoto) -> list[tuple[int, FaceReport]]:

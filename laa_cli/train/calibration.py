@@ -13,7 +13,7 @@ from models.protocol import reduce, resize, to_8_bits
 from ..restore.back_projection import split_correction
 from ..restore.fidelity import FEATURES, fidelity_features
 from .corruptions import uniform
-from .data import Samples
+from .face_data import FaceSamples
 
 FACES = 1536
 ENLARGED_SHARE = 0.12  # of the crops are of a photo that was enlarged before
@@ -36,7 +36,7 @@ def calibrate(
     network: Callable[[Tensor], Tensor],
     faces: Tensor,
     device: torch.device,
-    make_samples: Callable[[Tensor, torch.Generator], Samples],
+    make_samples: Callable[[Tensor, torch.Generator], FaceSamples],
     seed: int = 0,
 ) -> tuple[float, ...]:
     """Fits coefficients, (FEATURES,). `faces`: (n, 3, s, s) uint8 RGB, s from 128 to 144; only the first FACES are used.
@@ -47,12 +47,12 @@ def calibrate(
     cases: list[CalibrationCase] = []
     for part in faces[:FACES].split(8):
         samples = add_rare_corruptions(make_samples(part, random), random)
-        restored = network(samples.network_inputs().to(device)).float().cpu()
+        restored = network(samples.network_inputs()[0].to(device)).float().cpu()
         cases += [make_case(*item) for item in zip(restored, samples.crops, samples.truth, strict=True)]
     return fit_coefficients(cases)
 
 
-def add_rare_corruptions(samples: Samples, random: torch.Generator) -> Samples:
+def add_rare_corruptions(samples: FaceSamples, random: torch.Generator) -> FaceSamples:
     """Replaces some crops by ones with corruptions that `BlindTask` does not draw, or seldom draws alone."""
     crops = []
     for crop, truth in zip(samples.crops, samples.truth, strict=True):
@@ -61,11 +61,17 @@ def add_rare_corruptions(samples: Samples, random: torch.Generator) -> Samples:
             small = reduce(truth[None], max(8, round(side / uniform(random, 1.5, 4))))
             crops.append(to_8_bits(resize(small, side))[0])
         elif chance < ENLARGED_SHARE + NOISE_SHARE:
-            noise = torch.randn((3 if uniform(random, 0, 1) < 0.6 else 1, side, side), generator=random)
-            crops.append(to_8_bits(reduce(truth[None], side)[0] + uniform(random, 1, 10) / 255 * noise))
+            crops.append(to_8_bits(add_white_noise(reduce(truth[None], side)[0], random)))
         else:
             crops.append(crop)
-    return Samples(samples.truth, crops, samples.back_projected)
+    return FaceSamples(samples.truth, crops, samples.back_projected)
+
+
+def add_white_noise(crop: Tensor, random: torch.Generator) -> Tensor:
+    """Adds noise of a sigma of 1 to 10 of 255 to (3, e, e) in [0, 1], of each channel or of all."""
+    side = crop.shape[-1]
+    noise = torch.randn((3 if uniform(random, 0, 1) < 0.6 else 1, side, side), generator=random)
+    return crop + uniform(random, 1, 10) / 255 * noise
 
 
 def make_case(restored: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:

@@ -1,12 +1,14 @@
-"""Corruptions of real small faces, in the order in which a photo gets them: optics, sensor, camera software, JPEG.
+"""Corruptions of real photos, in the order in which a photo gets them: optics, sensor, camera software, JPEG.
 
-Crops are (3, e, e) RGB in [0, 1]. JPEG is coded in tensor arithmetic, so that training needs no files and runs on any device.
+Crops of faces and patches of photos are (3, e, e) RGB in [0, 1]. JPEG is coded in tensor arithmetic, so that training needs
+no files and runs on any device.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,15 +45,33 @@ def uniform(random: torch.Generator, low: float, high: float) -> float:
     return low + (high - low) * torch.rand((), generator=random).item()
 
 
+@dataclass(frozen=True)
+class Faults:
+    """How strong the corruptions are at most: noise's sigma of 255, and the range of JPEG's quality."""
+
+    max_noise: float
+    jpeg_quality: tuple[int, int]
+
+
+SMALL_FACES = Faults(10, (40, 95))
+
+
 def corrupt(face: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """Reduces a face (3, s, s) to (3, side, side) on 8-bit levels, with blur, noise, sharpening and JPEG, each by chance."""
+    """Reduces a face (3, s, s) to (3, side, side) on 8-bit levels, with the corruptions of small faces, each by chance."""
     kernel = list(KERNELS)[int(uniform(random, 0, len(KERNELS)))]
-    crop = resample(face, side, KERNELS[kernel])
-    for corruption in (blur, add_noise, sharpen):
-        if uniform(random, 0, 1) < 0.5:
-            crop = corruption(crop, random)
+    return add_faults(resample(face, side, KERNELS[kernel]), SMALL_FACES, random)
+
+
+def add_faults(crop: Tensor, faults: Faults, random: torch.Generator) -> Tensor:
+    """Adds blur, noise, sharpening and JPEG to (3, e, e), each by chance; on 8-bit levels."""
+    if uniform(random, 0, 1) < 0.5:
+        crop = blur(crop, random)
+    if uniform(random, 0, 1) < 0.5:
+        crop = add_noise(crop, faults.max_noise, random)
+    if uniform(random, 0, 1) < 0.5:
+        crop = sharpen(crop, random)
     crop = to_8_bits(crop)
-    return compress_jpeg(crop, random) if uniform(random, 0, 1) < 0.75 else crop
+    return compress_jpeg(crop, faults.jpeg_quality, random) if uniform(random, 0, 1) < 0.75 else crop
 
 
 def blur(crop: Tensor, random: torch.Generator) -> Tensor:
@@ -64,9 +84,9 @@ def sharpen(crop: Tensor, random: torch.Generator) -> Tensor:
     return crop + uniform(random, 0.1, 0.8) * (crop - gaussian_blur(crop, uniform(random, 0.5, 1.2)))
 
 
-def add_noise(crop: Tensor, random: torch.Generator) -> Tensor:
-    """Adds sensor noise up to sigma 10 of 255, stronger in the light (shot noise) and partly common to the channels."""
-    sigma = uniform(random, 0.2, 10) / 255
+def add_noise(crop: Tensor, max_sigma: float, random: torch.Generator) -> Tensor:
+    """Adds sensor noise up to a sigma of 255, stronger in the light (shot noise) and partly common to the channels."""
+    sigma = uniform(random, 0.2, max_sigma) / 255
     common = torch.randn(1, *crop.shape[1:], generator=random).to(crop.device)
     noise = torch.randn(crop.shape, generator=random).to(crop.device)
     share = uniform(random, 0, 1)
@@ -74,11 +94,11 @@ def add_noise(crop: Tensor, random: torch.Generator) -> Tensor:
     return crop + sigma * light * (math.sqrt(share) * common + math.sqrt(1 - share) * noise)
 
 
-def compress_jpeg(crop: Tensor, random: torch.Generator) -> Tensor:
-    """Codes and decodes as JPEG of quality 40 to 95, its 8x8 blocks anywhere in the crop."""
+def compress_jpeg(crop: Tensor, quality: tuple[int, int], random: torch.Generator) -> Tensor:
+    """Codes and decodes as JPEG of a quality from that range, its 8x8 blocks anywhere in the crop."""
     top, left = (min(int(uniform(random, 0, 16)), crop.shape[-1] - 1) for _ in range(2))
     padded = F.pad(crop[None], (left, 0, top, 0), mode="reflect")[0]
-    return jpeg(padded, round(uniform(random, 40, 95)))[:, top:, left:]
+    return jpeg(padded, round(uniform(random, *quality)))[:, top:, left:]
 
 
 def gaussian_blur(crop: Tensor, sigma_px: float) -> Tensor:

@@ -21,30 +21,30 @@ CHECK_STEPS = 20  # steps between checks of the loss, which make a GPU wait
 
 @dataclass
 class Interval:
-    """What happened since the last validation. `first_face`: faces seen when it began."""
+    """What happened since the last validation. `first_sample`: samples seen when it began."""
 
-    first_face: int
+    first_sample: int
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0  # of steps, without validation
     data_seconds: float = 0.0  # of these, spent making samples or waiting for them
 
-    def figures(self, trainer: Trainer, min_seconds_per_face: float) -> TrainingFigures:
-        """Computes the log's figures. `min_seconds_per_face`: as `TrainingLoop` has it."""
+    def figures(self, trainer: Trainer, min_seconds_per_sample: float) -> TrainingFigures:
+        """Computes the log's figures. `min_seconds_per_sample`: as `TrainingLoop` has it."""
         seconds = max(1e-9, self.seconds)
         loss = sum(self.losses) / len(self.losses) if self.losses else float("nan")
-        speed = (trainer.progress.faces - self.first_face) / seconds
+        speed = (trainer.progress.faces - self.first_sample) / seconds
         return {
             "loss": loss,
             "faces_per_s": round(speed, 3),
             "data_share": round(self.data_seconds / seconds, 4),
-            "matrix_share": round(speed * min_seconds_per_face, 4),
+            "matrix_share": round(speed * min_seconds_per_sample, 4),
         }
 
 
 class TrainingLoop:
     """Trains. Every process of a run goes through the same steps; the main one validates and saves, too.
 
-    `min_seconds_per_face`: what a face takes at a model FLOPs utilization (MFU) of 1: its matrix products alone, on all
+    `min_seconds_per_sample`: what a sample takes at a model FLOPs utilization (MFU) of 1: its matrix products alone, on all
     devices together.
     """
 
@@ -57,7 +57,7 @@ class TrainingLoop:
         screen: Screen,
         *,
         clock: Callable[[], float] = time.monotonic,
-        min_seconds_per_face: float = 0.0,
+        min_seconds_per_sample: float = 0.0,
     ) -> None:
         self.trainer = trainer
         self.loader = loader
@@ -65,7 +65,7 @@ class TrainingLoop:
         self.distributed = distributed
         self.screen = screen
         self.clock = clock
-        self.min_seconds_per_face = min_seconds_per_face
+        self.min_seconds_per_sample = min_seconds_per_sample
         self.monitor = LossMonitor(distributed)
         self.interval = Interval(trainer.progress.faces)
         self.minutes_saved = trainer.progress.minutes  # of training, when it was last saved
@@ -100,7 +100,7 @@ class TrainingLoop:
         """Makes a training step. Returns its end on the clock, and whether any process has a deferred signal."""
         progress = self.trainer.progress
         start = self.clock()
-        samples = self.loader(progress.step)
+        samples = self.loader(progress.step, self.trainer.stage)
         self.interval.data_seconds += self.clock() - start
         self.monitor.add(self.trainer.step(samples))
         now = self.clock()
@@ -126,7 +126,7 @@ class TrainingLoop:
 
     def interval_figures(self) -> TrainingFigures:
         """Computes the figures of the steps since the last validation."""
-        return self.interval.figures(self.trainer, self.min_seconds_per_face)
+        return self.interval.figures(self.trainer, self.min_seconds_per_sample)
 
     def rescue(self) -> None:
         """Saves what a run that ends early has reached, unless its loss is bad."""
@@ -139,15 +139,16 @@ class TrainingLoop:
         except LaaError as failure:
             self.screen.notice(f"{failure}: the state before it is whole")
         else:
-            self.screen.say(f"saved after {self.trainer.progress.faces} faces: go on with --resume")
+            self.screen.say(f"saved after {self.trainer.progress.faces} {self.trainer.task.noun}: go on with --resume")
 
     def live_line(self) -> str:
         """Formats what a person sees while it runs; short enough for 80 columns. In brackets: gain over bicubic."""
         figures, validated = self.interval_figures(), self.recorder.figures
         loss = f"loss {self.interval.losses[-1]:.4f}, " if self.interval.losses else ""
         quality = f", {validated['psnr_db']:.2f} dB ({validated['gain_db']:+.2f})" if validated else ""
-        speed = f"{figures['faces_per_s']:.1f} faces/s, {duration(self.seconds_left(figures['faces_per_s']))} left"
-        return f"{self.trainer.progress.faces} faces, {loss}{speed}{quality}, {figures['data_share']:.0%} data wait"
+        noun = self.trainer.task.noun
+        speed = f"{figures['faces_per_s']:.1f} {noun}/s, {duration(self.seconds_left(figures['faces_per_s']))} left"
+        return f"{self.trainer.progress.faces} {noun}, {loss}{speed}{quality}, {figures['data_share']:.0%} data wait"
 
     def seconds_left(self, faces_per_s: float) -> float:
         """Estimates the seconds until the schedule is spent, at this speed."""

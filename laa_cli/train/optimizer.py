@@ -15,7 +15,7 @@ MOMENTUM = 0.95  # of Muon, its author's
 LEARNING_RATE_BESIDE_MUON = 6e-4  # of AdamW, for what is not a matrix: docs/training-trials.md
 STEP = "step"  # AdamW's count of its steps, the one kind of state that has no parameter's shape
 SECOND_MOMENT = "exp_avg_sq"  # AdamW's, never below 0
-NOT_MATRICES = ("head", "tail")  # convolutions from and to pixels, which Muon's author leaves to AdamW, too
+NOT_MATRICES = ("head", "tail")  # parts that are convolutions from and to pixels, which Muon's author leaves to AdamW, too
 
 
 class RunOptimizer:
@@ -105,7 +105,7 @@ def matrix_names(network: nn.Module) -> list[str]:
     names = []
     for name, module in network.named_modules():
         dense = isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.groups == 1
-        if (dense and name not in NOT_MATRICES) or isinstance(module, nn.Linear):
+        if (dense and name.partition(".")[0] not in NOT_MATRICES) or isinstance(module, nn.Linear):
             names.append(f"{name}.weight")
     return names
 

@@ -11,18 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from .data import Samples
+from .training_task import Samples
 
 TIMEOUT = timedelta(hours=3)  # that the other processes wait while the main one validates and writes
 AUTOCAST_TO_BFLOAT16 = nn.Linear | nn.Conv2d | nn.ConvTranspose2d  # the modules that autocast computes in bfloat16
 
-Loss = Callable[[nn.Module, Samples], Tensor]  # a mean over the samples
+Loss = Callable[[nn.Module, Any], Tensor]  # a mean over the samples
 
 
 @dataclass(frozen=True)

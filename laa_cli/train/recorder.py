@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from models.checkpoint import ModelCard, save_bytes
 
@@ -20,11 +19,9 @@ from ..utils.atomic import write_atomically
 from ..utils.inputs import NO_INPUTS, Inputs
 from .divergence import DivergenceError
 from .log import DamagedLogError, Row, TrainingFigures, append_row
-from .plots import draw_learning_curve, draw_preview
+from .plots import draw_learning_curve
 from .trainer import Trainer
-from .validation import validate
 
-QUICK_FACES = 128  # validation faces used on the way; all of them count at the end
 STATE = "state.safetensors"
 WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
@@ -34,13 +31,13 @@ FILES = (STATE, WEIGHTS, LOG, CURVE, PREVIEW)
 
 
 class Recorder:
-    """Saves and validates. `about`: what the weights' card says of the data. `validation`: (n, 3, 128, 128) uint8 RGB.
+    """Saves and validates. `about`: what the weights' card says of the data. `validation`: what the task measures on.
 
     `inputs`: what is never written over.
     """
 
     def __init__(
-        self, folder: Path, validation: Tensor, about: dict[str, Any], screen: Screen, inputs: Inputs = NO_INPUTS
+        self, folder: Path, validation: Any, about: dict[str, Any], screen: Screen, inputs: Inputs = NO_INPUTS
     ) -> None:
         self.folder = folder
         self.validation = validation
@@ -57,36 +54,32 @@ class Recorder:
 
     def save_and_record(self, trainer: Trainer, training: TrainingFigures) -> None:
         """Saves and validates on the way: what cannot be written now is noticed, and training goes on."""
-        for write in (self.save, lambda trainer: self.record(trainer, self.validation[:QUICK_FACES], training)):
+        for write in (self.save, lambda trainer: self.record(trainer, training, quick=True)):
             write_or_notice(write, trainer, self.screen)
 
-    def record(self, trainer: Trainer, faces: Tensor, training: TrainingFigures) -> None:
-        """Validates the moving average on faces (n, 3, 128, 128) uint8 RGB and writes everything but the state."""
-        self.figures = self.compute_figures(trainer, faces)
+    def record(self, trainer: Trainer, training: TrainingFigures, *, quick: bool = False) -> None:
+        """Validates the moving average, `quick`: on some of the data, and writes everything but the state."""
+        task = trainer.task
+        self.figures = task.measure(trainer.ema, self.validation, trainer.device, quick=quick)
         self.say(trainer, training)
         self.write_weights(trainer)
         row: Row = {**asdict(trainer.progress), **training, **self.figures}
         rows = append_row(self.folder / LOG, row, self.inputs)
-        self.write(CURVE, draw_learning_curve(rows, trainer.task.gain_labels))
-        self.write(PREVIEW, draw_preview(trainer.ema, self.validation, trainer.device))
+        self.write(CURVE, draw_learning_curve(rows, {"gain_db": task.gain_label} | task.gain_labels, task.noun))
+        self.write(PREVIEW, task.preview(trainer.ema, self.validation, trainer.device))
         self.add_events(row)
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file to the folder. Raises LaaError."""
         write_atomically(self.folder / name, content, inputs=self.inputs, overwrite=True)
 
-    def compute_figures(self, trainer: Trainer, faces: Tensor) -> dict[str, Any]:
-        """Validates the moving average under the protocol on `faces`, and by the task on the first few."""
-        figures = validate(trainer.ema, faces, trainer.device).summary()
-        return figures | trainer.task.validate(trainer.ema, self.validation[:QUICK_FACES], trainer.device)
-
     def say(self, trainer: Trainer, training: TrainingFigures) -> None:
         """Prints the figures in a line."""
-        progress, figures = trainer.progress, self.figures
+        progress, figures, noun = trainer.progress, self.figures, trainer.task.noun
         gains = "".join(f"  {figures[name]:+.3f} dB {label}" for name, label in trainer.task.gain_labels.items())
-        pace = f"{training['faces_per_s']:.1f} faces/s, {training['matrix_share']:.0%} of the matrix rate"
+        pace = f"{training['faces_per_s']:.1f} {noun}/s, {training['matrix_share']:.0%} of the matrix rate"
         quality = f"{figures['psnr_db']:.2f} dB, {figures['gain_db']:+.3f} over bicubic{gains}"
-        position = f"{progress.minutes:6.1f} min  {progress.faces:8} faces"
+        position = f"{progress.minutes:6.1f} min  {progress.faces:8} {noun}"
         loss = f"loss {training['loss']:.4f}  " if math.isfinite(training["loss"]) else ""  # no step since the last validation
         self.screen.say(f"{position}  {loss}{quality}  {pace}")
 
@@ -94,7 +87,10 @@ class Recorder:
         """Writes the moving average with its card, so that a run can be used before it ends."""
         training = self.about | {"hardware": hardware_name(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
         name = training.pop("name")
-        card = ModelCard(trainer.network.config, name, training, self.figures, trainer.task.crop_px, self.fidelity_coefficients)
+        task = trainer.task
+        card = ModelCard(
+            trainer.network.config, name, training, self.figures, task.crop_px, self.fidelity_coefficients, task.architecture
+        )
         self.write(WEIGHTS, save_bytes(trainer.ema, card))
 
     def add_events(self, row: Row) -> None:

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..errors import Exit, LaaError
-from ..restore.restorer import read_weights
 from ..utils.locks import locked
+from .initial import read_trained
 from .log import read_rows
 from .parallel import Distributed
 from .recorder import LOG, STATE, WEIGHTS
@@ -56,7 +56,7 @@ def is_finished(trainer: Trainer, folder: Path) -> bool:
     if trainer.progress_fraction < 1:
         return False
     try:
-        step = read_weights(folder / WEIGHTS)[1].training.get("step")
+        step = read_trained(folder / WEIGHTS)[1].training.get("step")
         rows = read_rows(folder / LOG)
     except LaaError:
         return False
@@ -67,5 +67,5 @@ def describe_finished(trainer: Trainer, folder: Path) -> str:
     """Says that a run is finished, and how to go on."""
     config = trainer.config
     longer = f"with more --{'minutes' if config.minutes is not None else 'faces'}, or " if config.has_budget else ""
-    done = f"{folder} is finished: {trainer.progress.faces} faces, {trainer.progress.minutes:.1f} min"
+    done = f"{folder} is finished: {trainer.progress.faces} {trainer.task.noun}, {trainer.progress.minutes:.1f} min"
     return f"{done}: go on {longer}with --init-from {folder / WEIGHTS} in another --output"

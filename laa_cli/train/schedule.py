@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..errors import UsageError
 
-TASK_NAMES = ("protocol", "photo")  # of tasks.TASKS
+TASK_NAMES = ("protocol", "photo", "background")  # of tasks.TASKS
 OPTIMIZERS = ("muon", "adamw")
 SCHEDULES = ("cosine", "hold")
 EPOCHS = 100  # Sec. 4.2
@@ -25,6 +25,15 @@ class BatchAndRate(NamedTuple):
     learning_rate: float
 
 
+class Defaults(NamedTuple):
+    """What a task takes where a person chooses nothing. The rates are the highest, Muon's that of the matrices."""
+
+    optimizer: str
+    batch_size: int
+    muon_rate: float
+    adamw_rate: float
+
+
 PAPER = BatchAndRate(32, 4e-4)  # Sec. 4.2
 # Assumption: what went furthest in trials of 1,600 to 3,200 faces on a CPU, where a larger batch saves no time; see
 # docs/training-trials.md. On a GPU it does: there the paper's batch, at 3 x its rate, which a short schedule needs (untried).
@@ -33,6 +42,7 @@ GPU_BUDGET = BatchAndRate(32, 1.2e-3)
 # Assumption: Muon's rate for matrices falls with the root of the width: 5e-3, 3.5e-3 at 8, 16 base channels went furthest.
 MUON_RATE = 3.5e-3
 MUON_WIDTH = 16
+BACKGROUND = Defaults("muon", 8, 3.5e-3, 1e-3)  # Assumption: untried beside others
 HOLD_WARMUP_FACES = 2000  # after which a learning rate that is held is at its highest
 
 
@@ -80,18 +90,13 @@ class TrainConfig:
 
     @classmethod
     def with_defaults(
-        cls, *, on_cpu: bool, width: int, minutes: float | None = None, faces: int | None = None,
+        cls, *, usual: Defaults, minutes: float | None = None, faces: int | None = None,
         batch_size: int | None = None, learning_rate: float | None = None, optimizer: str | None = None,
         task: str = task, seed: int = seed, save_minutes: float = save_minutes, schedule: str = schedule,
     ) -> TrainConfig:  # fmt: skip
-        """Chooses optimiser, batch size and learning rate, where they are None, for the paper's schedule or for a budget.
-
-        `width`: base channels of the network.
-        """
-        has_budget = minutes is not None or faces is not None
-        optimizer = optimizer or ("muon" if has_budget else "adamw")
-        usual = PAPER if not has_budget else CPU_BUDGET if on_cpu else GPU_BUDGET
-        usual_rate = MUON_RATE * math.sqrt(MUON_WIDTH / width) if optimizer == "muon" else usual.learning_rate
+        """Chooses optimiser, batch size and learning rate, where they are None, as is `usual` for the task."""
+        optimizer = optimizer or usual.optimizer
+        usual_rate = usual.muon_rate if optimizer == "muon" else usual.adamw_rate
         warmup = cls.warmup if schedule != "hold" or not faces else min(cls.warmup, HOLD_WARMUP_FACES / faces)
         return cls(
             minutes=minutes, faces=faces, task=task, seed=seed, save_minutes=save_minutes, schedule=schedule, warmup=warmup,
@@ -99,6 +104,12 @@ class TrainConfig:
             learning_rate=usual_rate if learning_rate is None else learning_rate,
             optimizer=optimizer,
         )  # fmt: skip
+
+
+def face_defaults(width: int, *, on_cpu: bool, has_budget: bool) -> Defaults:
+    """Chooses for faces, by the paper's schedule or for a budget. `width`: base channels of the network."""
+    batch_size, rate = PAPER if not has_budget else CPU_BUDGET if on_cpu else GPU_BUDGET
+    return Defaults("muon" if has_budget else "adamw", batch_size, MUON_RATE * math.sqrt(MUON_WIDTH / width), rate)
 
 
 @dataclass
@@ -111,7 +122,7 @@ class Progress:
 
 
 def progress_fraction(config: TrainConfig, progress: Progress, set_size: int) -> float:
-    """Computes the share of the schedule that is done: 1 at its end. `set_size`: training faces of an epoch."""
+    """Computes the share of the schedule that is done: 1 at its end. `set_size`: training items of an epoch."""
     if config.minutes is not None:
         return progress.minutes / config.minutes
     return progress.faces / (config.faces if config.faces is not None else EPOCHS * set_size)

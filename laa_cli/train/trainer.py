@@ -13,19 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from models.laa.config import LAAConfig
-from models.laa.network import LAATransformer
+from models.checkpoint import ModelConfig
 from models.tensor_file import TensorFileError, read_tensor_file, serialize
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
 from ..utils.inputs import NO_INPUTS, Inputs
-from .data import Samples
 from .divergence import DivergenceError
 from .optimizer import SECOND_MOMENT, STEP, RunOptimizer
 from .parallel import Distributed, ThreadedDataParallel
 from .schedule import Progress, TrainConfig, learning_rate_factor, progress_fraction
 from .tasks import TASKS
+from .training_task import Samples
 
 
 class DamagedStateError(ValueError):
@@ -35,12 +34,12 @@ class DamagedStateError(ValueError):
 class Trainer:
     """A network, its exponential moving average (EMA) and its optimiser, saved and resumed as one.
 
-    `set_size`: training faces of an epoch.
+    `set_size`: training items of an epoch.
     """
 
     def __init__(
         self,
-        model: LAAConfig,
+        model: ModelConfig,
         config: TrainConfig,
         device: torch.device,
         *,
@@ -53,18 +52,25 @@ class Trainer:
         self.device = device
         self.set_size = set_size
         self.progress = Progress()
-        self.network = LAATransformer(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = self.task.build(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = RunOptimizer(self.network, config)
         several = distributed is not None and distributed.world_size > 1
         self.ddp: nn.Module = DistributedDataParallel(self.network) if several else self.network
         by_threads = device.type == "cpu" and not several
-        self.threaded = ThreadedDataParallel(self.network, config.batch_size, torch.get_num_threads()) if by_threads else None
+        self.precision = self.task.precision(device)
+        cores = torch.get_num_threads()
+        self.threaded = ThreadedDataParallel(self.network, config.batch_size, cores, self.precision) if by_threads else None
 
     @property
     def progress_fraction(self) -> float:
         """The share of the schedule that is done: 1 at its end."""
         return progress_fraction(self.config, self.progress, self.set_size)
+
+    @property
+    def stage(self) -> int:
+        """The stage of the task's curriculum that the next step is in."""
+        return self.task.stage(self.progress_fraction)
 
     def step(self, samples: Samples) -> Tensor:
         """Updates the weights by this process's shard of a batch; returns its loss, ()."""
@@ -84,10 +90,10 @@ class Trainer:
         return loss.detach()
 
     def loss(self, network: nn.Module, samples: Samples) -> Tensor:
-        """Computes the task's loss of what a network, in bfloat16 by autocast, makes of the samples."""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            restored = network(samples.network_inputs())
-        return self.task.loss(restored.float(), samples)
+        """Computes the task's loss of what a network, in the task's precision, makes of the samples."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            output = network(*samples.network_inputs())
+        return self.task.loss(output.float(), samples)
 
     @torch.no_grad()
     def update_ema(self) -> None:
@@ -96,10 +102,10 @@ class Trainer:
         averages, weights = list(self.ema.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
-    def load_weights(self, network: LAATransformer) -> None:
-        """Copies trained weights; the optimiser starts afresh."""
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        """Copies trained weights, all or some of the network's; the optimiser starts afresh."""
         for target in (self.network, self.ema):
-            target.load_state_dict(network.state_dict())
+            target.load_state_dict(target.state_dict() | tensors)
 
     def state(self) -> dict[str, Tensor]:
         """Collects all tensors of a run by name: weights, moving average and the optimiser's moments."""
@@ -120,7 +126,7 @@ class Trainer:
         write_atomically(path, serialize(tensors, metadata | self.identity()), inputs=inputs, overwrite=True)
 
     def identity(self) -> dict[str, str]:
-        """Lists what must be the same for a run to resume from a state: the network, and which faces a step sees."""
+        """Lists what must be the same for a run to resume from a state: the network, and which items a step sees."""
         network = json.dumps(self.network.config.to_dict(), sort_keys=True)
         return {"network": network, "task": self.config.task, "training_faces": str(self.set_size)} | {
             name: str(getattr(self.config, name)) for name in ("batch_size", "seed", "optimizer")

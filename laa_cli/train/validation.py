@@ -12,7 +12,7 @@ from torch import Tensor
 from models.metrics import psnr_db, ssim
 from models.protocol import network_input, reduce
 
-from .data import Samples
+from .face_data import FaceSamples
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ def validate(
 
 
 @torch.inference_mode()
-def mean_gain_db(network: Callable[[Tensor], Tensor], batches: Iterable[Samples], device: torch.device) -> float:
+def mean_gain_db(network: Callable[[Tensor], Tensor], batches: Iterable[FaceSamples], device: torch.device) -> float:
     """Computes the mean gain of the network alone over bicubic, PSNR on Y in dB, on batches of samples on the CPU."""
     gains = []
     for samples in batches:
-        enlarged = samples.network_inputs()
+        (enlarged,) = samples.network_inputs()
         restored = network(enlarged.to(device)).float().cpu()
         gains.append(psnr_db(restored, samples.truth) - psnr_db(enlarged, samples.truth))
     return torch.cat(gains).mean().item()

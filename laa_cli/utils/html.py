@@ -11,12 +11,14 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.5rem } h3 { font-size: 1rem }
 img { max-width: 100%; height: auto } .scroll img { max-width: none }
+p, figcaption, summary { overflow-wrap: anywhere }
 figure { margin: 0 } figcaption, small { color: var(--quiet) }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { white-space: nowrap } td:first-child { min-width: 7rem } .number { text-align: right; white-space: nowrap }
 .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)) }
+.wide { grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)) }
 .slider { --at: 50%; position: relative; overflow: hidden; width: 100%; border-radius: 6px; background: var(--line) }
 .slider img { position: absolute; inset: 0; width: 100%; height: 100% }
 .slider img + img { clip-path: inset(0 0 0 var(--at)) }

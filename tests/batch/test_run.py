@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from fakes import (
+    FakeBackground,
     batch_request,
     brighter,
     fake_upscaler,
+    one_face,
     records,
     refuse_to_load,
     result_files,
@@ -31,6 +33,7 @@ from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, SetupError
 from laa_cli.photo.muting import mute_stderr
+from laa_cli.restore.background import AutoUpscaler
 from laa_cli.upscale import Options, Upscaler
 from laa_cli.utils.locks import locked
 
@@ -48,6 +51,61 @@ def test_the_tree_is_mirrored_and_every_photo_recorded(folder: Path, capsys: Any
         assert record["options"]["scale"] == 2
     said = capsys.readouterr().out.split()
     assert said[said.index("restored") + 2] == "4"
+
+
+def test_what_made_the_background_is_recorded_and_shown(folder: Path) -> None:
+    assert run_batch(folder, lambda: fake_upscaler(FakeBackground()), report=True) == Exit.OK
+    assert {(record["background"], record["background_fidelity"]) for record in records(folder)} == {("fake", 0.25)}
+    assert (folder / "out" / "index.html").read_text().count("1 of 1 faces restored, background fake<") == 4
+    assert run_batch(folder, overwrite=True, out=folder / "plain") == Exit.OK
+    assert result_files(folder / "out").keys() - {"index.html"} == result_files(folder / "plain").keys()
+    assert result_files(folder / "out")["a.png"] != result_files(folder / "plain")["a.png"]
+
+
+def test_another_background_does_all_again(folder: Path) -> None:
+    plain = batch_request(folder).recipe
+    run_batch(folder, recipe=plain)
+    network = replace(plain, background="auto", background_weights="ab" * 32)
+    assert run_batch(folder, lambda: fake_upscaler(FakeBackground()), recipe=network) == Exit.OK
+    assert [record["background"] for record in records(folder)] == ["plain"] * 4 + ["fake"] * 4
+    assert records(folder)[-1]["background_weights"] == "ab" * 32
+    assert run_batch(folder, refuse_to_load, recipe=network) == Exit.OK
+
+
+def test_a_plain_background_is_counted_where_the_size_decides(folder: Path, capsys: Any) -> None:
+    recipe = replace(batch_request(folder).recipe, background="auto")
+    background = AutoUpscaler(FakeBackground(), max_pixels=4 * 40 * 34)
+    write_photo_of_noise(folder / "in" / "large.png", 1, (60, 40))
+    assert run_batch(folder, lambda: Upscaler(one_face, brighter, background), recipe=recipe) == Exit.OK
+    said = "notice: photos of more than 24 megapixels, enlarged, have a plain background: 1; --background hpinet does them, too"
+    assert capsys.readouterr().err.startswith(said)
+    assert [record["input"] for record in records(folder) if record["background"] == "plain"] == ["large.png"]
+    assert run_batch(folder, out=folder / "plain") == Exit.OK
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_gives_up_a_photo_within_its_background(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One photo takes its time; another is done, and Ctrl-C comes as it is reported."""
+
+    class Long(FakeBackground):
+        def steps(self, pixels: Any, scale: int) -> Any:
+            long = pixels.shape[1] == 300
+            return (yield from (super() if long else FakeBackground(1)).steps(pixels, scale))
+
+    def interrupted(self: Screen, values: Any) -> None:
+        while not background.steps_done:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    write_photo_of_noise(folder / "in" / "long.png", 1, (300, 300))
+    background = Long(count=60_000, seconds=0.001)
+    monkeypatch.setattr(Screen, "record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(folder, lambda: fake_upscaler(background), json=True)
+    assert 0 < background.steps_done < 60_000
+    assert background.given_up == 1
+    assert "long.png" not in result_files(folder / "out")
+    assert not list((folder / "out").rglob(".laa-*"))
 
 
 def test_what_was_left_out_of_metadata_is_recorded_and_counted(folder: Path, capsys: Any) -> None:

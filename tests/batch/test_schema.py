@@ -61,6 +61,9 @@ DAMAGES: dict[str, Callable[[Record], str]] = {
     "an error that is a number": changed(error=7),
     "a recipe that is a list": changed(recipe=["x"]),
     "no time": without("output_mtime_ns"),
+    "a background that is a list": changed(background=["plain"]),
+    "a background's fidelity that is a text": changed(background_fidelity="<b>"),
+    "background weights that are a number": changed(background_weights=7),
 }  # fmt: skip
 NOT_EVEN_NAMES: dict[str, Callable[[Record], str]] = {
     "a list": lambda record: "[1, 2]",
@@ -117,6 +120,24 @@ def test_a_line_that_names_no_photo_is_passed_over(folder: Path, kind: str, caps
     assert run_batch(folder, overwrite=True, report=True) == Exit.OK
     assert contents(folder / "in") == before
     assert {path.name for path in folder.iterdir()} == {"in", "out"}
+
+
+def test_a_background_of_html_is_shown_as_text(folder: Path) -> None:
+    run_batch(folder)
+    damage(folder, changed(background="<b>\x1b"))
+    assert run_batch(folder, refuse_to_load, report=True) == Exit.OK
+    page = (folder / "out" / "index.html").read_text()
+    assert "background &lt;b&gt;" in page
+    assert not {"<b>", "\x1b"} & set(page.partition("<body")[2].split(","))
+
+
+def test_old_records_are_shown_without_a_background(folder: Path) -> None:
+    run_batch(folder)
+    damage(folder, without("background"))
+    assert run_batch(folder, refuse_to_load, report=True) == Exit.OK
+    page = (folder / "out" / "index.html").read_text()
+    assert page.count("1 of 1 faces restored, background plain<") == 3
+    assert page.count("1 of 1 faces restored<") == 1
 
 
 def test_a_crop_far_from_the_photo_is_no_face_of_it(folder: Path) -> None:

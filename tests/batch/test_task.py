@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import pytest
-from fakes import fake_upscaler, records, result_files, run_batch, write_photo_of_noise
+from fakes import FakeBackground, fake_upscaler, records, refuse_to_load, result_files, run_batch, write_photo_of_noise
 
 from laa_cli.batch.executor import Executor
 from laa_cli.batch.run import BatchRequest
@@ -64,6 +64,31 @@ def test_the_memory_of_a_photo_is_estimated_from_its_header(folder: Path, monkey
     run_batch(folder)
     assert sizes["bad.jpg"] == len(b"no photo")
     assert sizes["large.png"] > 4_000_000 * (3 + 4 * 3)  # the photo and, twice as large, the result alone
+
+
+def test_the_background_counts_into_the_memory_of_a_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    class Sizes(ElsewhereExecutor):
+        def run(self, tasks: Iterable[PhotoTask]) -> Iterator[PhotoTask]:
+            sizes.append(min(task.size() for task in tasks))
+            return iter(())
+
+    monkeypatch.setattr("laa_cli.batch.run.make_executor", lambda request: Sizes())
+    for peak in (0, 10**10):
+        run_batch(folder, lambda: fake_upscaler(FakeBackground(peak=peak)))  # noqa: B023
+    assert sizes[0] < 10**9
+    assert sizes[1] > 10**10
+
+
+def test_a_photo_is_refused_by_its_header_where_the_background_takes_too_much(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "available_bytes", lambda: 1 << 33)
+    monkeypatch.setattr("laa_cli.process.read_photo", refuse_to_load)
+    assert run_batch(folder, lambda: fake_upscaler(FakeBackground(peak=10**10))) == Exit.FAILED
+    assert all("needs about 10.0 GB" in record["error"] for record in records(folder))
+    assert {record["recipe"] for record in records(folder)} == {None}
 
 
 def test_a_photo_that_memory_does_not_suffice_for_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

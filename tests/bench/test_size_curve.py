@@ -15,13 +15,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from laa_cli.bench import faces as bench
+from laa_cli.bench.degradation import DEGRADATIONS, FACE_FAULTS, Degradation
 from laa_cli.bench.perceptual import MetricColumn
 from laa_cli.bench.requests import FacesRequest
 from laa_cli.bench.result import curve_table
 from laa_cli.bench.size_curve import (
-    DEGRADATIONS,
     FACE_SIZES_PX,
-    Degradation,
     degrade,
     degrade_face,
     measure_curve,
@@ -70,7 +69,7 @@ def test_all_faults_at_all_sizes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -
     table = [MetricColumn("psnr_db", "PSNR", 2, psnr_db), MetricColumn("consistency", "RMSE", 4, psnr_db)]
     request = FacesRequest(data=Path("faces"), device="cpu", faults=True, limit=2)
     curve = bench.measure_curves(request, CPU, pictures(3, 128), table, Screen())
-    assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in DEGRADATIONS for s in FACE_SIZES_PX]
+    assert [(point.fault, point.side_px) for point in curve] == [(f, s) for f in FACE_FAULTS for s in FACE_SIZES_PX]
     assert {point.faces for point in curve} == {2}
     assert set(curve[0].rows["laa"]) == {"psnr_db"}
     assert curve[7].rows["bicubic"]["psnr_db"] > curve[0].rows["bicubic"]["psnr_db"] + 3
@@ -153,5 +152,5 @@ def test_mixed_is_all_of_them() -> None:
 
 
 def test_an_unknown_fault_is_named() -> None:
-    with pytest.raises(UsageError, match="unknown fault 'rain': use one of clean, jpeg75"):
+    with pytest.raises(UsageError, match="unknown fault 'rain': use one of clean, jpeg90, jpeg75"):
         degrade(truths(1), 16, "rain")

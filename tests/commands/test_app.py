@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import typer
-from fakes import ROOT, in_a_terminal, laa, one_line
+from fakes import ROOT, in_a_terminal, laa, one_line, save_background
 from PIL import Image
 
 from laa_cli.__main__ import guarded
@@ -54,7 +54,7 @@ def all_commands() -> dict[str, Any]:
 
 def test_there_are_all_commands() -> None:
     assert [*all_commands()] == [
-        "upscale", "batch", "detect", "prepare", "train", "bench faces", "bench speed", "bench compare",
+        "upscale", "batch", "detect", "prepare", "train", "bench faces", "bench background", "bench speed", "bench compare",
     ]  # fmt: skip
 
 
@@ -132,6 +132,10 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["bench", "faces", "gone.tar"], 2),
         (["bench", "faces", "gone.tar", "--json", "--csv"], 2),
         (["bench", "faces", "gone.tar", "--limit", "0"], 2),
+        (["bench", "background", "gone.tar"], 2),
+        (["bench", "background", "gone.tar", "--scale", "5"], 2),
+        (["bench", "background", "gone.tar", "--json", "--csv"], 2),
+        (["bench", "background", "gone.tar", "--limit", "0"], 2),
         (["bench", "speed", "gone.jpg"], 1),
         (["bench", "speed", "--seconds", "-1"], 2),
         (["bench", "compare", "gone.json", "gone.json"], 1),
@@ -168,6 +172,30 @@ def test_pickled_weights_are_one_line(
     (tmp_path / "weights.pth").write_bytes(b"PK\x03\x04")
     assert laa(monkeypatch, "upscale", tmp_path / "photo.png", "--weights", tmp_path / "weights.pth") == Exit.FAILED
     assert "pickle" in one_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["gone.pth", "weights.pth", "./hpinet"])
+def test_a_background_that_is_no_network_is_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (30, 30)).save(tmp_path / "photo.png")
+    (tmp_path / "weights.pth").write_bytes(b"PK\x03\x04")
+    monkeypatch.chdir(tmp_path)
+    assert laa(monkeypatch, "upscale", "photo.png", "--background", name) == Exit.FAILED
+    assert "the background" in one_line(capsys)
+    assert sorted(os.listdir(tmp_path)) == ["photo.png", "weights.pth"]
+
+
+def test_the_background_is_never_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (30, 30)).save(tmp_path / "photo.png")
+    network = save_background(tmp_path / "network.png")
+    content = network.read_bytes()
+    command = ("upscale", tmp_path / "photo.png", "-o", network, "--background", network, "--overwrite")
+    assert laa(monkeypatch, *command) == Exit.FAILED
+    assert "is an input of this run" in one_line(capsys)
+    assert network.read_bytes() == content
 
 
 def test_a_fault_of_our_own_shows_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

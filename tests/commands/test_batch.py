@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import ROOT, in_a_terminal, laa, one_line, records, result_files, run_batch, write_photo_of_noise
+from fakes import (
+    ROOT,
+    in_a_terminal,
+    laa,
+    one_line,
+    records,
+    refuse_to_load,
+    result_files,
+    run_batch,
+    save_background,
+    write_photo_of_noise,
+)
 from PIL import Image
 from skimage.data import astronaut
 
@@ -45,6 +57,21 @@ def test_the_shipped_weights_give_what_the_python_api_gives(faces: Path, monkeyp
         assert np.abs(np.asarray(result, np.int16) - alone).max() <= 1
 
 
+def test_a_model_file_for_the_background(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_background(faces / "in" / "own.safetensors")
+    command = ("batch", faces / "in", faces / "out", "--device", "cpu", "--scale", "2", "--background", path)
+    assert laa(monkeypatch, *command) == Exit.OK
+    assert {(record["background"], record["options"]["background"]) for record in records(faces)} == {("own", "file")}
+    sums = [record["background_weights"] for record in records(faces)]
+    assert sums == [hashlib.sha256(path.read_bytes()).hexdigest()] * 3
+    monkeypatch.setattr(Upscaler, "from_options", refuse_to_load)
+    assert laa(monkeypatch, *command) == Exit.OK
+    path.write_bytes(b"damaged")
+    monkeypatch.undo()
+    assert laa(monkeypatch, *command) == Exit.FAILED
+    assert len(records(faces)) == 3
+
+
 def test_workers_and_company_change_no_byte_of_a_face(faces: Path) -> None:
     run_batch(faces, upscaler, workers=3)
     run_batch(faces, upscaler, out=faces / "one", workers=1, memory_bytes=1)
@@ -63,6 +90,9 @@ def test_workers_and_company_change_no_byte_of_a_face(faces: Path) -> None:
         (["in", "out", "--memory", "much"], 2, "--memory"),
         (["in", "out", "--max-face", "-1"], 2, "--max-face"),
         (["in", "out", "--weights", "gone.safetensors"], 1, "gone.safetensors"),
+        (["in", "out", "--background", "gone.pth"], 1, "gone.pth"),
+        (["in", "out", "--background", "gone.pth", "--scale", "1"], 1, "gone.pth"),
+        (["in", "out", "--background", ""], 2, "--background must be auto, plain, hpinet or a model file"),
         (["in", "out", "--exclude", "*"], 1, "no photo"),
     ],
 )

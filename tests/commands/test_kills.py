@@ -11,7 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from fakes import ROOT, contents, fake_upscaler, laa, refuse_to_load, result_files, run_batch, write_photo_of_noise
+from fakes import (
+    ROOT,
+    FakeBackground,
+    contents,
+    fake_upscaler,
+    laa,
+    refuse_to_load,
+    result_files,
+    run_batch,
+    write_photo_of_noise,
+)
 
 from laa_cli.errors import Exit
 
@@ -20,7 +30,7 @@ PREPARE = """
 import os, random, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from fakes import fake_upscaler, one_face, run_batch
+from fakes import FakeBackground, fake_upscaler, one_face, run_batch
 import laa_cli.batch.run, laa_cli.single.run, laa_cli.commands.app
 from laa_cli import __main__, upscale
 """
@@ -55,7 +65,7 @@ print(number)
 
 STOPPED = f"""{PREPARE}
 def load(*arguments):
-    upscaler = fake_upscaler()
+    upscaler = fake_upscaler(FakeBackground(10, 0.002))
     def detect(rgb):
         time.sleep(0.01)
         return one_face(rgb)
@@ -136,7 +146,7 @@ ENDS = {0, 130, *(-getattr(signal, name) for name in SIGNALS.split())}
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """The command line, with fake models, in this process: a run that nobody stops."""
-    monkeypatch.setattr("laa_cli.upscale.Upscaler.from_options", lambda *_: fake_upscaler())
+    monkeypatch.setattr("laa_cli.upscale.Upscaler.from_options", lambda *_: fake_upscaler(FakeBackground()))
     return partial(laa, monkeypatch)
 
 

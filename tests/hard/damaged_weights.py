@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from . import mutation
 from .case import Case
-from .fixtures import STATE, TINY, TRAIN, TRAINING_BYTES, WEIGHTS, copy
+from .fixtures import STATE, TINY, TRAIN, TRAINING_BYTES, TWICE, WEIGHTS, copy
 
 Header = dict[str, Any]
 
@@ -26,7 +26,7 @@ def upscale_with_weights(case: Case) -> None:
     weights = damage_into(case, fixture / WEIGHTS, case.sandbox.source / WEIGHTS)
     copy(fixture / "face.png", case.sandbox.source / "face.png")
     result = case.sandbox.out / "result.png"
-    outcome = case.run("upscale", "in/face.png", "-o", result, "-s", "2", "--weights", weights, outputs=[case.sandbox.out])
+    outcome = case.run("upscale", "in/face.png", "-o", result, *TWICE, "--weights", weights, outputs=[case.sandbox.out])
     written = result.exists()
     if written != (outcome.code == 0) and not outcome.hung:
         case.fault("exit code", f"{outcome.code}, {'with' if written else 'without'} the output")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .case import Case
 from .damaged_weights import VALUES, change_value
-from .fixtures import copy
+from .fixtures import TWICE, copy
 from .mutation import mutate
 from .sandbox import contents
 
@@ -35,6 +35,7 @@ STRINGS = (
 FIELDS = (
     *("input", "output", "size", "mtime_ns", "sha256", "recipe", "error", "width", "height", "faces", "output_sha256"),
     *("output_size", "output_mtime_ns", "versions", "weights", "options", "seconds"),
+    *("background", "background_fidelity", "background_weights"),
 )
 
 
@@ -54,8 +55,7 @@ def manifests(case: Case) -> None:
         "batch",
         "in",
         "out",
-        "-s",
-        "2",
+        *TWICE,
         *case.random.choice(((), ("--report",), ("--report",), ("--report", "--json"))),
     )
     outcome = case.run(*arguments, outputs=[case.sandbox.out])

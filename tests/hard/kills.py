@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from .case import Case
-from .fixtures import copy
+from .fixtures import TWICE, copy
 from .hostile_manifests import check_results
 from .sandbox import contents, walk
 
@@ -19,7 +19,7 @@ def killed_batch(case: Case) -> None:
     fixture = case.fixtures.get("photos")
     copy(fixture / "in", case.sandbox.source)
     case.files += 1
-    arguments = ("batch", "in", "out", "-s", "2", "--report")
+    arguments = ("batch", "in", "out", *TWICE, "--report")
     for _ in range(case.random.choice((1, 1, 2))):
         interrupt(case, *arguments)
     outcome = case.run(*arguments, outputs=[case.sandbox.out])
@@ -35,7 +35,7 @@ def killed_upscale(case: Case) -> None:
     copy(fixture / "in", case.sandbox.source)
     case.files += 1
     photos = ("in/face.png", "in/sub/other.jpg", "in/scene.gif")
-    arguments = ("upscale", *photos, "-o", "out", "-s", "2", "--compare", "out/compare", "--faces-dir", "out/faces")
+    arguments = ("upscale", *photos, "-o", "out", *TWICE, "--compare", "out/compare", "--faces-dir", "out/faces")
     case.sandbox.out.joinpath("compare").mkdir(parents=True)
     interrupt(case, *arguments)
     outcome = case.run(*arguments, "--overwrite", outputs=[case.sandbox.out])

@@ -32,8 +32,8 @@ def write_mutants(case: Case, count: int) -> list[Path]:
 
 
 def scale(case: Case) -> list[str]:
-    """Chooses a scale."""
-    return ["-s", case.random.choice(("1", "2", "4"))]
+    """Chooses a scale; photos are the point, not what enlarges them."""
+    return ["-s", case.random.choice(("1", "2", "4")), "--background", "plain"]
 
 
 def upscale_one(case: Case) -> None:

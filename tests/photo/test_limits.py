@@ -80,6 +80,36 @@ def test_the_estimate_grows_with_channels_depth_and_scale() -> None:
     assert upscaling_bytes(CAMERA, 1) < upscaling_bytes(CAMERA, 2) < upscaling_bytes(CAMERA, 4)
 
 
+def test_the_background_counts_beside_the_photo_and_the_result() -> None:
+    asked: list[tuple[int, int, int]] = []
+
+    def background_bytes(height: int, width: int, scale: int) -> int:
+        asked.append((height, width, scale))
+        return needed
+
+    needed = 10**12
+    assert upscaling_bytes(CAMERA, 2, background_bytes) == 9504 * 6336 * 3 * 5 + 10**12
+    assert asked == [(6336, 9504, 2)]
+    needed = 1000  # the result's own copies, when it is encoded, take more
+    assert upscaling_bytes(CAMERA, 2, background_bytes) == upscaling_bytes(CAMERA, 2)
+
+
+@pytest.mark.parametrize("free", [13 * 10**9], indirect=True)
+@pytest.mark.usefixtures("free")
+def test_what_fits_with_a_plain_background_is_advised() -> None:
+    def background_bytes(height: int, width: int, scale: int) -> int:
+        return 10 * 10**9 if scale > 2 else 0
+
+    check_enlargement(CAMERA, 2, None, "a.jpg", background_bytes)
+    check_enlargement(CAMERA, 4, 10**9, "a.jpg", background_bytes)
+    with pytest.raises(
+        OutOfMemoryError, match=r"free: use --background plain, use --scale 2, or allow it with --max-pixels 963"
+    ):
+        check_enlargement(CAMERA, 4, None, "a.jpg", background_bytes)
+    with pytest.raises(OutOfMemoryError, match=r"free: use --scale 2, or allow it with --max-pixels 385"):
+        check_enlargement(CAMERA, 8, None, "a.jpg", background_bytes)
+
+
 @pytest.mark.parametrize("free", [10**9], indirect=True)
 @pytest.mark.usefixtures("free")
 def test_the_python_api_checks_arrays() -> None:

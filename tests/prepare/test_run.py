@@ -25,7 +25,7 @@ from laa_cli.prepare.crops import crop_with_margin, resize_face, sharpness
 from laa_cli.prepare.run import run
 from laa_cli.prepare.settings import PrepareRequest
 from laa_cli.restore.alignment import Square, crop_square
-from laa_cli.train.data import read_splits
+from laa_cli.train.face_data import read_splits
 
 
 def photos(folder: Path, count: int) -> Path:

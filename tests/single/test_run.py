@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fakes import FakeRestorer, no_stdin
+from fakes import ROOT, FakeBackground, FakeRestorer, in_a_terminal, no_stdin
 from metadata_samples import gain_map_jpeg, motion_jpeg
 from PIL import Image
 from torch import Tensor
@@ -21,6 +21,7 @@ from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.interfaces import RestoredFace
+from laa_cli.restore.background import AutoUpscaler
 from laa_cli.single.output_paths import STREAM
 from laa_cli.single.run import UpscaleRequest, run
 from laa_cli.upscale import Options, Upscaler
@@ -68,6 +69,32 @@ def test_the_result_lies_beside_the_photo_and_the_table_says_what_was_done(photo
     assert "left" in out
     assert "--max-face" in " ".join(out.split())
     assert "photo_x4.png: 240x200, 1 of 2 faces restored" in out
+
+
+def test_the_table_and_the_line_name_the_background(photo: Path, capsys: Any) -> None:
+    loaded = fake(face(20, 20, 16), face(0, 0, 90))
+    assert upscale([photo], loaded) == Exit.OK
+    out = capsys.readouterr().out
+    assert "left: over --max-face 96" in out
+    assert "1 of 2 faces restored, background plain, " in out
+    loaded.background = FakeBackground()
+    assert upscale([photo], loaded, overwrite=True) == Exit.OK
+    captured = capsys.readouterr()
+    assert "left to fake: over --max-face 96" in captured.out
+    assert "1 of 2 faces restored, background fake, " in captured.out
+    assert captured.err == ""
+    assert upscale([photo], loaded, overwrite=True, options=Options(scale=1)) == Exit.OK
+    assert ", background plain, " in capsys.readouterr().out
+
+
+def test_why_a_large_photo_is_enlarged_plainly_is_a_notice(photo: Path, capsys: Any) -> None:
+    loaded = fake(face(20, 20, 16))
+    loaded.background = AutoUpscaler(FakeBackground(), max_pixels=4 * 60 * 50)
+    assert upscale([photo, photo.with_name("gone.png")], loaded) == Exit.PARTLY
+    reason = "0.048 megapixels are more than 0.012; --background hpinet does them, too, and takes its time"
+    assert f"notice: {photo}: background plain: {reason}\n" in capsys.readouterr().err
+    assert upscale([photo], loaded, options=Options(scale=2)) == Exit.OK
+    assert "notice" not in capsys.readouterr().err
 
 
 def test_json_is_one_record_per_photo_on_stdout(photo: Path, capsys: Any) -> None:
@@ -360,3 +387,29 @@ def test_a_folder_among_photos_is_one_failure_among_several(photo: Path, monkeyp
         True
     ] * 5
     assert upscale([Path(".")]) == Exit.FAILED
+
+
+IN_A_TERMINAL = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from fakes import FakeBackground, fake_upscaler, no_stdin
+from laa_cli import console
+from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.upscale import Options
+console.PATIENCE_SECONDS = 0
+request = UpscaleRequest(options=Options(), overwrite=True)
+upscaler = fake_upscaler(FakeBackground(4, 0.01))
+run([Path(name) for name in sys.argv[2:]], request, lambda: upscaler, console.Screen(), no_stdin)
+"""
+
+
+def test_a_single_photo_has_a_progress_bar_of_its_background(photo: Path, tmp_path: Path) -> None:
+    other = photo.with_name("other.png")
+    other.write_bytes(photo.read_bytes())
+    alone, _ = in_a_terminal(tmp_path, IN_A_TERMINAL, str(ROOT / "tests"), str(photo))
+    assert "background \x1b" in alone
+    assert "25%" in alone
+    several, _ = in_a_terminal(tmp_path, IN_A_TERMINAL, str(ROOT / "tests"), str(photo), str(other))
+    assert "photos" in several
+    assert "%" not in several

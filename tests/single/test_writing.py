@@ -100,5 +100,5 @@ def test_what_killed_runs_left_where_results_go_is_removed(photo: Path, tmp_path
 def test_the_weights_are_never_the_output(photo: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights.png"
     weights.write_bytes(b"precious")
-    assert upscale([photo], output=weights, weights=weights, overwrite=True) == Exit.FAILED
+    assert upscale([photo], output=weights, model_files=(weights,), overwrite=True) == Exit.FAILED
     assert weights.read_bytes() == b"precious"

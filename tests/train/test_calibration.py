@@ -10,8 +10,8 @@ from fakes import CPU, gaussian_noise, grainy_portrait
 from laa_cli.restore.back_projection import back_project_partially
 from laa_cli.restore.fidelity import FEATURES, estimate_fidelity
 from laa_cli.train.calibration import CalibrationCase, add_rare_corruptions, calibrate, fit_coefficients, make_case
-from laa_cli.train.data import Samples
-from laa_cli.train.tasks import BlindTask
+from laa_cli.train.face_data import FaceSamples
+from laa_cli.train.face_tasks import BlindTask
 from models.protocol import reduce, resize, to_8_bits
 
 
@@ -59,7 +59,7 @@ def test_calibration_believes_clean_crops_and_doubts_noisy_ones() -> None:
 def test_corruptions_that_training_lacks_are_added() -> None:
     truth = torch.cat([grainy_portrait(seed) for seed in range(40)])
     crops = list(reduce(truth, 32))
-    found = add_rare_corruptions(Samples(truth, crops, [True] * 40), torch.Generator().manual_seed(0))
+    found = add_rare_corruptions(FaceSamples(truth, crops, [True] * 40), torch.Generator().manual_seed(0))
     changed = sum(not torch.equal(one, other) for one, other in zip(crops, found.crops, strict=True))
     assert 4 <= changed <= 22
     assert all(crop.shape == (3, 32, 32) for crop in found.crops)

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from fakes import ALONE, CPU, pictures
 
+from laa_cli.train.face_tasks import BlindTask
 from laa_cli.train.loader import EpochSampler, PrefetchLoader
-from laa_cli.train.tasks import BlindTask
 
 
 def test_every_epoch_sees_every_face_once() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError
-from laa_cli.train.data import Samples
+from laa_cli.train.face_tasks import FaceTask
 from laa_cli.train.loader import EpochSampler, PrefetchLoader
 from laa_cli.train.log import read_rows
 from laa_cli.train.loop import TrainingLoop
@@ -27,6 +27,7 @@ from laa_cli.train.recorder import Recorder
 from laa_cli.train.schedule import TrainConfig
 from laa_cli.train.tasks import TASKS
 from laa_cli.train.trainer import Trainer
+from laa_cli.train.training_task import Samples
 from laa_cli.utils.signals import SIGNALS
 from models.laa.config import LAAConfig
 
@@ -52,7 +53,7 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laa_cli.train.trainer.LAATransformer", Small)
+    monkeypatch.setattr(FaceTask, "build", lambda task, config: Small(config))
 
 
 def loop(
@@ -65,8 +66,8 @@ def loop(
     loader = PrefetchLoader(EpochSampler(pictures(6, 144), config.batch_size, config.seed), TASKS[config.task], CPU, ALONE)
 
     class Fed:
-        def __call__(self, step: int) -> Samples:
-            samples = loader(step)
+        def __call__(self, step: int, stage: int) -> Samples:
+            samples = loader(step, stage)
             at(step)
             return samples
 

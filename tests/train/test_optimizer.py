@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from laa_cli.train.optimizer import LEARNING_RATE_BESIDE_MUON, RunOptimizer, as_matrix, matrix_names
 from laa_cli.train.schedule import TrainConfig
+from models.hpinet.config import sized
+from models.hpinet.network import HPINet
 from models.laa.config import LAAConfig
 from models.laa.network import LAATransformer
 
@@ -42,6 +44,16 @@ def test_muon_has_every_matrix_but_those_of_pixels_and_depthwise_kernels() -> No
         matrix = as_matrix(parameters[name].detach())
         assert matrix.ndim == 2
         assert matrix.data_ptr() == parameters[name].data_ptr(), f"{name} would be stepped as a copy"
+
+
+@pytest.mark.parametrize("size", ["T", "S"])
+def test_of_the_backgrounds_network_the_tail_is_pixels_too(size: str) -> None:
+    ours = HPINet(sized(size)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parameters, names = dict(ours.named_parameters()), matrix_names(ours)
+    others = {name.partition(".")[0] for name in set(parameters) - set(names) if parameters[name].ndim > 1}
+    assert others == {"head", "tail"}
+    assert {"stages.0.conv.weight", "stages.3.block.layers.1.attention.to_v.weight"} <= set(names)
+    assert all(as_matrix(parameters[name].detach()).data_ptr() == parameters[name].data_ptr() for name in names)
 
 
 def test_a_step_of_muon_goes_along_the_orthogonalised_gradient() -> None:

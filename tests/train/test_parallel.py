@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from fakes import TINY, pictures
+from photo_sets import TINY_HPINET, photo_folders, photo_set
 
-from laa_cli.train.data import Samples
+from laa_cli.train.background_task import BackgroundTask
+from laa_cli.train.face_tasks import BlindTask, ProtocolTask
 from laa_cli.train.parallel import ThreadedDataParallel
 from laa_cli.train.schedule import TrainConfig
-from laa_cli.train.tasks import BlindTask, ProtocolTask, TrainingTask
 from laa_cli.train.trainer import Trainer
+from laa_cli.train.training_task import Samples, TrainingTask
 from models.laa.config import LAAConfig
-from models.laa.network import LAATransformer
 
 
 @pytest.mark.parametrize(("batch", "cores", "count"), [(8, 2, 2), (6, 4, 3), (4, 16, 4), (5, 3, 1), (1, 2, 1)])
@@ -20,17 +24,27 @@ def test_a_batch_is_shared_evenly_by_the_cores(batch: int, cores: int, count: in
     assert ThreadedDataParallel(torch.nn.Conv2d(3, 3, 3), batch, cores).count == count
 
 
-@pytest.mark.parametrize("task", [ProtocolTask(), BlindTask()])
-def test_the_gradients_of_shards_are_those_of_the_batch(task: TrainingTask) -> None:
+def batch_and_network(task: TrainingTask, folder: Path) -> tuple[Samples, torch.nn.Module]:
+    """Six samples of a task, and a network for them whose output is not zero."""
+    items: Any = pictures(6, 144)
+    if task.noun == "patches":
+        items = photo_set(photo_folders(folder)[0])[[0, 1, 2, 0, 1, 2]]
     torch.manual_seed(0)
-    samples, network = task.make_samples(pictures(6, 144), torch.Generator().manual_seed(1)), LAATransformer(TINY)
-    torch.nn.init.normal_(network.tail.weight)
+    network = task.build(TINY_HPINET if task.noun == "patches" else TINY)
+    tail = network.tail[0] if task.noun == "patches" else network.tail
+    torch.nn.init.normal_(tail.weight)
+    return task.make_samples(items, torch.Generator().manual_seed(1)), network
+
+
+@pytest.mark.parametrize("task", [ProtocolTask(), BlindTask(), BackgroundTask()])
+def test_the_gradients_of_shards_are_those_of_the_batch(task: TrainingTask, tmp_path: Path) -> None:
+    samples, network = batch_and_network(task, tmp_path)
     shards = ThreadedDataParallel(network, 6, 3, torch.float32)
     for parameter in network.parameters():
         parameter.data += 0.01  # after the threads' copy was made
 
     def loss_of(network: torch.nn.Module, part: Samples) -> torch.Tensor:
-        return task.loss(network(part.network_inputs()), part)
+        return task.loss(network(*part.network_inputs()), part)
 
     loss = loss_of(network, samples)
     expected = [loss.detach(), *torch.autograd.grad(loss, list(network.parameters()))]

@@ -14,11 +14,11 @@ from PIL import Image
 
 from laa_cli.train.plots import draw_learning_curve
 
-LABELS = {"photo_gain_db": "in photos"}
+LABELS = {"gain_db": "16 px, clean", "photo_gain_db": "in photos"}
 
 
 def curve(*rows: dict[str, Any]) -> np.ndarray[Any, Any]:
-    with Image.open(io.BytesIO(draw_learning_curve(list(rows), LABELS))) as picture:
+    with Image.open(io.BytesIO(draw_learning_curve(list(rows), LABELS, "faces"))) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
@@ -40,7 +40,7 @@ def test_what_a_log_lacks_is_left_out(rows: list[dict[str, Any]]) -> None:
 def test_a_curve_is_drawn_without_pyplot() -> None:
     code = (
         "import sys\nfrom laa_cli.train.plots import draw_learning_curve\n"
-        "draw_learning_curve([{'faces': 1, 'loss': 1}], {})\nprint('matplotlib.pyplot' in sys.modules)"
+        "draw_learning_curve([{'faces': 1, 'loss': 1}], {}, 'faces')\nprint('matplotlib.pyplot' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert result.stdout == "False\n"

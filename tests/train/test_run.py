@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import CPU, ROOT, TINY, free_port, pictures
+from photo_sets import TINY_HPINET, TINY_SETTINGS, photo_folders
 from PIL import Image
 from torch import Tensor
 
@@ -21,12 +22,13 @@ from laa_cli.console import Screen
 from laa_cli.errors import LaaError, UsageError
 from laa_cli.faceset.format import read_faces
 from laa_cli.restore.fidelity import FEATURES
-from laa_cli.train.data import Samples
+from laa_cli.train.face_data import FaceSamples
+from laa_cli.train.face_tasks import BlindTask, ProtocolTask, parse_laa_config
 from laa_cli.train.log import read_rows
 from laa_cli.train.recorder import Recorder
-from laa_cli.train.run import TrainRequest, parse_model_config, start, training_flops_per_face
+from laa_cli.train.run import TrainRequest, start
 from laa_cli.train.schedule import TrainConfig
-from laa_cli.train.tasks import TASKS, BlindTask, ProtocolTask
+from laa_cli.train.tasks import TASKS
 from laa_cli.train.trainer import Trainer
 from laa_cli.train.validation import validate
 from models.checkpoint import ModelCard, load, save_bytes
@@ -95,7 +97,7 @@ def test_a_run_can_be_used_and_watched_before_it_ends(data: tuple[Path, Path], m
 
 
 def test_out_of_memory_names_the_batch(data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(self: Trainer, samples: Samples) -> Tensor:
+    def step(self: Trainer, samples: FaceSamples) -> Tensor:
         raise RuntimeError("CUDA out of memory. Tried to allocate")
 
     monkeypatch.setattr(Trainer, "step", step)
@@ -121,16 +123,11 @@ def test_no_face_and_no_weights_are_written_over(data: tuple[Path, Path], tmp_pa
     assert (data[1] / "preview.png").samefile(data[1] / "000.png")
 
 
-@pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])
-def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rounding: float) -> None:
-    """In the environment that torchrun gives, on gloo; equal within what sums in another order make of bf16.
-
-    Muon makes as much of a gradient's smallest directions, which are rounding, as of its largest.
-    """
-    folder = data[0].parent
-    command = [sys.executable, "-m", "laa_cli", "train", data[0], "--validation", data[1], "--output", folder / "two"]
-    command += "--device cpu --faces 6 --batch-size 2 --width 2 --set blocks=1 --set mlp_ratio=1 --learning-rate 6e-4".split()  # noqa: SIM905
-    command += ["--optimizer", optimizer]
+def train_in_two_processes(data: tuple[Path, Path], options: str) -> Path:
+    """Trains in the environment that torchrun gives, on gloo; returns the weights."""
+    folder = data[0].parent / "two"
+    command = [sys.executable, "-m", "laa_cli", "train", data[0], "--validation", data[1], "--output", folder]
+    command += f"--device cpu --faces 6 --batch-size 2 {options}".split()
     environment = os.environ | {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     environment["MASTER_PORT"] = str(free_port())
     ranks = [
@@ -140,25 +137,51 @@ def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rou
         )
         for rank in range(2)
     ]  # fmt: skip
-    one = load(started(data, TrainConfig(faces=6, batch_size=2, optimizer=optimizer)))[0].state_dict()
     said = [rank.communicate(timeout=300)[0] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     assert "in 2 processes" in said[0]
     assert not said[1]
-    two = load(folder / "two" / "weights.safetensors")[0].state_dict()
-    first = Trainer(TINY, TrainConfig(), CPU).network.state_dict()
-    moved, apart = (sum((one[name] - other[name]).abs().sum().item() for name in one) for other in (first, two))
-    assert apart < rounding * moved
+    return folder / "weights.safetensors"
+
+
+def share_apart(one: Path, two: Path, first: Trainer) -> float:
+    """How far two runs ended apart, as a share of the way from their first weights."""
+    end, other, begin = load(one)[0].state_dict(), load(two)[0].state_dict(), first.network.state_dict()
+    moved, apart = (sum((end[name] - weights[name]).abs().sum().item() for name in end) for weights in (begin, other))
+    return apart / moved
+
+
+@pytest.mark.parametrize(("optimizer", "rounding"), [("adamw", 0.05), ("muon", 0.15)])
+def test_two_processes_train_as_one(data: tuple[Path, Path], optimizer: str, rounding: float) -> None:
+    """Equal within what sums in another order make of bf16.
+
+    Muon makes as much of a gradient's smallest directions, which are rounding, as of its largest.
+    """
+    options = f"--width 2 --set blocks=1 --set mlp_ratio=1 --learning-rate 6e-4 --optimizer {optimizer}"
+    two = train_in_two_processes(data, options)
+    one = started(data, TrainConfig(faces=6, batch_size=2, optimizer=optimizer))
+    assert share_apart(one, two, Trainer(TINY, TrainConfig(), CPU)) < rounding
+
+
+def test_two_processes_train_the_background_as_one(tmp_path: Path) -> None:
+    """Equal within what sums in another order make of float32, and Muon's bfloat16 of that."""
+    data = photo_folders(tmp_path)
+    config = TrainConfig(task="background", faces=6, batch_size=2, optimizer="muon", learning_rate=3.5e-3)
+    settings = "".join(f" --set {setting}" for setting in TINY_SETTINGS)
+    two = train_in_two_processes(data, f"--task background --scale 2 --optimizer muon --learning-rate 3.5e-3{settings}")
+    request = TrainRequest(data=[data[0]], validation=data[1], folder=tmp_path / "one", device="cpu")
+    one = start(request, TINY_HPINET, config, Screen(quiet=True))
+    assert share_apart(one, two, Trainer(TINY_HPINET, config, CPU)) < 0.02
 
 
 def test_the_papers_ablations_are_settings() -> None:
     ablations = ["attention=csa", "integration=first", "integration=second", "integration=dwconv", "integration=position"]
     for text in [*ablations, "fusion=wfm_unsplit", "fusion=concat", "mlp_ratio=2", "blocks=1"]:
         name, value = text.split("=")
-        config = parse_model_config(2, [text])
+        config = parse_laa_config(2, [text])
         assert str(getattr(config, name)) == value
         assert config.base_channels == 2
-    network = LAATransformer(parse_model_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
+    network = LAATransformer(parse_laa_config(2, ["attention=csa", "fusion=concat", "blocks=1"]))
     assert network(torch.zeros(1, 3, 128, 128)).shape == (1, 3, 128, 128)
 
 
@@ -176,7 +199,7 @@ def test_the_papers_ablations_are_settings() -> None:
 )
 def test_senseless_settings_are_named(text: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
-        parse_model_config(32, [text])
+        parse_laa_config(32, [text])
     assert refused.value.for_command_line().startswith(message)
     assert "--" not in str(refused.value)
 
@@ -188,14 +211,14 @@ class NegativeTask(ProtocolTask):
     crop_px = (20, 20)
     gain_labels: ClassVar = {"negative_gain_db": "in negatives"}
 
-    def make_samples(self, faces: Tensor, random: torch.Generator) -> Samples:
-        truth = super().make_samples(255 - faces, random).truth
-        return Samples(truth, list(reduce(truth, 20)), [False] * len(truth))
+    def make_samples(self, items: Tensor, random: torch.Generator, stage: int = 0) -> FaceSamples:
+        truth = super().make_samples(255 - items, random).truth
+        return FaceSamples(truth, list(reduce(truth, 20)), [False] * len(truth))
 
     def validate(self, network: Any, faces: Tensor, device: torch.device) -> dict[str, float]:
         return {"negative_gain_db": 0.125}
 
-    def calibrate(self, network: Any, faces: Tensor, device: torch.device) -> tuple[float, ...]:
+    def calibrate(self, network: Any, training: Tensor, device: torch.device) -> tuple[float, ...]:
         return (0.5,) * FEATURES
 
 
@@ -222,6 +245,6 @@ def test_training_needs_neither_opencv_nor_the_detector() -> None:
 
 def test_the_work_of_a_face_is_counted() -> None:
     config = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
-    more = training_flops_per_face(replace(config, mlp_ratio=2)) - training_flops_per_face(config)
+    more = ProtocolTask().training_flops(replace(config, mlp_ratio=2)) - ProtocolTask().training_flops(config)
     places = [(stage.channels, stage.size) for stage in (*config.extraction, config.transformation, *config.recovery)]
     assert more == 3 * sum(2 * 2 * channels**2 * size**2 for channels, size in places)  # forward and twice that back

@@ -42,7 +42,7 @@ def test_a_second_run_into_a_folder_is_refused_before_it_reads_faces(
     if resume:
         train(data)
     before = contents(folder)
-    monkeypatch.setattr("laa_cli.train.run.read_splits", refuse)
+    monkeypatch.setattr("laa_cli.train.face_tasks.read_splits", refuse)
     with locked(folder, ""), pytest.raises(LaaError) as error:
         train(data, resume=resume)
     busy = f"another `laa train` is writing to {folder}: wait until it ends, or choose another --output"

@@ -12,8 +12,14 @@ import pytest
 from fakes import CPU, ROOT, TINY
 
 from laa_cli.errors import LaaError, UsageError
-from laa_cli.train.schedule import TrainConfig, cosine_with_warmup, learning_rate_factor
+from laa_cli.train.schedule import TrainConfig, cosine_with_warmup, face_defaults, learning_rate_factor
 from laa_cli.train.trainer import Trainer
+
+
+def defaults(*, on_cpu: bool, minutes: float | None = None, faces: int | None = None, **values: Any) -> TrainConfig:
+    """The settings of a run for faces, 16 base channels wide."""
+    usual = face_defaults(16, on_cpu=on_cpu, has_budget=(minutes, faces) != (None, None))
+    return TrainConfig.with_defaults(usual=usual, minutes=minutes, faces=faces, **values)
 
 
 def test_schedule_warms_up_and_ends_at_zero() -> None:
@@ -25,7 +31,7 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
 
 
 def test_the_papers_rate_is_halved_every_20_epochs() -> None:
-    paper = TrainConfig.with_defaults(on_cpu=True, width=16)
+    paper = defaults(on_cpu=True)
     assert (paper.batch_size, paper.learning_rate) == (32, 4e-4)
     trainer = Trainer(TINY, paper, CPU, set_size=320)
     for epoch, expected in ((0, 4e-4), (19.9, 4e-4), (20, 2e-4), (59.9, 1e-4), (99.9, 2.5e-5)):
@@ -37,23 +43,19 @@ def test_the_papers_rate_is_halved_every_20_epochs() -> None:
 
 def test_a_budget_has_its_own_batch_and_rate() -> None:
     for minutes, faces in ((5.0, None), (None, 1000)):
-        config = TrainConfig.with_defaults(
-            minutes=minutes, faces=faces, task="photo", seed=1, save_minutes=2, on_cpu=True, width=16
-        )
+        config = defaults(minutes=minutes, faces=faces, task="photo", seed=1, save_minutes=2, on_cpu=True)
         assert (config.batch_size, config.optimizer, config.save_minutes, config.seed) == (4, "muon", 2, 1)
         assert config.learning_rate == 3.5e-3
         assert learning_rate_factor(config, 0.03) == pytest.approx(1)
         assert learning_rate_factor(config, 1.0) == pytest.approx(0, abs=1e-9)
-        config = TrainConfig.with_defaults(
-            minutes=minutes, faces=faces, learning_rate=1e-4, task="photo", on_cpu=False, width=16
-        )
+        config = defaults(minutes=minutes, faces=faces, learning_rate=1e-4, task="photo", on_cpu=False)
         assert (config.batch_size, config.learning_rate) == (32, 1e-4)
     with pytest.raises(LaaError, match="two budgets"):
         TrainConfig(minutes=1, faces=1)
 
 
 def test_a_rate_that_is_held_stays_up_after_its_warm_up() -> None:
-    config = TrainConfig.with_defaults(faces=20_000, task="photo", on_cpu=True, width=16, schedule="hold")
+    config = defaults(faces=20_000, task="photo", on_cpu=True, schedule="hold")
     factors = [learning_rate_factor(config, faces / 20_000) for faces in (300, 600, 601, 19_999)]
     assert factors == pytest.approx([0.5, 1, 1, 1])
     config = replace(config, faces=1_000_000, warmup=0.002)
@@ -68,7 +70,7 @@ def test_a_rate_that_is_held_stays_up_after_its_warm_up() -> None:
         ({"learning_rate": float("nan")}, "--learning-rate must be above 0, not nan"),
         ({"save_minutes": -1}, "--save-minutes must not be below 0, not -1"),
         ({"minutes": 1, "faces": 1}, "--minutes and --faces are two budgets: choose one"),
-        ({"task": "video"}, "--task must be one of protocol, photo, not 'video'"),
+        ({"task": "video"}, "--task must be one of protocol, photo, background, not 'video'"),
         ({"optimizer": "sgd"}, "--optimizer must be one of muon, adamw, not 'sgd'"),
         ({"schedule": "linear"}, "--schedule must be one of cosine, hold, not 'linear'"),
         ({"schedule": "hold"}, "--schedule hold needs a budget: --minutes or --faces"),
@@ -89,4 +91,4 @@ def test_defaults_are_known_without_torch() -> None:
 
 def test_a_held_rate_needs_a_budget_above_zero() -> None:
     with pytest.raises(UsageError, match="faces must be above 0"):
-        TrainConfig.with_defaults(faces=0, on_cpu=True, width=16, schedule="hold")
+        defaults(faces=0, on_cpu=True, schedule="hold")

@@ -14,17 +14,17 @@ from fakes import CPU, TINY, damaged, pictures
 from safetensors.torch import save
 
 from laa_cli.errors import LaaError
-from laa_cli.train.data import Samples
+from laa_cli.train.face_data import FaceSamples
+from laa_cli.train.face_tasks import ProtocolTask
 from laa_cli.train.loader import EpochSampler
 from laa_cli.train.schedule import TrainConfig
-from laa_cli.train.tasks import ProtocolTask
 from laa_cli.train.trainer import Trainer
 from models.checkpoint import ModelCard, save_bytes
 from models.laa.network import LAATransformer
 from models.tensor_file import read_tensor_file, serialize
 
 
-def samples(batches: EpochSampler, step: int) -> Samples:
+def samples(batches: EpochSampler, step: int) -> FaceSamples:
     """A step's training pairs of the paper's task."""
     return ProtocolTask().make_samples(*batches(step))
 

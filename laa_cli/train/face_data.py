@@ -1,4 +1,4 @@
-"""Loads the data of a training run: training and validation faces, checked to have none in common."""
+"""Loads the faces of a training run, for training and for validation, checked to have none in common; and their samples."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from ..faceset.format import (
     validation_source,
 )
 from ..faceset.hashing import find_duplicates, perceptual_hashes
+from .training_task import Splits
 
 
 @dataclass(frozen=True)
-class Samples:
+class FaceSamples:
     """A training batch: high-resolution faces `truth`, (n, 3, 128, 128) RGB in [0, 1], and a crop of each, (3, e, e), any e.
 
     `back_projected`: whether a face should also be right once it is back-projected onto its crop, which only helps where
@@ -35,35 +36,28 @@ class Samples:
     crops: list[Tensor]
     back_projected: list[bool]
 
-    def network_inputs(self) -> Tensor:
+    def network_inputs(self) -> tuple[Tensor]:
         """Enlarges the crops to what a network takes, (n, 3, 128, 128)."""
-        return torch.cat([network_input(crop[None]) for crop in self.crops])
+        return (torch.cat([network_input(crop[None]) for crop in self.crops]),)
 
-    def shard(self, rank: int, world_size: int) -> Samples:
+    def shard(self, rank: int, world_size: int) -> FaceSamples:
         """Takes the slice of the batch that belongs to one of `world_size` processes or threads."""
         if world_size == 1:
             return self
         count = len(self.truth) // world_size
         part = slice(rank * count, (rank + 1) * count)
-        return Samples(self.truth[part], self.crops[part], self.back_projected[part])
+        return FaceSamples(self.truth[part], self.crops[part], self.back_projected[part])
 
 
-@dataclass(frozen=True)
-class FaceSplits:
-    """The two splits. `training`: (n, 3, 144, 144), `validation`: (m, 3, 128, 128), both uint8 RGB."""
-
-    training: Tensor
-    validation: Tensor
-
-
-def read_splits(data: list[Path], validation: Path | None) -> FaceSplits:
+def read_splits(data: list[Path], validation: Path | None) -> Splits:
     """Reads the faces of folders and tar files, or of face sets that `laa prepare` made.
 
-    `validation`: the validation faces; None takes those of the face sets in `data`. LaaError, also for faces in both splits.
+    `validation`: the validation faces; None takes those of the face sets in `data`. Returns (n, 3, 144, 144) and
+    (m, 3, 128, 128), both uint8 RGB. LaaError, also for faces in both splits.
     """
     training_paths = [source for path in data for source in training_sources(path)]
     validation_paths = choose_validation_sources(data, validation)
-    faces = FaceSplits(read_faces(training_paths, TRAINING_FACE_PX), read_faces(validation_paths, VALIDATION_FACE_PX))
+    faces = Splits(read_faces(training_paths, TRAINING_FACE_PX), read_faces(validation_paths, VALIDATION_FACE_PX))
     check_no_overlap(faces, training_paths, validation_paths)
     return faces
 
@@ -76,7 +70,7 @@ def choose_validation_sources(data: list[Path], validation: Path | None) -> list
     return [validation_source(path) for path in sources]
 
 
-def check_no_overlap(faces: FaceSplits, training: list[Path], validation: list[Path]) -> None:
+def check_no_overlap(faces: Splits, training: list[Path], validation: list[Path]) -> None:
     """Raises LaaError where validation faces are training faces too, even in another size or coding."""
     pairs = find_duplicates(perceptual_hashes(faces.validation), perceptual_hashes(faces.training))
     if pairs:

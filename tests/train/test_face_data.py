@@ -11,9 +11,9 @@ from fakes import folder_of, pictures
 from PIL import Image
 
 from laa_cli.errors import LaaError
-from laa_cli.train.data import read_splits
+from laa_cli.train.face_data import read_splits
+from laa_cli.train.face_tasks import BlindTask
 from laa_cli.train.parallel import Distributed
-from laa_cli.train.tasks import BlindTask
 
 
 def test_validation_faces_among_the_training_faces_are_refused(data: tuple[Path, Path]) -> None:
