@@ -27,7 +27,7 @@ from .picture_strips import strips, to_integers, to_planes, to_rgb, with_rim
 from .picture_tiles import Tile, divide_into_tiles
 from .restorer import Notice, silent
 
-STRIP_BYTES = 80 << 20  # that a worker takes for a strip
+STRIP_BYTES = 100 << 20  # that a worker takes for a strip
 CORRECTION_BYTES = 32  # that back-projection takes for each pixel of the photo
 ESTIMATE_SHARE, CORRECTION_SHARE = 0.02, 0.08  # of all work, roughly
 
