@@ -15,6 +15,7 @@ from ..utils.tensor_ops import rms
 
 ITERATIONS = 5  # of back-projection; more change PSNR by less than 0.01 dB
 COARSE = 4  # the coarse part of a crop has a pixel for every 4x4
+RELAXATION = 1.3  # of a whole photo's fine part: +0.17 dB on clean pictures as one plain step gives +0.15, and two give +0.18
 
 
 def back_project(faces: Tensor, crops: Tensor, iterations: int = ITERATIONS) -> Tensor:
@@ -44,6 +45,22 @@ def split_correction(faces: Tensor, crops: Tensor) -> tuple[Tensor, Tensor]:
     correction = back_project(faces, crops) - faces
     coarse = resize(resize(correction, max(COARSE, crops.shape[-1] // COARSE)), faces.shape[-1])
     return faces + coarse, correction - coarse
+
+
+def split_photo_correction(output: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
+    """Splits the back-projection of a whole photo, one over-relaxed step, as `split_correction` does that of faces.
+
+    `output` (n, 3, s h, s w), `photo` (n, 3, h, w), RGB in [0, 1] -> both like `output`, not clamped.
+    """
+    size, large = (photo.shape[2], photo.shape[3]), (output.shape[2], output.shape[3])
+    difference = photo - resize(output, size)
+    coarse = resize(resize(difference, coarse_size(*size)), size)
+    return output + resize(coarse, large), RELAXATION * resize(difference - coarse, large)
+
+
+def coarse_size(height: int, width: int) -> tuple[int, int]:
+    """Computes the size of a photo's coarse part: a pixel for every COARSE x COARSE."""
+    return max(COARSE, height // COARSE), max(COARSE, width // COARSE)
 
 
 def rmse_at_crop_resolution(faces: Tensor, crops: Tensor) -> float:

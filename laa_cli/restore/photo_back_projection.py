@@ -14,10 +14,8 @@ from models.worker_pool import Workers
 
 from ..photo.pixels import Pixels
 from ..photo.resample import HALO_PX
-from .back_projection import COARSE
+from .back_projection import RELAXATION, coarse_size
 from .picture_strips import strips, to_integers, to_planes, with_rim
-
-RELAXATION = 1.3  # of the fine part: +0.17 dB on clean pictures as one plain step gives +0.15, and two give +0.18
 
 
 def hold_to_photo(canvas: Pixels, photo: Pixels, fidelity: float, workers: Workers) -> Generator[float, None, None]:
@@ -54,8 +52,3 @@ def hold_to_photo(canvas: Pixels, photo: Pixels, fidelity: float, workers: Worke
         pass
     for number, _ in enumerate(workers.map(correct, every)):
         yield 0.5 + number / (2 * len(every))
-
-
-def coarse_size(height: int, width: int) -> tuple[int, int]:
-    """Computes the size of the coarse part: a pixel for every COARSE x COARSE."""
-    return max(COARSE, height // COARSE), max(COARSE, width // COARSE)

@@ -9,7 +9,7 @@ from models.worker_pool import Workers
 
 from ..photo.pixels import Pixels
 from .fidelity import estimate_fidelity
-from .picture_network import PictureNetwork
+from .picture_interface import PictureNetwork, Rows
 from .picture_strips import to_rgb
 
 SQUARE_PX = 64
@@ -30,11 +30,14 @@ def estimate_photo_fidelity(network: PictureNetwork, pixels: Pixels, workers: Wo
     places = [(top, left) for top in regular_places(pixels.shape[0], side) for left in regular_places(pixels.shape[1], side)]
     squares = [to_rgb(pixels[top : top + side, left : left + side]) for top, left in places]
     found: list[float] = []
+
+    def estimate(rows: Rows) -> float:
+        inner, large = slice(rim, side - rim), slice(rim * network.scale, (side - rim) * network.scale)
+        output, square = rows(0, side * network.scale)[None, :, large, large], squares[len(found)][None, :, inner, inner]
+        return estimate_fidelity(network.coefficients, output, square)
+
     for share, rows in network.run(squares, len(squares), workers):
-        if rows is not None:
-            inner, large = slice(rim, side - rim), slice(rim * network.scale, (side - rim) * network.scale)
-            output, square = rows(0, side * network.scale)[None, :, large, large], squares[len(found)][None, :, inner, inner]
-            found.append(estimate_fidelity(network.coefficients, output, square))
+        found += workers.map(estimate, [] if rows is None else [rows])
         yield share
     return median(found)
 

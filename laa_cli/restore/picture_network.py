@@ -28,7 +28,7 @@ SHIPPED_NAME = "hpinet"
 WHOLE_PX = 4e6  # of a picture that HPINet takes whole; beyond, feature maps take too much memory, and matching too much time
 TILE_PX = 1024
 PICTURE_CHANNELS = 6  # floats for each pixel beside the feature maps
-WORKER_BYTES = 64 << 20  # what a worker has in hand
+WORKER_BYTES = 32 << 20  # what a worker has in hand
 
 
 class HPINetPicture:

@@ -15,6 +15,8 @@ from ..restore.fidelity import FEATURES, fidelity_features
 from .corruptions import uniform
 from .face_data import FaceSamples
 
+Split = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # see split_correction
+
 FACES = 1536
 ENLARGED_SHARE = 0.12  # of the crops are of a photo that was enlarged before
 NOISE_SHARE = 0.18  # of the crops have noise alone, which `BlindTask` has seldom
@@ -74,9 +76,9 @@ def add_white_noise(crop: Tensor, random: torch.Generator) -> Tensor:
     return crop + uniform(random, 1, 10) / 255 * noise
 
 
-def make_case(restored: Tensor, crop: Tensor, truth: Tensor) -> CalibrationCase:
-    """Measures a face: `restored` and `truth` (3, s, s), `crop` (3, e, e), all RGB in [0, 1]."""
-    coarse, fine = split_correction(restored[None], crop[None])
+def make_case(restored: Tensor, crop: Tensor, truth: Tensor, split: Split = split_correction) -> CalibrationCase:
+    """Measures a face, or a square of a photo: `restored`, `truth` (3, s, s), `crop` (3, e, e), all RGB in [0, 1]."""
+    coarse, fine = split(restored[None], crop[None])
     missing = truth[None] - coarse
     return CalibrationCase(
         fidelity_features(restored[None], crop[None]),

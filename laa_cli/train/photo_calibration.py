@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.protocol import to_8_bits
 
+from ..restore.back_projection import split_photo_correction
 from .calibration import ENLARGED_SHARE, NOISE_SHARE, CalibrationCase, add_white_noise, fit_coefficients, make_case
 from .corruptions import compress_jpeg, uniform
 from .photo_data import PATCH_PX, PhotoSet, TrainingPhoto
@@ -38,7 +39,7 @@ def make_photo_case(network: nn.Module, photo: TrainingPhoto, device: torch.devi
     lr = corrupt_square(clean, random)
     output = network(lr[None].to(device)).float().cpu()[0]
     inner, large = slice(rim, outer - rim), slice(photo.scale * rim, photo.scale * (outer - rim))
-    return make_case(output[:, large, large], lr[:, inner, inner], truth[:, large, large])
+    return make_case(output[:, large, large], lr[:, inner, inner], truth[:, large, large], split_photo_correction)
 
 
 def corrupt_square(clean: Tensor, random: torch.Generator) -> Tensor:

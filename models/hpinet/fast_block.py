@@ -39,7 +39,8 @@ def run_layer(layer: Layer, x: Tensor, partner: Tensor | None) -> Tensor:
 def attend_quickly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Computes what `attend` does, and overwrites q.
 
-    Softmax takes each row's maximum off, lest an exponential overflow or all vanish. Where neither happens it may stay.
+    Softmax takes each row's maximum off, so that no exponential overflows and not all vanish. Where neither happens, that is
+    not needed.
     """
     weights = torch.matmul(q.mul_(q.shape[2] ** -0.5), k.mT).exp_()
     sums = weights.sum(2, keepdim=True)

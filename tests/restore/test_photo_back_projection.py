@@ -10,7 +10,8 @@ from fakes import noise_pixels, wave_pixels
 from laa_cli.photo.pixels import Pixels
 from laa_cli.photo.resample import enlarge
 from laa_cli.restore import picture_strips
-from laa_cli.restore.photo_back_projection import RELAXATION, hold_to_photo
+from laa_cli.restore.back_projection import RELAXATION, split_photo_correction
+from laa_cli.restore.photo_back_projection import hold_to_photo
 from laa_cli.restore.picture_strips import to_planes
 from models.protocol import resize
 from models.worker_pool import one_thread_workers
