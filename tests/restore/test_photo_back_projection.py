@@ -52,6 +52,13 @@ def test_strips_give_what_the_whole_gives(
     assert levels.abs().max() * np.iinfo(dtype).max <= 0.51
 
 
+@pytest.mark.parametrize("size", [(9, 40), (61, 34)], ids=str)
+def test_what_is_calibrated_is_what_is_applied(size: tuple[int, int]) -> None:
+    photo, canvas = noise_pixels(3, np.uint8, *size), noise_pixels(3, np.uint8, size[0] * 4, size[1] * 4)
+    coarse, fine = split_photo_correction(to_planes(canvas), to_planes(photo))
+    torch.testing.assert_close((coarse + 0.6 * fine).clamp(0, 1)[0], held_plainly(canvas, photo, 0.6))
+
+
 def rms_to(photo: Pixels, canvas: Pixels) -> float:
     return float((resize(to_planes(canvas), photo.shape[:2]) - to_planes(photo)).square().mean().sqrt() * 255)
 
