@@ -46,7 +46,7 @@ def test_clean_squares_are_believed_and_noisy_ones_doubted(monkeypatch: pytest.M
 def test_a_square_of_any_photo_is_measured(scale: int, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
 
-    def case(output: Tensor, lr: Tensor, truth: Tensor) -> None:
+    def case(output: Tensor, lr: Tensor, truth: Tensor, split: object) -> None:
         assert output.shape == truth.shape
         assert truth.shape[-1] == scale * lr.shape[-1]
         shapes.append(lr.shape[-1])
