@@ -130,7 +130,8 @@ __main__.main()
 
 def interrupted(folder: Path, seconds: float, signals: list[int], ready: str) -> tuple[int, str]:
     """Runs the command with a detector that takes its time, sends signals once a `ready` is there; exit code and stderr."""
-    command = [sys.executable, "-c", SLOW, str(ROOT / "tests"), str(seconds), "batch", str(folder / "in"), str(folder / "out")]
+    command = [sys.executable, "-c", SLOW, str(ROOT / "tests"), str(seconds), "batch", "--background", "plain"]
+    command += [str(folder / "in"), str(folder / "out")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
     while not any(folder.glob(ready)) and process.poll() is None:

@@ -66,8 +66,8 @@ OUTCOMES: dict[str, tuple[str, list[str], Exit, str]] = {  # stdout, arguments, 
     "full photo": ("/dev/full", ["upscale", "in/a.png", "-o", "-", "-q"], Exit.FAILED, FULL),
     "full detect": ("/dev/full", ["detect", "in/a.png"], Exit.FAILED, FULL),
     "full drawing": ("/dev/full", ["detect", "in/a.png", "-o", "full drawing/a.png"], Exit.PARTLY, FULL),
-    "full batch": ("/dev/full", ["batch", "in", "full batch"], Exit.PARTLY, FULL),
-    "full batch again": ("/dev/full", ["batch", "in", "full batch"], Exit.FAILED, FULL),
+    "full batch": ("/dev/full", ["batch", "in", "full batch", "--background", "plain"], Exit.PARTLY, FULL),
+    "full batch again": ("/dev/full", ["batch", "in", "full batch", "--background", "plain"], Exit.FAILED, FULL),
     "full help": ("/dev/full", ["--help"], Exit.FAILED, FULL),
 }
 
