@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import nn
@@ -23,12 +23,12 @@ from ..photo.resample import enlarge_8bit
 from ..restore.picture_network import PictureNetwork, load_picture_network
 from ..restore.picture_upscaler import PictureUpscaler
 from ..restore.restorer import Notice, silent
+from ..utils.steps import run_to_end
 from .degradation import Levels, to_tensor, to_uint8
 from .evaluate import BICUBIC, weights_name
 from .speed_models import picture_peers
 
 Enlarge = Callable[[Levels], Levels]  # (h, w, c) uint8, grey or RGB -> (scale h, scale w, c) uint8, or RGB of grey
-Finished = TypeVar("Finished")
 PictureKind = Literal["baseline", "network", "upscale", "time only"]
 
 
@@ -97,7 +97,7 @@ def run_alone(network: PictureNetwork) -> Enlarge:
 
     def enlarge(photo: Levels) -> Levels:
         with one_thread_workers() as workers:
-            return finish(upscaler.run_network(photo, network.scale, workers))
+            return run_to_end(upscaler.run_network(photo, network.scale, workers))
 
     return enlarge
 
@@ -105,16 +105,7 @@ def run_alone(network: PictureNetwork) -> Enlarge:
 def run_as_upscale(network: PictureNetwork, scale: int) -> Enlarge:
     """Wraps what `upscale` does to the photo outside the faces."""
     upscaler = PictureUpscaler(network)
-    return lambda photo: finish(upscaler.steps(photo, scale)).pixels
-
-
-def finish(steps: Generator[float, None, Finished]) -> Finished:
-    """Runs a generator of steps to its end, and returns its result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return lambda photo: run_to_end(upscaler.steps(photo, scale)).pixels
 
 
 def build_peer(name: str, scale: int) -> nn.Module:
