@@ -29,7 +29,7 @@ from .restorer import Notice, silent
 
 STRIP_BYTES = 100 << 20  # that a worker takes for a strip
 CORRECTION_BYTES = 32  # that back-projection takes for each pixel of the photo
-ESTIMATE_SHARE, CORRECTION_SHARE = 0.02, 0.08  # of all work, roughly
+CORRECTION_SHARE = 0.08  # of all work, roughly
 
 
 class PictureUpscaler:
@@ -55,19 +55,18 @@ class PictureUpscaler:
             return EnlargedPhoto(pixels.copy(), self.network.name)
         photo = fill_hidden_colours(pixels)
         with one_thread_workers() as workers:
-            fidelity = yield from weighted(self.choose_fidelity(photo, workers), 0, ESTIMATE_SHARE)
-            drawing = self.enlarge_by_network(photo, scale, workers)
-            canvas = yield from weighted(drawing, ESTIMATE_SHARE, 1 - ESTIMATE_SHARE - CORRECTION_SHARE)
+            canvas = yield from weighted(self.enlarge_by_network(photo, scale, workers), 0, 1 - CORRECTION_SHARE)
+            fidelity = self.choose_fidelity(canvas, photo, workers)
             yield from weighted(hold_to_photo(canvas, photo, fidelity, workers), 1 - CORRECTION_SHARE, CORRECTION_SHARE)
         if has_alpha(pixels):
             canvas = np.dstack([canvas, enlarge(pixels[..., -1:], scale)])
         return EnlargedPhoto(canvas, self.network.name, fidelity)
 
-    def choose_fidelity(self, photo: Pixels, workers: Workers) -> Generator[float, None, float]:
+    def choose_fidelity(self, canvas: Pixels, photo: Pixels, workers: Workers) -> float:
         """Returns the fidelity that was asked for, or else an estimate."""
         if self.fidelity is not None:
             return self.fidelity
-        return (yield from estimate_photo_fidelity(self.network, photo, workers))
+        return estimate_photo_fidelity(self.network.coefficients, canvas, photo, workers)
 
     def enlarge_by_network(self, photo: Pixels, scale: int, workers: Workers) -> Generator[float, None, Pixels]:
         """Enlarges (h, w, 1 or 3) `scale` times: by the network as often as it goes, and what is left plainly.

@@ -37,7 +37,7 @@ def make_photo_case(network: nn.Module, photo: TrainingPhoto, device: torch.devi
     rim = min(RIM_PX, (outer - PATCH_PX) // 2)
     clean, truth = random_patch(photo, outer, random)
     lr = corrupt_square(clean, random)
-    output = network(lr[None].to(device)).float().cpu()[0]
+    output = to_8_bits(network(lr[None].to(device)).float().cpu())[0]  # as the estimator sees it
     inner, large = slice(rim, outer - rim), slice(photo.scale * rim, photo.scale * (outer - rim))
     return make_case(output[:, large, large], lr[:, inner, inner], truth[:, large, large], split_photo_correction)
 
