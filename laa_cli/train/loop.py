@@ -154,6 +154,7 @@ class TrainingLoop:
         """Estimates the seconds until the schedule is spent, at this speed."""
         trainer = self.trainer
         if trainer.config.minutes is not None:
-            return max(0.0, 60 * (trainer.config.minutes - trainer.progress.minutes))
-        faces = trainer.progress.faces / max(trainer.progress_fraction, 1e-9)
-        return max(0.0, faces - trainer.progress.faces) / max(faces_per_s, 1e-9)
+            done_minutes = trainer.progress.minutes - trainer.progress.start_minutes
+            return max(0.0, 60 * (trainer.config.minutes - done_minutes))
+        done = trainer.progress.faces - trainer.progress.start_faces
+        return max(0.0, done / max(trainer.progress_fraction, 1e-9) - done) / max(faces_per_s, 1e-9)

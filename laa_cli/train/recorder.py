@@ -63,7 +63,7 @@ class Recorder:
         self.figures = task.measure(trainer.ema, self.validation, trainer.device, quick=quick)
         self.say(trainer, training)
         self.write_weights(trainer)
-        row: Row = {**asdict(trainer.progress), **training, **self.figures}
+        row: Row = {**trainer.progress.figures(), **training, **self.figures}
         rows = append_row(self.folder / LOG, row, self.inputs)
         self.write(CURVE, draw_learning_curve(rows, {"gain_db": task.gain_label} | task.gain_labels, task.noun))
         self.write(PREVIEW, task.preview(trainer.ema, self.validation, trainer.device))
@@ -85,7 +85,9 @@ class Recorder:
 
     def write_weights(self, trainer: Trainer) -> None:
         """Writes the moving average with its card, so that a run can be used before it ends."""
-        training = self.about | {"hardware": hardware_name(trainer.device)} | asdict(trainer.config) | asdict(trainer.progress)
+        training = (
+            self.about | {"hardware": hardware_name(trainer.device)} | asdict(trainer.config) | trainer.progress.figures()
+        )
         name = training.pop("name")
         task = trainer.task
         card = ModelCard(

@@ -36,6 +36,7 @@ class TrainRequest:
     """Where a run's data come from, where its results go, and how it starts.
 
     `validation`: None means the validation faces of prepared folders. `about`: what the weights' card says of the data.
+    `branch_from`: the folder of a run whose state this one starts from.
     `width`, `scale`: base channels that the weights of `init_from` are widened to, or the scale that they are changed to.
     """
 
@@ -45,9 +46,15 @@ class TrainRequest:
     about: str = ""
     resume: bool = False
     init_from: Path | None = None
+    branch_from: Path | None = None
     width: int | None = None
     scale: int | None = None
     device: str = "auto"
+
+    @property
+    def initial_weights(self) -> Path | None:
+        """The weights whose network it trains, or None."""
+        return self.branch_from / WEIGHTS if self.branch_from is not None else self.init_from
 
 
 def start(request: TrainRequest, model: ModelConfig, config: TrainConfig, screen: Screen) -> Path:
@@ -62,9 +69,9 @@ def start(request: TrainRequest, model: ModelConfig, config: TrainConfig, screen
 
 def network_config(request: TrainRequest, model: ModelConfig, task: TrainingTask) -> ModelConfig:
     """Finds the configuration of the network that a run trains."""
-    if request.init_from is None:
+    if request.initial_weights is None:
         return model
-    return task.read_initial(request.init_from, request.width, request.scale, lambda text: None).config
+    return task.read_initial(request.initial_weights, request.width, request.scale, lambda text: None).config
 
 
 def check_inputs(request: TrainRequest) -> None:
@@ -73,12 +80,14 @@ def check_inputs(request: TrainRequest) -> None:
         check_exists(path)
     if request.resume:
         check_resumable(request.folder)
+    if request.branch_from is not None:
+        check_resumable(request.branch_from)
 
 
 def read_inputs(request: TrainRequest, task: TrainingTask) -> Inputs:
     """Looks at all files that a run reads. LaaError where one that it writes would replace one of them, or has no place."""
     sources = task.sources(request.data, request.validation)
-    inputs = Inputs.of([*(path for source in sources for path in source_files(source)), request.init_from])
+    inputs = Inputs.of([*(path for source in sources for path in source_files(source)), request.initial_weights])
     for name in FILES:
         check_target(request.folder / name, inputs=inputs, overwrite=True)
     return inputs
@@ -89,8 +98,8 @@ def train(request: TrainRequest, model: ModelConfig, config: TrainConfig, distri
     task = TASKS[config.task]
     device = prepare_device(distributed.device_name(request.device))
     initial = None
-    if request.init_from is not None:
-        initial = task.read_initial(request.init_from, request.width, request.scale, screen.notice)
+    if request.initial_weights is not None:
+        initial = task.read_initial(request.initial_weights, request.width, request.scale, screen.notice)
     model = initial.config if initial else model
     splits = task.read(request.data, request.validation, model, screen.notice)
     inputs = read_inputs(request, task)
@@ -99,6 +108,8 @@ def train(request: TrainRequest, model: ModelConfig, config: TrainConfig, distri
         trainer.load_weights(initial.tensors)
     if request.resume:
         trainer.resume(request.folder / STATE, screen.notice)
+    elif request.branch_from is not None:
+        trainer.branch(request.branch_from / STATE, screen.notice)
     if is_finished(trainer, request.folder):
         screen.notice(describe_finished(trainer, request.folder))
         return

@@ -13,7 +13,7 @@ from ..errors import UsageError
 
 TASK_NAMES = ("protocol", "photo", "background")  # of tasks.TASKS
 OPTIMIZERS = ("muon", "adamw")
-SCHEDULES = ("cosine", "hold")
+SCHEDULES = ("cosine", "hold", "decay")
 EPOCHS = 100  # Sec. 4.2
 HALVED_EVERY = 20  # epochs, Sec. 4.2
 
@@ -50,8 +50,8 @@ HOLD_WARMUP_FACES = 2000  # after which a learning rate that is held is at its h
 class TrainConfig:
     """Hyperparameters of a run. `minutes` or `faces`: a budget; neither: the paper's epochs. UsageError on senseless values.
 
-    `learning_rate`: the highest; with Muon that of the matrices. `schedule`: of a budget, "cosine" to zero or "hold" after
-    the warm-up. Loss, AdamW, its betas and weight decay are the paper's (Sec. 4.2).
+    `learning_rate`: the highest; with Muon that of the matrices. `schedule`: of a budget, "cosine" to zero, "hold" after
+    the warm-up, or "decay" evenly to zero, for a branch. Loss, AdamW, its betas and weight decay are the paper's (Sec. 4.2).
     """
 
     minutes: float | None = None
@@ -72,8 +72,8 @@ class TrainConfig:
         for name, choices in (("task", TASK_NAMES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}", name)
-        if self.schedule == "hold" and not self.has_budget:
-            raise UsageError("schedule hold needs a budget: minutes or faces", "schedule", "minutes", "faces")
+        if self.schedule != "cosine" and not self.has_budget:
+            raise UsageError(f"schedule {self.schedule} needs a budget: minutes or faces", "schedule", "minutes", "faces")
         if self.minutes is not None and self.faces is not None:
             raise UsageError("minutes and faces are two budgets: choose one", "minutes", "faces")
         if not 0 <= self.save_minutes < math.inf:
@@ -114,18 +114,27 @@ def face_defaults(width: int, *, on_cpu: bool, has_budget: bool) -> Defaults:
 
 @dataclass
 class Progress:
-    """How far a run has come; the rest of its state is in the tensors."""
+    """How far a run has come; the rest of its state is in the tensors.
+
+    `start_faces`, `start_minutes`: where its schedule began, which is 0 but in a branch.
+    """
 
     step: int = 0
     faces: int = 0
     minutes: float = 0.0
+    start_faces: int = 0
+    start_minutes: float = 0.0
+
+    def figures(self) -> dict[str, float]:
+        """Returns what the log and the weights' card say of it."""
+        return {"step": self.step, "faces": self.faces, "minutes": self.minutes}
 
 
 def progress_fraction(config: TrainConfig, progress: Progress, set_size: int) -> float:
     """Computes the share of the schedule that is done: 1 at its end. `set_size`: training items of an epoch."""
     if config.minutes is not None:
-        return progress.minutes / config.minutes
-    return progress.faces / (config.faces if config.faces is not None else EPOCHS * set_size)
+        return (progress.minutes - progress.start_minutes) / config.minutes
+    return (progress.faces - progress.start_faces) / (config.faces if config.faces is not None else EPOCHS * set_size)
 
 
 def learning_rate_factor(config: TrainConfig, fraction: float) -> float:
@@ -134,6 +143,8 @@ def learning_rate_factor(config: TrainConfig, fraction: float) -> float:
         return 0.5 ** int(fraction * EPOCHS / HALVED_EVERY)  # Sec. 4.2
     if config.schedule == "hold":
         return min(1.0, max(fraction / config.warmup, 0.01))
+    if config.schedule == "decay":
+        return max(0.0, 1 - fraction)
     return cosine_with_warmup(fraction, config.warmup)
 
 

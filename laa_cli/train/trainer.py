@@ -152,6 +152,11 @@ class Trainer:
         self.load_state(file.tensors)
         self.progress = progress
 
+    def branch(self, path: Path, notice: Callable[[str], None] = lambda text: None) -> None:
+        """Loads another run's state as the beginning of this one's schedule: see `resume`."""
+        self.resume(path, notice)
+        self.progress.start_faces, self.progress.start_minutes = self.progress.faces, self.progress.minutes
+
     def check_identity(self, path: Path, metadata: dict[str, str]) -> None:
         """Raises LaaError where a state is of another run, and DamagedStateError where it is of none."""
         if unknown := sorted(metadata.keys() - self.identity().keys() - asdict(self.progress).keys()):
@@ -190,10 +195,14 @@ class Trainer:
 def parse_progress(metadata: dict[str, str]) -> Progress:
     """Reads a state's progress. DamagedStateError where it is none."""
     try:
-        progress = Progress(int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]))
+        progress = Progress(
+            int(metadata["step"]), int(metadata["faces"]), float(metadata["minutes"]),
+            int(metadata.get("start_faces", "0")), float(metadata.get("start_minutes", "0")),  # which older states lack
+        )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise DamagedStateError(f"is damaged: its progress cannot be read ({str(error)[:100]})") from error
-    if not (0 <= progress.step <= progress.faces < 2**53 and 0 <= progress.minutes < math.inf):
+    in_order = 0 <= progress.start_faces <= progress.faces and 0 <= progress.start_minutes <= progress.minutes
+    if not (in_order and 0 <= progress.step <= progress.faces < 2**53 and progress.minutes < math.inf):
         raise DamagedStateError("is damaged: its progress cannot be")
     return progress
 

@@ -58,7 +58,8 @@ def test_train_writes_weights_that_load(data: tuple[Path, Path], capsys: Any) ->
     with pytest.raises(LaaError, match="--resume"):
         started(data, config)
     (weights.parent / ".laa-x.part").write_bytes(b"half a state")
-    assert load(started(data, replace(config, minutes=0.04), resume=True))[1].training["step"] > card.training["step"]
+    longer = replace(config, minutes=card.training["minutes"] + 0.02)
+    assert load(started(data, longer, resume=True))[1].training["step"] > card.training["step"]
     assert not list(weights.parent.glob(".laa-*"))
     assert "over bicubic" in capsys.readouterr().out
 

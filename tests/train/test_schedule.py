@@ -12,7 +12,14 @@ import pytest
 from fakes import CPU, ROOT, TINY
 
 from laa_cli.errors import LaaError, UsageError
-from laa_cli.train.schedule import TrainConfig, cosine_with_warmup, face_defaults, learning_rate_factor
+from laa_cli.train.schedule import (
+    Progress,
+    TrainConfig,
+    cosine_with_warmup,
+    face_defaults,
+    learning_rate_factor,
+    progress_fraction,
+)
 from laa_cli.train.trainer import Trainer
 
 
@@ -62,6 +69,15 @@ def test_a_rate_that_is_held_stays_up_after_its_warm_up() -> None:
     assert [learning_rate_factor(config, faces / 1_000_000) for faces in (1000, 2000, 999_999)] == pytest.approx([0.5, 1, 1])
 
 
+def test_a_branchs_rate_falls_evenly_from_where_it_began() -> None:
+    config = TrainConfig(faces=1000, schedule="decay", warmup=0)
+    for start in (0, 5000):
+        shares = [progress_fraction(config, Progress(9, start + done, 0, start), 1) for done in (0, 250, 1000, 1004)]
+        assert [learning_rate_factor(config, share) for share in shares] == pytest.approx([1, 0.75, 0, 0])
+    config = replace(config, faces=None, minutes=10)
+    assert progress_fraction(config, Progress(9, 9, 25, 3, 20), 1) == 0.5
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -72,8 +88,9 @@ def test_a_rate_that_is_held_stays_up_after_its_warm_up() -> None:
         ({"minutes": 1, "faces": 1}, "--minutes and --faces are two budgets: choose one"),
         ({"task": "video"}, "--task must be one of protocol, photo, background, not 'video'"),
         ({"optimizer": "sgd"}, "--optimizer must be one of muon, adamw, not 'sgd'"),
-        ({"schedule": "linear"}, "--schedule must be one of cosine, hold, not 'linear'"),
+        ({"schedule": "linear"}, "--schedule must be one of cosine, hold, decay, not 'linear'"),
         ({"schedule": "hold"}, "--schedule hold needs a budget: --minutes or --faces"),
+        ({"schedule": "decay"}, "--schedule decay needs a budget: --minutes or --faces"),
     ],
 )
 def test_senseless_training_is_refused(values: dict[str, Any], message: str) -> None:
