@@ -1,6 +1,6 @@
 """Face detection with MTCNN's three networks (PNet, RNet, ONet), whose weights come from facenet-pytorch.
 
-Its own `MTCNN.detect` is not used. It samples crops by area, which makes blocks of small faces, cuts boxes to whole pixels, and
+Its `MTCNN.detect` is not used. It samples crops by area, which makes blocks of small faces, cuts boxes to whole pixels, and
 sees small faces only in a photo enlarged beforehand. Here each network gets patches sampled bicubically from the photo itself.
 """
 
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.mtcnn.networks import load_networks
+
+from ..errors import LaaError
 from ..options import CONFIDENCE, ModelOptions
 from .face import Face
 from .filtering import is_plausible, non_max_suppression
@@ -55,18 +60,18 @@ class MTCNNDetector:
         self, device: torch.device, *, min_face_px: float = ModelOptions.min_face_px, confidence: float = CONFIDENCE
     ) -> None:
         ModelOptions(min_face_px=min_face_px, confidence=confidence)  # checks the ranges
-        from facenet_pytorch import MTCNN  # here, because it is slow
-        from torchvision.ops import nms
-
         self.device = device
         self.min_face_px = float(min_face_px)
         self.confidence = confidence
-        self.nms = nms
-        mtcnn = MTCNN(device=device).eval()
         # channels_last: three times PNet's speed on a CPU
-        self.pnet = mtcnn.pnet.to(memory_format=torch.channels_last)
-        self.rnet = mtcnn.rnet.to(memory_format=torch.channels_last)
-        self.onet = mtcnn.onet.to(memory_format=torch.channels_last)
+        try:
+            self.pnet, self.rnet, self.onet = load_networks(find_weights())
+        except (OSError, ValueError) as error:
+            raise LaaError(
+                f"cannot detect faces ({error}): install facenet-pytorch, which has MTCNN's weights, again"
+            ) from error
+        for network in (self.pnet, self.rnet, self.onet):
+            network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray) -> list[Face]:
@@ -109,7 +114,7 @@ class MTCNNDetector:
         offset, score = offsets[0, :, rows, columns].T.cpu(), scores[0, 1, rows, columns].cpu()
         corner = torch.stack([columns, rows], 1).cpu().float() * STRIDE_PX
         cells = torch.cat([corner, corner + CELL_PX], 1)
-        keep = self.nms(cells, score, 0.5)
+        keep = suppress_overlaps(cells, score, 0.5)
         return cells[keep] + offset[keep] * CELL_PX
 
     def run_rnet(self, pyramid: list[np.ndarray], boxes: Tensor) -> Tensor:
@@ -117,7 +122,7 @@ class MTCNNDetector:
         offsets, scores = self.run_on_patches(self.rnet, pyramid, boxes)
         keep = scores[:, 1] > RNET_THRESHOLD
         boxes = to_squares(boxes[keep] + offsets[keep] * box_sides(boxes[keep]))
-        return boxes[self.nms(boxes, scores[keep, 1], 0.7)]
+        return boxes[suppress_overlaps(boxes, scores[keep, 1], 0.7)]
 
     def run_onet(self, pyramid: list[np.ndarray], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Runs ONet on squares (n, 4): candidates, refined, (m, 4), and the roll of each (m,), in degrees clockwise."""
@@ -125,7 +130,7 @@ class MTCNNDetector:
         keep = scores[:, 1] > ONET_FIRST_THRESHOLD
         boxes = boxes[keep] + offsets[keep] * box_sides(boxes[keep])
         rolls = estimate_rolls_deg(points[keep])
-        kept = self.nms(boxes, scores[keep, 1], 0.6)
+        kept = suppress_overlaps(boxes, scores[keep, 1], 0.6)
         return to_squares(boxes[kept]), rolls[kept]
 
     def refine_upright(self, pyramid: list[np.ndarray], boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -200,6 +205,22 @@ class MTCNNDetector:
         """Converts (n, h, w, 3) uint8 RGB into the networks' input: (n, 3, h, w) in [-1, 1)."""
         tensor = torch.from_numpy(np.ascontiguousarray(patches)).to(self.device)
         return tensor.permute(0, 3, 1, 2).float().sub(127.5).mul(1 / 128)
+
+
+def find_weights() -> Path:
+    """Finds facenet-pytorch's weights without importing it, which takes seconds. FileNotFoundError where it is not there."""
+    package = find_spec("facenet_pytorch")
+    if package is None or not package.submodule_search_locations:
+        raise FileNotFoundError("facenet-pytorch is not installed")
+    return Path(package.submodule_search_locations[0]) / "data"
+
+
+def suppress_overlaps(boxes: Tensor, scores: Tensor, max_iou: float) -> Tensor:
+    """Applies non-maximum suppression (NMS) to boxes (n, 4) with scores (n,) above 0: the indices to keep, by falling score."""
+    corners = boxes.double().numpy()
+    sides = corners[:, 2:] - corners[:, :2]
+    kept = cv2.dnn.NMSBoxes(np.hstack([corners[:, :2], sides]), scores.numpy(), 0.0, max_iou)  # type: ignore[arg-type]
+    return torch.from_numpy(np.asarray(kept, np.int64).ravel())
 
 
 def estimate_rolls_deg(points: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from .. import __version__
 from ..errors import UsageError
@@ -123,6 +122,8 @@ def count_flops(function: Callable[..., object], *inputs: Tensor) -> int:
 
     torch's counter knows matrix products, convolutions and attention; a multiplication and its addition are two.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # here, because it is slow
+
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         function(*inputs)
     return counter.get_total_flops()

@@ -34,6 +34,28 @@ def test_help_imports_nothing_heavy() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+SLOW_IMPORTS = {
+    "torchvision", "facenet_pytorch", "torch._dynamo", "torch._inductor", "torch.utils.flop_counter", "triton", "sympy",
+    "matplotlib", "scipy", "skimage", "spandrel", "lpips",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["upscale", "detect"])
+def test_a_photo_imports_nothing_slow_that_it_does_not_need(command: str, tmp_path: Path) -> None:
+    """torchvision and what it draws in took half of a small photo's time."""
+    code = (
+        "import sys, contextlib\n"
+        "from laa_cli.commands.app import app\n"
+        f"with contextlib.suppress(SystemExit): app([{command!r}, sys.argv[1], '-o', sys.argv[2]], prog_name='laa')\n"
+        f"print(sorted({SLOW_IMPORTS} & set(sys.modules)))"
+    )
+    photo = ROOT / "docs" / "astronaut.jpg"
+    arguments = [sys.executable, "-c", code, str(photo), str(tmp_path / "out.png")]
+    result = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert (tmp_path / "out.png").is_file()
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize("code", [None, 0, 3])
 def test_a_command_that_says_nothing_has_succeeded(code: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laa_cli.commands.app.app", lambda **_: code)

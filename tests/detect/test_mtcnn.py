@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
 
 from laa_cli.detect import mtcnn as detect
 from laa_cli.detect.face import Face, estimate_roll_deg
-from laa_cli.detect.filtering import is_plausible
+from laa_cli.detect.filtering import is_plausible, overlap_ratios
 from laa_cli.detect.mtcnn import MTCNNDetector
-from laa_cli.errors import UsageError
+from laa_cli.errors import LaaError, UsageError
 
 # The astronaut's face by MTCNN at native size: 115 px, and 1/3, 1/5, 1/7 of that are 38, 23 and 16 px.
 FACE = (181.0, 59.0, 268.0, 174.0)
@@ -170,7 +173,7 @@ def test_strips_change_nothing(
 def test_every_cell_is_proposed_once(detector: MTCNNDetector, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without suppression, strips propose exactly what the whole level does."""
     rgb = shrunk(astronaut, 6)
-    monkeypatch.setattr(detector, "nms", lambda boxes, scores, limit: torch.arange(len(boxes)))
+    monkeypatch.setattr(detect, "suppress_overlaps", lambda boxes, scores, limit: torch.arange(len(boxes)))
     whole = detector.run_pnet(rgb)
     monkeypatch.setattr(detect, "STRIP_PX", 1)
     strips = detector.run_pnet(rgb)
@@ -206,3 +209,32 @@ def test_smallest_face_is_respected(astronaut: np.ndarray) -> None:
     rgb = shrunk(astronaut, 4)  # 29 px
     assert len(MTCNNDetector(torch.device("cpu"), min_face_px=30)(rgb)) == 1
     assert MTCNNDetector(torch.device("cpu"), min_face_px=60)(rgb) == []
+
+
+# --- the networks and their weights
+
+
+def test_its_weights_are_found_without_importing_their_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (detect.find_weights() / "pnet.pt").is_file()
+    monkeypatch.setattr(detect, "find_spec", lambda name: None)
+    with pytest.raises(LaaError, match=r"facenet-pytorch is not installed.*: install facenet-pytorch"):
+        MTCNNDetector(torch.device("cpu"))
+    monkeypatch.setattr(detect, "find_weights", lambda: tmp_path)
+    for content in (None, b"", b"no weights", b"PK\x03\x04"):
+        if content is not None:
+            (tmp_path / "pnet.pt").write_bytes(content)
+        with pytest.raises(LaaError, match=r"cannot detect faces \(.*pnet\.pt.*\): install facenet-pytorch"):
+            MTCNNDetector(torch.device("cpu"))
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 40), max_iou=st.sampled_from([0.3, 0.5, 0.7]))
+def test_overlapping_boxes_are_suppressed_as_by_the_definition(seed: int, count: int, max_iou: float) -> None:
+    random = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=random) * 40
+    boxes = torch.cat([corner, corner + 5 + 20 * torch.rand(count, 2, generator=random)], 1)
+    scores = 0.05 + 0.9 * torch.rand(count, generator=random)
+    kept: list[int] = []
+    for index in scores.argsort(descending=True).tolist():
+        if all(overlap_ratios(tuple(boxes[index].tolist()), tuple(boxes[other].tolist()))[0] <= max_iou for other in kept):
+            kept.append(index)
+    assert detect.suppress_overlaps(boxes, scores, max_iou).tolist() == kept

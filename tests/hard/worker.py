@@ -103,11 +103,9 @@ def seconds_starved(process: int) -> float:
 def import_everything() -> None:
     """Imports what any command needs, on one thread."""
     import cv2
-    import facenet_pytorch  # noqa: F401
     import matplotlib.figure  # noqa: F401
     import PIL.Image
     import torch
-    import torchvision.ops  # noqa: F401
 
     import laa_cli
 

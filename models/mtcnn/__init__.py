@@ -1,0 +1,1 @@
+"""MTCNN's networks for face detection."""
