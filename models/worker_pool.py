@@ -54,6 +54,11 @@ class Workers:
             for future in waiting:
                 future.cancel()
 
+    def run(self, function: Callable[[Item], object], items: Iterable[Item]) -> None:
+        """Applies a function to items for what it does with them."""
+        for _ in self.map(function, items):
+            pass
+
 
 @contextmanager
 def one_thread_workers(count: int | None = None) -> Iterator[Workers]:

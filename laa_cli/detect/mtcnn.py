@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from models.mtcnn.networks import load_networks
+from models.mtcnn.proposals import CELL_PX, TILE_CELLS, FastPNet, Proposals
+from models.worker_pool import Workers, one_thread_workers
 
 from ..errors import LaaError
 from ..options import CONFIDENCE, ModelOptions
@@ -24,13 +28,12 @@ from .face import Face
 from .filtering import is_plausible, non_max_suppression
 from .sampling import build_pyramid, sample_patch
 
-CELL_PX = 12  # side of PNet's receptive field, which moves by STRIDE_PX
-STRIDE_PX = 2
 RNET_PX = 24  # input size of RNet
 ONET_PX = 48  # input size of ONet
 PYRAMID_STEP = 0.709  # MTCNN's own; 0.794 found as many faces for half as much work again
 # MTCNN's own thresholds for its first and second network; 0.5 and 0.6 found no more faces
 PNET_THRESHOLD = 0.6
+PNET_MAX_IOU = 0.5
 RNET_THRESHOLD = 0.7
 ONET_FIRST_THRESHOLD = 0.25  # least ONet confidence for its second, upright pass, which decides
 MAX_UPRIGHT_ROLL_DEG = 12.0  # heads that are rolled less count as upright
@@ -45,8 +48,15 @@ MIN_BOX_RATIO = 0.85
 # square root of their area. It bounds memory (0.3 GB over what torch takes for 12 megapixels, 0.6 GB for 40) and time: 3 to 8 s
 # for 12, 14 to 23 s for 40 on one busy core, where facenet-pytorch's own `detect` took 11 to 19 s for 12 with min_face_size 12.
 LEVEL_PX = 100_000_000
-BATCH = 256  # patches in a batch of RNet or ONet
-STRIP_PX = 1 << 19  # pixels of a level in one pass of PNet: about 100 MB of activations
+BATCH = 128  # patches in a batch of RNet or ONet
+GPU_TILE_CELLS = 1024  # of PNet's tiles, where cores have no cache to stay in
+
+
+class Search(NamedTuple):
+    """A photo that is searched: its image pyramid, (h, w, 3) uint8 each, and the threads that search it."""
+
+    pyramid: list[np.ndarray]
+    workers: Workers
 
 
 class MTCNNDetector:
@@ -72,6 +82,8 @@ class MTCNNDetector:
             ) from error
         for network in (self.pnet, self.rnet, self.onet):
             network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        tile_cells = TILE_CELLS if device.type == "cpu" else GPU_TILE_CELLS
+        self.proposer = FastPNet(self.pnet, PNET_THRESHOLD, tile_cells)
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray) -> list[Face]:
@@ -79,23 +91,21 @@ class MTCNNDetector:
         if min(rgb.shape[:2]) < self.min_face_px:
             return []
         rgb = np.ascontiguousarray(rgb)
-        boxes = self.run_pnet(rgb)
-        pyramid = build_pyramid(rgb, ONET_PX)
-        boxes = self.run_rnet(pyramid, boxes) if len(boxes) else boxes
-        boxes, rolls = self.run_onet(pyramid, boxes) if len(boxes) else (boxes, boxes)
-        return self.filter(*self.refine_upright(pyramid, boxes, rolls)) if len(boxes) else []
+        with one_thread_workers() if self.device.type == "cpu" else nullcontext(Workers(None, 1, 1)) as workers:
+            boxes = self.run_pnet(rgb, workers)
+            search = Search(build_pyramid(rgb, ONET_PX), workers)
+            boxes = self.run_rnet(search, boxes) if len(boxes) else boxes
+            boxes, rolls = self.run_onet(search, boxes) if len(boxes) else (boxes, boxes)
+            return self.filter(*self.refine_upright(search, boxes, rolls)) if len(boxes) else []
 
-    def run_pnet(self, rgb: np.ndarray) -> Tensor:
-        """Runs PNet on an image pyramid of the photo (h, w, 3) uint8, in strips: proposals, (n, 4) squares in photo pixels."""
+    def run_pnet(self, rgb: np.ndarray, workers: Workers) -> Tensor:
+        """Runs PNet on an image pyramid of the photo (h, w, 3) uint8: proposals, (n, 4) squares in photo pixels."""
         proposals = [torch.zeros(0, 4)]
         height, width = rgb.shape[:2]
         for level in self.pnet_pyramid(rgb):
             scale = torch.tensor([width / level.shape[1], height / level.shape[0]] * 2)
-            rows = max(CELL_PX, STRIP_PX // level.shape[1] // STRIDE_PX * STRIDE_PX)
-            # strips overlap by a cell less its stride, so that every cell is judged once and no border shows
-            for top in range(0, max(1, level.shape[0] - CELL_PX + 1), rows):
-                boxes = self.run_pnet_on_strip(level[top : top + rows + CELL_PX - STRIDE_PX])
-                proposals.append((boxes + torch.tensor([0, top, 0, top])) * scale)
+            for row in self.proposer.rows(torch.from_numpy(level).to(self.device), workers):
+                proposals.append(to_boxes(row) * scale)
         return to_squares(torch.cat(proposals))
 
     def pnet_pyramid(self, rgb: np.ndarray) -> Iterator[np.ndarray]:
@@ -107,40 +117,30 @@ class MTCNNDetector:
             yield cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC if cell < CELL_PX else cv2.INTER_AREA)
             cell /= PYRAMID_STEP
 
-    def run_pnet_on_strip(self, strip: np.ndarray) -> Tensor:
-        """Runs PNet on one strip of a level, (h, w, 3) uint8: (n, 4) boxes in its pixels."""
-        offsets, scores = self.pnet(self.normalize(strip[None]))
-        rows, columns = (scores[0, 1] > PNET_THRESHOLD).nonzero(as_tuple=True)
-        offset, score = offsets[0, :, rows, columns].T.cpu(), scores[0, 1, rows, columns].cpu()
-        corner = torch.stack([columns, rows], 1).cpu().float() * STRIDE_PX
-        cells = torch.cat([corner, corner + CELL_PX], 1)
-        keep = suppress_overlaps(cells, score, 0.5)
-        return cells[keep] + offset[keep] * CELL_PX
-
-    def run_rnet(self, pyramid: list[np.ndarray], boxes: Tensor) -> Tensor:
+    def run_rnet(self, search: Search, boxes: Tensor) -> Tensor:
         """Runs RNet on squares (n, 4): those it keeps, refined by its regression, (m, 4)."""
-        offsets, scores = self.run_on_patches(self.rnet, pyramid, boxes)
+        offsets, scores = self.run_on_patches(self.rnet, search, boxes)
         keep = scores[:, 1] > RNET_THRESHOLD
         boxes = to_squares(boxes[keep] + offsets[keep] * box_sides(boxes[keep]))
         return boxes[suppress_overlaps(boxes, scores[keep, 1], 0.7)]
 
-    def run_onet(self, pyramid: list[np.ndarray], boxes: Tensor) -> tuple[Tensor, Tensor]:
+    def run_onet(self, search: Search, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Runs ONet on squares (n, 4): candidates, refined, (m, 4), and the roll of each (m,), in degrees clockwise."""
-        offsets, points, scores = self.run_on_patches(self.onet, pyramid, boxes)
+        offsets, points, scores = self.run_on_patches(self.onet, search, boxes)
         keep = scores[:, 1] > ONET_FIRST_THRESHOLD
         boxes = boxes[keep] + offsets[keep] * box_sides(boxes[keep])
         rolls = estimate_rolls_deg(points[keep])
         kept = suppress_overlaps(boxes, scores[keep, 1], 0.6)
         return to_squares(boxes[kept]), rolls[kept]
 
-    def refine_upright(self, pyramid: list[np.ndarray], boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def refine_upright(self, search: Search, boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Runs ONet a second time, on the refined squares (n, 4) rotated upright by their rolls (n,).
 
         Returns boxes (n, 4), as large as those of the heads upright, confidences (n,), and landmarks (n, 5, 2). At 4 false
         faces in 80 photos this pass raises recall at 12 px from 81 to 95 %, and it cures boxes half a pixel too far left;
         rotation raises recall of heads rolled by 45 degrees, 16 px across the crop, from 42 to 83 %.
         """
-        offsets, points, logits = self.run_onet_mirrored(pyramid, boxes, rolls)
+        offsets, points, logits = self.run_onet_mirrored(search, boxes, rolls)
         # from the middle of the square, in its sides: five landmarks and the box's centre
         places = torch.cat([points - 0.5, (offsets[:, None, :2] + offsets[:, None, 2:]) / 2], 1)
         angles = rolls.deg2rad()
@@ -149,13 +149,13 @@ class MTCNNDetector:
         half = (1 + offsets[:, 2:] - offsets[:, :2]) / 2 * box_sides(boxes)
         return torch.cat([places[:, 5] - half, places[:, 5] + half], 1), logits.sigmoid(), places[:, :5]
 
-    def run_onet_mirrored(self, pyramid: list[np.ndarray], boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def run_onet_mirrored(self, search: Search, boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Averages ONet over each rotated square and its mirror image (test-time augmentation).
 
         Returns box offsets (n, 4) and landmarks (n, 5, 2), both in sides of the square, and confidences as logits (n,).
         """
-        offsets, points, scores = self.run_on_patches(self.onet, pyramid, boxes, rolls)
-        mirrored = self.run_on_patches(self.onet, pyramid, boxes, rolls, mirrored=True)
+        offsets, points, scores = self.run_on_patches(self.onet, search, boxes, rolls)
+        mirrored = self.run_on_patches(self.onet, search, boxes, rolls, mirrored=True)
         offsets = (offsets + mirrored[0][:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1])) / 2
         other = mirrored[1].view(-1, 2, 5)[:, :, [1, 0, 2, 4, 3]]
         other = torch.stack([1 - other[:, 0], other[:, 1]], 1)
@@ -178,7 +178,7 @@ class MTCNNDetector:
     def run_on_patches(
         self,
         network: nn.Module,
-        pyramid: list[np.ndarray],
+        search: Search,
         boxes: Tensor,
         rolls: Tensor | None = None,
         *,
@@ -192,13 +192,16 @@ class MTCNNDetector:
         # filled in place: small results kept between large temporaries would fragment the heap, by gigabytes on large photos
         outputs = [torch.empty(len(boxes), width) for width in widths]
         angles = torch.zeros(len(boxes)) if rolls is None else rolls
-        for first in range(0, len(boxes), BATCH):
+
+        def run_batch(first: int) -> None:
             batch = slice(first, first + BATCH)
             squares = zip(boxes[batch].tolist(), angles[batch].tolist(), strict=True)
-            patches = np.stack([sample_patch(pyramid, box, size_px, roll_deg) for box, roll_deg in squares])
+            patches = np.stack([sample_patch(search.pyramid, box, size_px, roll_deg) for box, roll_deg in squares])
             predictions = network(self.normalize(patches[:, :, ::-1] if mirrored else patches))
             for output, prediction in zip(outputs, predictions, strict=True):
                 output[batch] = prediction
+
+        search.workers.run(run_batch, range(0, len(boxes), BATCH))
         return outputs
 
     def normalize(self, patches: np.ndarray) -> Tensor:
@@ -213,6 +216,14 @@ def find_weights() -> Path:
     if package is None or not package.submodule_search_locations:
         raise FileNotFoundError("facenet-pytorch is not installed")
     return Path(package.submodule_search_locations[0]) / "data"
+
+
+def to_boxes(proposals: Proposals) -> Tensor:
+    """Refines the cells of proposals by their offsets, those that others overlap left out: (n, 4) boxes in pixels."""
+    corners, offsets, scores = (column.cpu() for column in proposals)
+    cells = torch.cat([corners, corners + CELL_PX], 1)
+    keep = suppress_overlaps(cells, scores, PNET_MAX_IOU)
+    return cells[keep] + offsets[keep] * CELL_PX
 
 
 def suppress_overlaps(boxes: Tensor, scores: Tensor, max_iou: float) -> Tensor:

@@ -48,7 +48,6 @@ def hold_to_photo(canvas: Pixels, photo: Pixels, fidelity: float, workers: Worke
     every = list(strips(height, width, scale))
     for number, _ in enumerate(workers.map(compare, every)):
         yield number / (2 * len(every))
-    for _ in workers.map(weigh, range(channels)):
-        pass
+    workers.run(weigh, range(channels))
     for number, _ in enumerate(workers.map(correct, every)):
         yield 0.5 + number / (2 * len(every))

@@ -158,6 +158,5 @@ def stretch(picture: Pixels, size: tuple[int, int], scale: int, workers: Workers
         rows = slice(inside.start * scale, inside.stop * scale)
         stretched[strip.start * scale : strip.stop * scale] = to_integers(large[:, :, rows], picture.dtype)
 
-    for _ in workers.map(stretch_strip, strips(height, width, scale)):
-        pass
+    workers.run(stretch_strip, strips(height, width, scale))
     return stretched

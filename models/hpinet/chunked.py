@@ -8,7 +8,7 @@ computed by one thread: the bytes depend neither on the number of workers nor on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 import torch
@@ -74,7 +74,7 @@ class ChunkedHPINet:
             rim, inside = with_rim(strip, CONV_RIM, len(x))
             x[strip] = conv_nhwc(self.network.head, picture[None, rim])[0, inside]
 
-        run_all(workers.map(extract_strip, strips(x)))
+        workers.run(extract_strip, strips(x))
         return x
 
     def tail_rows(self, lr: Tensor, x: Tensor, top: int, bottom: int) -> Tensor:
@@ -142,7 +142,7 @@ def find_partners(stage: PatchStage, x: Tensor, workers: Workers) -> Generator[f
 
     for number, _ in enumerate(workers.map(find_block, range(len(blocks)))):
         yield number / len(blocks)
-    run_all(workers.map(find_column, range(len(blocks))))
+    workers.run(find_column, range(len(blocks)))
     return partners
 
 
@@ -202,7 +202,7 @@ def convolve(stage: PatchStage, x: Tensor, merged: Tensor, workers: Workers) -> 
         weighted = merged[rim] * (rows[rim, None] * columns)[..., None]
         x[strip] += conv_nhwc(stage.conv, weighted[None])[0, inside]
 
-    run_all(workers.map(convolve_strip, strips(x)))
+    workers.run(convolve_strip, strips(x))
 
 
 def strips(x: Tensor) -> list[slice]:
@@ -230,9 +230,3 @@ def stage_macs(config: HPINetConfig, patch: int, height: int, width: int) -> tup
 def tail_values(config: HPINetConfig) -> int:
     """Counts the values of the tail's largest map for each pixel of the picture."""
     return (3 if config.tail == "one_step" else config.dim) * config.scale**2
-
-
-def run_all(results: Iterator[object]) -> None:
-    """Waits for all results."""
-    for _ in results:
-        pass

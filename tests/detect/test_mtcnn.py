@@ -156,29 +156,29 @@ def test_tiny_photo(detector: MTCNNDetector, size: tuple[int, int]) -> None:
     assert detector(np.ascontiguousarray(np.resize(data.astronaut()[:100, :100], (*size, 3)))) == []
 
 
-# --- strips and levels
+# --- tiles and levels
 
 
-@pytest.mark.parametrize("rows", [12, 14, 40])
-def test_strips_change_nothing(
-    detector: MTCNNDetector, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch, rows: int
+@pytest.mark.parametrize("cells", [1, 2, 15])
+def test_tiles_change_nothing(
+    detector: MTCNNDetector, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch, cells: int
 ) -> None:
-    """Wherever a face is cut by strips, it is found once and in the same place."""
+    """Wherever a face is cut by tiles, it is found once and in the same place."""
     rgb = shrunk(astronaut, 4)
     whole = only(detector(rgb))
-    monkeypatch.setattr(detect, "STRIP_PX", rows * 160)
+    monkeypatch.setattr(detector.proposer, "tile_cells", cells)
     assert np.allclose(only(detector(rgb)).box_xyxy, whole.box_xyxy, atol=0.6)
 
 
-def test_every_cell_is_proposed_once(detector: MTCNNDetector, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without suppression, strips propose exactly what the whole level does."""
-    rgb = shrunk(astronaut, 6)
-    monkeypatch.setattr(detect, "suppress_overlaps", lambda boxes, scores, limit: torch.arange(len(boxes)))
-    whole = detector.run_pnet(rgb)
-    monkeypatch.setattr(detect, "STRIP_PX", 1)
-    strips = detector.run_pnet(rgb)
-    assert len(whole) == len(strips) > 10
-    assert torch.allclose(whole.sort(0)[0], strips.sort(0)[0], atol=1e-3)
+def test_any_number_of_threads_finds_the_same(detector: MTCNNDetector, astronaut: np.ndarray) -> None:
+    rgb = np.tile(shrunk(astronaut, 3), (2, 3, 1))
+    alone = detector(rgb)
+    torch.set_num_threads(3)
+    try:
+        assert detector(rgb) == alone
+    finally:
+        torch.set_num_threads(1)
+    assert len(alone) == 6
 
 
 def test_levels_are_bounded(detector: MTCNNDetector, monkeypatch: pytest.MonkeyPatch) -> None:
