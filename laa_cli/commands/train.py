@@ -70,7 +70,9 @@ def train(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Faces or patches per step.", show_default="32, the paper's; with a budget on a CPU 4; background 8"),
+        typer.Option(
+            help="Faces or patches per step.", show_default="32, the paper's; with a budget 4, on a GPU 64; background 8"
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
@@ -11,7 +10,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from models.checkpoint import LAA_TRANSFORMER
 from models.laa.config import LAAConfig
@@ -21,13 +19,14 @@ from models.protocol import HR_SIZE, LR_SIZE, reduce
 
 from ..errors import UsageError
 from ..faceset.format import training_sources
-from ..restore.back_projection import back_project
 from ..restore.restorer import read_weights
 from ..utils.hardware import count_flops
-from ..utils.tensor_ops import rgb_to_grayscale
 from .calibration import calibrate
+from .canvas_samples import CanvasSamples, back_project_canvases, make_canvas_samples
 from .corruptions import corrupt, uniform
+from .crop_draws import CLEAN_SHARE, CROP_PX, draw_parameters, random_side_px
 from .face_data import FaceSamples, choose_validation_sources, read_splits
+from .face_views import random_crops, random_flips, random_views
 from .initial import training_history
 from .network_settings import Fixed, parse_settings
 from .plots import draw_face_preview
@@ -45,13 +44,6 @@ FIXED_SETTINGS: Fixed = {
     "image_size": (f"is {HR_SIZE} in the protocol",),
 }
 QUICK_FACES = 128  # validation faces used on the way; all of them count at the end
-MAX_SHIFT_PX = 4  # at 128 px; a detector's box is rarely further off than this
-MAX_ROLL_DEG = 12.0  # what is left of a head's roll once its crop is upright, or too small to be worth turning
-ZOOM = (0.88, 1.1)  # side of the view over the protocol's crop: boxes of small faces come out up to 15 % short
-CROP_PX = (10, 96)  # sides of the crops that `BlindTask` makes
-PROTOCOL_SHARE = 0.3  # of the crops have the paper's 16 px
-CLEAN_SHARE = 0.45  # of the crops are clean reductions by the protocol's kernel
-GREY_SHARE = 0.08
 
 
 class FaceTask(TrainingTask):
@@ -95,10 +87,10 @@ class FaceTask(TrainingTask):
         return read_splits(data, validation)
 
     @abstractmethod
-    def make_samples(self, items: Tensor, random: torch.Generator, stage: int = 0) -> FaceSamples:
+    def make_samples(self, items: Tensor, random: torch.Generator, stage: int = 0) -> FaceSamples | CanvasSamples:
         """Makes training pairs of faces, (n, 3, s, s) uint8 RGB, s from 128 to 144."""
 
-    def loss(self, output: Tensor, samples: FaceSamples) -> Tensor:
+    def loss(self, output: Tensor, samples: Any) -> Tensor:
         """Computes the paper's L1 loss (Sec. 4.2) of restored faces (n, 3, 128, 128)."""
         return (output - samples.truth).abs().mean()
 
@@ -139,15 +131,13 @@ class BlindTask(FaceTask):
     def __init__(self, paper_share: float = 0.0) -> None:
         self.paper_share = paper_share
 
-    def make_samples(self, items: Tensor, random: torch.Generator, stage: int = 0) -> FaceSamples:
-        faces = items
-        plain = random_crops(faces, random).float().div(255)
-        turned = random_affine(faces.float().div(255), random)
-        chosen = torch.rand(len(faces), generator=random) < 0.5  # turning blurs a little, so half of the truths stay sharp
-        truth = random_flips(torch.where(chosen.to(faces.device)[:, None, None, None], turned, plain), random)
-        colourless = torch.rand(len(faces), generator=random) < GREY_SHARE
-        truth = torch.where(colourless.to(faces.device)[:, None, None, None], rgb_to_grayscale(truth), truth)
-        return self.corrupt_batch(truth, random)
+    def make_samples(self, items: Tensor, random: torch.Generator, stage: int = 0) -> CanvasSamples:
+        truth = random_views(items, random)
+        return make_canvas_samples(truth, draw_parameters(len(truth), self.paper_share, random).to(truth.device))
+
+    def make_single_samples(self, items: Tensor, random: torch.Generator) -> FaceSamples:
+        """Makes samples as `make_samples` does, face by face, for figures that are to stay comparable."""
+        return self.corrupt_batch(random_views(items, random), random)
 
     def corrupt_batch(self, truth: Tensor, random: torch.Generator) -> FaceSamples:
         """Reduces faces (n, 3, 128, 128) RGB in [0, 1] as photos show them, each to a size and with corruptions of its own."""
@@ -160,17 +150,14 @@ class BlindTask(FaceTask):
         ]
         return FaceSamples(truth, crops, clean)
 
-    def loss(self, output: Tensor, samples: FaceSamples) -> Tensor:
+    def loss(self, output: Tensor, samples: CanvasSamples) -> Tensor:
         """Computes the L1 loss; of back-projected faces, half of it after the back-projection that `laa upscale` makes.
 
         The other half keeps the network's own answer near the face: how far it is from the crop tells how noisy the crop is.
         """
-        losses = [super().loss(output, samples)]
-        for index in (index for index, chosen in enumerate(samples.back_projected) if chosen):
-            face = back_project(output[index : index + 1], samples.crops[index][None])
-            before, after = ((image - samples.truth[index]).abs().mean() for image in (output[index], face[0]))
-            losses.append((after - before) / (2 * len(output)))
-        return torch.stack(losses).sum()
+        corrected = back_project_canvases(output, samples.canvases, samples.sides)
+        before, after = ((faces - samples.truth).abs().mean((1, 2, 3)) for faces in (output, corrected))
+        return torch.lerp(before, after, 0.5 * samples.back_projected).mean()
 
     def validate(self, network: Network, faces: Tensor, device: torch.device) -> dict[str, float]:
         """Measures the gain of the network alone over bicubic on faces with the sizes and corruptions of photos."""
@@ -179,7 +166,7 @@ class BlindTask(FaceTask):
         return {"photo_gain_db": mean_gain_db(network, batches, device)}
 
     def calibrate(self, network: Network, training: Tensor, device: torch.device) -> tuple[float, ...]:
-        return calibrate(network, training, device, BlindTask().make_samples)
+        return calibrate(network, training, device, BlindTask().make_single_samples)
 
 
 # The network's settings
@@ -199,42 +186,3 @@ def refuse_scale(scale: int | None, task: str) -> None:
     """Raises UsageError for a scale, which faces have not."""
     if scale is not None:
         raise UsageError(f"scale has no meaning with task {task}: faces become {HR_SIZE} px", "scale", "task")
-
-
-# Random views of faces: crops, flips, affine transforms.
-
-
-def random_side_px(random: torch.Generator) -> int:
-    """Draws a crop's side: the paper's in a share of the cases, otherwise log-uniform in CROP_PX."""
-    if uniform(random, 0, 1) < PROTOCOL_SHARE:
-        return LR_SIZE
-    return round(math.exp(uniform(random, math.log(CROP_PX[0]), math.log(CROP_PX[1]))))
-
-
-def random_crops(faces: Tensor, random: torch.Generator) -> Tensor:
-    """Crops faces (n, 3, s, s) to (n, 3, 128, 128) around the middle, shifted by whole pixels as far as there is room."""
-    middle = (faces.shape[-1] - HR_SIZE) // 2
-    reach = min(MAX_SHIFT_PX, middle)
-    corners = middle + torch.randint(-reach, reach + 1, (len(faces), 2), generator=random)
-    views = [
-        face[:, top : top + HR_SIZE, left : left + HR_SIZE] for face, (top, left) in zip(faces, corners.tolist(), strict=True)
-    ]
-    return torch.stack(views)
-
-
-def random_flips(faces: Tensor, random: torch.Generator) -> Tensor:
-    """Flips faces (n, 3, h, w) horizontally, each with probability one half."""
-    flips = (torch.rand(len(faces), generator=random) < 0.5).to(faces.device)
-    return torch.where(flips[:, None, None, None], faces.flip(3), faces)
-
-
-def random_affine(faces: Tensor, random: torch.Generator) -> Tensor:
-    """Shifts, rotates and zooms faces (n, 3, s, s) in [0, 1], as inexact boxes show them: (n, 3, 128, 128) in [0, 1]."""
-    count, side = len(faces), faces.shape[-1]
-    angle = torch.deg2rad(MAX_ROLL_DEG * (2 * torch.rand(count, generator=random) - 1))
-    zoom = ZOOM[0] + (ZOOM[1] - ZOOM[0]) * torch.rand(count, generator=random)
-    shift = MAX_SHIFT_PX * (2 * torch.rand(count, 2, 1, generator=random) - 1)
-    turn = torch.stack((angle.cos(), -angle.sin(), angle.sin(), angle.cos()), 1).view(count, 2, 2)
-    matrix = torch.cat((turn * (zoom * HR_SIZE / side)[:, None, None], shift * 2 / side), 2).to(faces.device)
-    grid = F.affine_grid(matrix, [count, 3, HR_SIZE, HR_SIZE], align_corners=False)
-    return F.grid_sample(faces, grid, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)

@@ -44,7 +44,7 @@ def test_calibration_believes_clean_crops_and_doubts_noisy_ones() -> None:
         return resize(resize(inputs, 56), 128)
 
     faces = torch.cat([grainy_portrait(seed) for seed in range(200)]).mul(255).byte()
-    coefficients = calibrate(network, faces, CPU, BlindTask().make_samples)
+    coefficients = calibrate(network, faces, CPU, BlindTask().make_single_samples)
     assert len(coefficients) == FEATURES
     clean, noisy = [], []
     for seed in range(200, 212):

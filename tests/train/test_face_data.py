@@ -51,6 +51,9 @@ def test_processes_share_a_batch() -> None:
     samples = BlindTask().make_samples(pictures(6, 144), torch.Generator().manual_seed(0))
     parts = [samples.shard(rank, 3) for rank in range(3)]
     assert torch.equal(torch.cat([part.truth for part in parts]), samples.truth)
-    assert [crop for part in parts for crop in part.crops] == samples.crops
+    assert torch.equal(torch.cat([part.canvases for part in parts]), samples.canvases)
+    assert torch.equal(torch.cat([part.network_inputs()[0] for part in parts]), samples.network_inputs()[0])
+    singly = BlindTask().make_single_samples(pictures(6, 144), torch.Generator().manual_seed(0))
+    assert [crop for rank in range(3) for crop in singly.shard(rank, 3).crops] == singly.crops
     with pytest.raises(LaaError, match="cannot be shared by 3 processes"):
         Distributed(0, 3).check_batch_size(8)

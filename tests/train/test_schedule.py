@@ -56,7 +56,7 @@ def test_a_budget_has_its_own_batch_and_rate() -> None:
         assert learning_rate_factor(config, 0.03) == pytest.approx(1)
         assert learning_rate_factor(config, 1.0) == pytest.approx(0, abs=1e-9)
         config = defaults(minutes=minutes, faces=faces, learning_rate=1e-4, task="photo", on_cpu=False)
-        assert (config.batch_size, config.learning_rate) == (32, 1e-4)
+        assert (config.batch_size, config.learning_rate) == (64, 1e-4)
     with pytest.raises(LaaError, match="two budgets"):
         TrainConfig(minutes=1, faces=1)
 
