@@ -11,7 +11,7 @@ import torch
 from models.checkpoint import ModelConfig
 
 from ..console import Screen
-from ..errors import LaaError, out_of_memory
+from ..errors import LaaError, UsageError, out_of_memory
 from ..faceset.format import check_exists, source_files
 from ..utils.atomic import check_target
 from ..utils.hardware import choose_device, keep_freed_memory, matrix_rate
@@ -82,6 +82,8 @@ def check_inputs(request: TrainRequest) -> None:
         check_resumable(request.folder)
     if request.branch_from is not None:
         check_resumable(request.branch_from)
+        if request.branch_from.resolve() == request.folder.resolve():
+            raise UsageError("output is branch_from: a branch has a folder of its own", "output", "branch_from")
 
 
 def read_inputs(request: TrainRequest, task: TrainingTask) -> Inputs:

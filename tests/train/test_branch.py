@@ -99,6 +99,11 @@ def test_what_is_no_run_is_no_trunk(tmp_path: Path, data: tuple[Path, Path]) -> 
     trunk = run(data, "trunk", HELD)
     with pytest.raises(UsageError, match="needs a budget"):
         branch_config(trunk, minutes=None, faces=None, save_minutes=1)
+    before = (trunk / "state.safetensors").read_bytes()
+    for resume in (False, True):
+        with pytest.raises(UsageError, match="a branch has a folder of its own"):
+            branch(data, trunk, "trunk", 4, resume=resume)
+    assert (trunk / "state.safetensors").read_bytes() == before
     (trunk / "state.safetensors").unlink()
     with pytest.raises(LaaError, match="there is no such file"):
         branch(data, trunk, "branch", 4)
