@@ -18,9 +18,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "max_pixels": (1, 2**40),
 }
 MIN_FACE_PX = 8  # smaller faces than MTCNN's first network can tell
-# Least confidence of a face. Measured at 0.94: found of faces pasted into photos, 12 px across the crop, 95.7 %; 16 px, 99.2 %;
-# 20 to 48 px, 99.2 % or more; 96 px, 98.3 %; and 7 false faces in 160 face-free pictures. At 0.9: 95.9, 99.4, 99.6 % and 12.
-CONFIDENCE = 0.94
+CONFIDENCE = 0.5  # least confidence of a face: see docs/laa-photo.md, "Found at all"
 AUTO, PLAIN, HPINET = "auto", "plain", "hpinet"  # backgrounds that are no file's name
 AUTO_MAX_PIXELS = 24_000_000  # of the enlarged picture, up to which "auto" is "hpinet" on a CPU
 

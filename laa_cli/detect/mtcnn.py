@@ -13,10 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.mtcnn.networks import load_networks
 from models.mtcnn.proposals import CELL_PX, TILE_CELLS, FastPNet, Proposals
@@ -24,39 +23,46 @@ from models.worker_pool import Workers, one_thread_workers
 
 from ..errors import LaaError
 from ..options import CONFIDENCE, ModelOptions
+from .boxes import box_sides, estimate_rolls_deg, longer_sides, suppress_overlaps, to_squares
+from .confidence import Evidence, face_logits, mean_probability
 from .face import Face
 from .filtering import is_plausible, non_max_suppression
-from .sampling import build_pyramid, sample_patch
+from .patches import PatchNetwork, Search
+from .sampling import build_pyramid, resize_from_pyramid
 
 RNET_PX = 24  # input size of RNet
 ONET_PX = 48  # input size of ONet
 PYRAMID_STEP = 0.709  # MTCNN's own; 0.794 found as many faces for half as much work again
-# MTCNN's own thresholds for its first and second network; 0.5 and 0.6 found no more faces
-PNET_THRESHOLD = 0.6
-PNET_MAX_IOU = 0.5
-RNET_THRESHOLD = 0.7
-ONET_FIRST_THRESHOLD = 0.25  # least ONet confidence for its second, upright pass, which decides
+# Each network only drops what surely is no face; all of them decide, see `confidence`. Of 106 faces in photos, 12 and 16 px
+# across the crop, 91 and 98 % came that far. PNet's 0.8 leaves RNet a third of the work of MTCNN's own 0.6, and loses no face.
+PNET_THRESHOLD, PNET_MAX_IOU = 0.8, 0.5
+RNET_THRESHOLD, RNET_MAX_IOU = 0.5, 0.7
+ONET_THRESHOLD, ONET_MAX_IOU = 0.05, 0.6
 MAX_UPRIGHT_ROLL_DEG = 12.0  # heads that are rolled less count as upright
-CONFIDENCE_CLAMP = 1e-4  # a pass's confidence counts at most as this near to 0 or 1
 
 # A face whose crop (1.25 times its box) is min_face_px wide is still looked for, and small boxes come out up to 15 % short:
-# of faces 12 px across the crop, 98 % have a box of 8.2 px or more.
+# of faces 12 px across the crop, 98 % have a box of 8.2 px or more. PNet's smallest cell is smaller than the smallest box: so
+# 91 % of faces 12 px across the crop came through the networks, and 87 % where it was as large.
 CROP_PER_BOX = 1.25
 MIN_BOX_RATIO = 0.85
+CELL_PER_BOX = 0.9
 
-# Largest pyramid level, reached by photos of 64 megapixels with min_face_px 12; in larger ones the smallest face grows with the
-# square root of their area. It bounds memory (0.3 GB over what torch takes for 12 megapixels, 0.6 GB for 40) and time: 3 to 8 s
-# for 12, 14 to 23 s for 40 on one busy core, where facenet-pytorch's own `detect` took 11 to 19 s for 12 with min_face_size 12.
+# Largest pyramid level, reached by photos of 52 megapixels with min_face_px 12; in larger ones the smallest face grows with the
+# square root of their area. It bounds memory and time.
 LEVEL_PX = 100_000_000
-BATCH = 128  # patches in a batch of RNet or ONet
 GPU_TILE_CELLS = 1024  # of PNet's tiles, where cores have no cache to stay in
 
 
-class Search(NamedTuple):
-    """A photo that is searched: its image pyramid, (h, w, 3) uint8 each, and the threads that search it."""
+class Candidates(NamedTuple):
+    """Squares (n, 4) that may hold faces, in photo pixels, and how sure RNet and ONet are at their first look (n,), 0..1.
 
-    pyramid: list[np.ndarray]
-    workers: Workers
+    `rolls`: the heads' (n,), in degrees clockwise.
+    """
+
+    squares: Tensor
+    rolls: Tensor
+    rnet: Tensor
+    onet: Tensor
 
 
 class MTCNNDetector:
@@ -72,95 +78,101 @@ class MTCNNDetector:
         ModelOptions(min_face_px=min_face_px, confidence=confidence)  # checks the ranges
         self.device = device
         self.min_face_px = float(min_face_px)
+        self.min_box_px = min_face_px / CROP_PER_BOX * MIN_BOX_RATIO
         self.confidence = confidence
-        # channels_last: three times PNet's speed on a CPU
         try:
-            self.pnet, self.rnet, self.onet = load_networks(find_weights())
+            pnet, rnet, onet = load_networks(find_weights())
         except (OSError, ValueError) as error:
             raise LaaError(
                 f"cannot detect faces ({error}): install facenet-pytorch, which has MTCNN's weights, again"
             ) from error
-        for network in (self.pnet, self.rnet, self.onet):
-            network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        tile_cells = TILE_CELLS if device.type == "cpu" else GPU_TILE_CELLS
-        self.proposer = FastPNet(self.pnet, PNET_THRESHOLD, tile_cells)
+        # channels_last: three times PNet's speed on a CPU
+        pnet = pnet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.proposer = FastPNet(pnet, PNET_THRESHOLD, TILE_CELLS if device.type == "cpu" else GPU_TILE_CELLS)
+        self.rnet = PatchNetwork(rnet, RNET_PX, (4, 2), device)
+        self.onet = PatchNetwork(onet, ONET_PX, (4, 10, 2), device)
 
     @torch.inference_mode()
     def __call__(self, rgb: np.ndarray) -> list[Face]:
-        """Detects the faces of a photo, (h, w, 3) uint8 RGB, by falling confidence; none in one smaller than `min_face_px`."""
-        if min(rgb.shape[:2]) < self.min_face_px:
+        """Detects the faces of a photo, (h, w, 3) uint8 RGB, by falling confidence; none in one smaller than their boxes."""
+        if min(rgb.shape[:2]) < self.min_box_px:
             return []
-        rgb = np.ascontiguousarray(rgb)
+        pyramid = build_pyramid(np.ascontiguousarray(rgb), CELL_PX)
         with one_thread_workers() if self.device.type == "cpu" else nullcontext(Workers(None, 1, 1)) as workers:
-            boxes = self.run_pnet(rgb, workers)
-            search = Search(build_pyramid(rgb, ONET_PX), workers)
-            boxes = self.run_rnet(search, boxes) if len(boxes) else boxes
-            boxes, rolls = self.run_onet(search, boxes) if len(boxes) else (boxes, boxes)
-            return self.filter(*self.refine_upright(search, boxes, rolls)) if len(boxes) else []
+            search = Search(pyramid, workers)
+            candidates = self.find_candidates(search, self.run_pnet(search))
+            return self.filter(*self.look_again(search, candidates)) if candidates else []
 
-    def run_pnet(self, rgb: np.ndarray, workers: Workers) -> Tensor:
-        """Runs PNet on an image pyramid of the photo (h, w, 3) uint8: proposals, (n, 4) squares in photo pixels."""
+    def run_pnet(self, search: Search) -> Tensor:
+        """Runs PNet on the photo at many sizes: proposals, (n, 4) squares in photo pixels."""
         proposals = [torch.zeros(0, 4)]
-        height, width = rgb.shape[:2]
-        for level in self.pnet_pyramid(rgb):
+        height, width = search.pyramid[0].shape[:2]
+        for level in self.pnet_pyramid(search.pyramid):
             scale = torch.tensor([width / level.shape[1], height / level.shape[0]] * 2)
-            for row in self.proposer.rows(torch.from_numpy(level).to(self.device), workers):
+            for row in self.proposer.rows(torch.from_numpy(level).to(self.device), search.workers):
                 proposals.append(to_boxes(row) * scale)
         return to_squares(torch.cat(proposals))
 
-    def pnet_pyramid(self, rgb: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields the levels of PNet's pyramid, (h', w', 3) uint8: faces of growing size fill its cell."""
-        height, width = rgb.shape[:2]
-        cell = max(self.min_face_px / CROP_PER_BOX, CELL_PX * math.sqrt(height * width / LEVEL_PX))
+    def pnet_pyramid(self, pyramid: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yields the photo in PNet's sizes, (h', w', 3) uint8: faces of growing size fill its cell."""
+        height, width = pyramid[0].shape[:2]
+        cell = max(self.min_face_px / CROP_PER_BOX * CELL_PER_BOX, CELL_PX * math.sqrt(height * width / LEVEL_PX))
         while cell <= min(height, width):
-            size = tuple(max(CELL_PX, round(side * CELL_PX / cell)) for side in (width, height))
-            yield cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC if cell < CELL_PX else cv2.INTER_AREA)
+            yield resize_from_pyramid(pyramid, *(max(CELL_PX, round(side * CELL_PX / cell)) for side in (width, height)))
             cell /= PYRAMID_STEP
 
-    def run_rnet(self, search: Search, boxes: Tensor) -> Tensor:
-        """Runs RNet on squares (n, 4): those it keeps, refined by its regression, (m, 4)."""
-        offsets, scores = self.run_on_patches(self.rnet, search, boxes)
-        keep = scores[:, 1] > RNET_THRESHOLD
-        boxes = to_squares(boxes[keep] + offsets[keep] * box_sides(boxes[keep]))
-        return boxes[suppress_overlaps(boxes, scores[keep, 1], 0.7)]
+    def find_candidates(self, search: Search, proposals: Tensor) -> Candidates | None:
+        """Runs RNet on proposals (n, 4), and ONet on what it leaves; each refines the squares by its regression."""
+        if not len(proposals):
+            return None
+        offsets, rnet = self.rnet(search, proposals)
+        keep = rnet > RNET_THRESHOLD
+        squares, rnet = to_squares(proposals[keep] + offsets[keep] * box_sides(proposals[keep])), rnet[keep]
+        keep = suppress_overlaps(squares, rnet, RNET_MAX_IOU)
+        squares, rnet = squares[keep], rnet[keep]
+        if not len(squares):
+            return None
+        offsets, points, onet = self.onet(search, squares)
+        keep = onet > ONET_THRESHOLD
+        boxes, rolls = (
+            squares[keep] + offsets[keep] * box_sides(squares[keep]),
+            estimate_rolls_deg(points[keep], MAX_UPRIGHT_ROLL_DEG),
+        )
+        rnet, onet = rnet[keep], onet[keep]
+        keep = suppress_overlaps(boxes, onet, ONET_MAX_IOU)
+        return Candidates(to_squares(boxes[keep]), rolls[keep], rnet[keep], onet[keep]) if len(keep) else None
 
-    def run_onet(self, search: Search, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Runs ONet on squares (n, 4): candidates, refined, (m, 4), and the roll of each (m,), in degrees clockwise."""
-        offsets, points, scores = self.run_on_patches(self.onet, search, boxes)
-        keep = scores[:, 1] > ONET_FIRST_THRESHOLD
-        boxes = boxes[keep] + offsets[keep] * box_sides(boxes[keep])
-        rolls = estimate_rolls_deg(points[keep])
-        kept = suppress_overlaps(boxes, scores[keep, 1], 0.6)
-        return to_squares(boxes[kept]), rolls[kept]
+    def look_again(self, search: Search, candidates: Candidates) -> tuple[Tensor, Tensor, Tensor]:
+        """Runs both networks on the refined squares, rotated upright by the heads' rolls.
 
-    def refine_upright(self, search: Search, boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Runs ONet a second time, on the refined squares (n, 4) rotated upright by their rolls (n,).
-
-        Returns boxes (n, 4), as large as those of the heads upright, confidences (n,), and landmarks (n, 5, 2). At 4 false
-        faces in 80 photos this pass raises recall at 12 px from 81 to 95 %, and it cures boxes half a pixel too far left;
-        rotation raises recall of heads rolled by 45 degrees, 16 px across the crop, from 42 to 83 %.
+        Returns boxes (n, 4), as large as those of the heads upright, confidences (n,), and landmarks (n, 5, 2). This look cures
+        boxes half a pixel too far left; rotation raised recall of heads rolled by 45 degrees, 16 px across the crop, from 42 to
+        83 %.
         """
-        offsets, points, logits = self.run_onet_mirrored(search, boxes, rolls)
+        squares, rolls = candidates.squares, candidates.rolls
+        offsets, points, onet = self.run_onet_mirrored(search, squares, rolls)
+        rnet = mean_probability(*(self.rnet(search, squares, rolls, mirrored=mirrored)[1] for mirrored in (False, True)))
         # from the middle of the square, in its sides: five landmarks and the box's centre
         places = torch.cat([points - 0.5, (offsets[:, None, :2] + offsets[:, None, 2:]) / 2], 1)
         angles = rolls.deg2rad()
         rotation = torch.stack([angles.cos(), angles.sin(), -angles.sin(), angles.cos()], 1).view(-1, 2, 2)
-        places = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + places @ rotation * box_sides(boxes)[:, None]
-        half = (1 + offsets[:, 2:] - offsets[:, :2]) / 2 * box_sides(boxes)
-        return torch.cat([places[:, 5] - half, places[:, 5] + half], 1), logits.sigmoid(), places[:, :5]
+        places = (squares[:, None, :2] + squares[:, None, 2:]) / 2 + places @ rotation * box_sides(squares)[:, None]
+        half = (1 + offsets[:, 2:] - offsets[:, :2]) / 2 * box_sides(squares)
+        boxes = torch.cat([places[:, 5] - half, places[:, 5] + half], 1)
+        logits = face_logits(Evidence(candidates.rnet, candidates.onet, rnet, onet), longer_sides(boxes))
+        return boxes, logits.sigmoid(), places[:, :5]
 
-    def run_onet_mirrored(self, search: Search, boxes: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def run_onet_mirrored(self, search: Search, squares: Tensor, rolls: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Averages ONet over each rotated square and its mirror image (test-time augmentation).
 
-        Returns box offsets (n, 4) and landmarks (n, 5, 2), both in sides of the square, and confidences as logits (n,).
+        Returns box offsets (n, 4) and landmarks (n, 5, 2), both in sides of the square, and probabilities (n,).
         """
-        offsets, points, scores = self.run_on_patches(self.onet, search, boxes, rolls)
-        mirrored = self.run_on_patches(self.onet, search, boxes, rolls, mirrored=True)
+        offsets, points, scores = self.onet(search, squares, rolls)
+        mirrored = self.onet(search, squares, rolls, mirrored=True)
         offsets = (offsets + mirrored[0][:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1])) / 2
         other = mirrored[1].view(-1, 2, 5)[:, :, [1, 0, 2, 4, 3]]
         other = torch.stack([1 - other[:, 0], other[:, 1]], 1)
-        logits = (scores[:, 1].logit(CONFIDENCE_CLAMP) + mirrored[2][:, 1].logit(CONFIDENCE_CLAMP)) / 2
-        return offsets, (points.view(-1, 2, 5) + other).transpose(1, 2) / 2, logits
+        return offsets, (points.view(-1, 2, 5) + other).transpose(1, 2) / 2, mean_probability(scores, mirrored[2])
 
     def filter(self, boxes: Tensor, confidences: Tensor, landmarks: Tensor) -> list[Face]:
         """Filters detections by confidence, size and plausibility, and applies non-maximum suppression.
@@ -169,45 +181,10 @@ class MTCNNDetector:
         """
         columns = zip(boxes.tolist(), confidences.tolist(), landmarks.tolist(), strict=True)
         faces = [Face(tuple(box), confidence, tuple(map(tuple, points))) for box, confidence, points in columns]
-        min_box_px = self.min_face_px / CROP_PER_BOX * MIN_BOX_RATIO
-        faces = [face for face in faces if face.confidence >= self.confidence and face.size_px >= min_box_px]
+        faces = [face for face in faces if face.confidence >= self.confidence and face.size_px >= self.min_box_px]
         faces = [face for face in faces if is_plausible(face.box_xyxy, face.landmarks_xy)]
         keep = non_max_suppression([face.box_xyxy for face in faces], [face.confidence for face in faces])
         return [faces[index] for index in keep]
-
-    def run_on_patches(
-        self,
-        network: nn.Module,
-        search: Search,
-        boxes: Tensor,
-        rolls: Tensor | None = None,
-        *,
-        mirrored: bool = False,
-    ) -> list[Tensor]:
-        """Runs RNet or ONet in batches on squares (n, 4) of the photo, n > 0, rotated clockwise by `rolls` (n,) degrees.
-
-        Returns box offsets (n, 4), of ONet landmarks (n, 10), and scores (n, 2), on the CPU.
-        """
-        size_px, widths = (RNET_PX, (4, 2)) if network is self.rnet else (ONET_PX, (4, 10, 2))
-        # filled in place: small results kept between large temporaries would fragment the heap, by gigabytes on large photos
-        outputs = [torch.empty(len(boxes), width) for width in widths]
-        angles = torch.zeros(len(boxes)) if rolls is None else rolls
-
-        def run_batch(first: int) -> None:
-            batch = slice(first, first + BATCH)
-            squares = zip(boxes[batch].tolist(), angles[batch].tolist(), strict=True)
-            patches = np.stack([sample_patch(search.pyramid, box, size_px, roll_deg) for box, roll_deg in squares])
-            predictions = network(self.normalize(patches[:, :, ::-1] if mirrored else patches))
-            for output, prediction in zip(outputs, predictions, strict=True):
-                output[batch] = prediction
-
-        search.workers.run(run_batch, range(0, len(boxes), BATCH))
-        return outputs
-
-    def normalize(self, patches: np.ndarray) -> Tensor:
-        """Converts (n, h, w, 3) uint8 RGB into the networks' input: (n, 3, h, w) in [-1, 1)."""
-        tensor = torch.from_numpy(np.ascontiguousarray(patches)).to(self.device)
-        return tensor.permute(0, 3, 1, 2).float().sub(127.5).mul(1 / 128)
 
 
 def find_weights() -> Path:
@@ -224,34 +201,3 @@ def to_boxes(proposals: Proposals) -> Tensor:
     cells = torch.cat([corners, corners + CELL_PX], 1)
     keep = suppress_overlaps(cells, scores, PNET_MAX_IOU)
     return cells[keep] + offsets[keep] * CELL_PX
-
-
-def suppress_overlaps(boxes: Tensor, scores: Tensor, max_iou: float) -> Tensor:
-    """Applies non-maximum suppression (NMS) to boxes (n, 4) with scores (n,) above 0: the indices to keep, by falling score."""
-    corners = boxes.double().numpy()
-    sides = corners[:, 2:] - corners[:, :2]
-    kept = cv2.dnn.NMSBoxes(np.hstack([corners[:, :2], sides]), scores.numpy(), 0.0, max_iou)  # type: ignore[arg-type]
-    return torch.from_numpy(np.asarray(kept, np.int64).ravel())
-
-
-def estimate_rolls_deg(points: Tensor) -> Tensor:
-    """Estimates heads' rolls (n,), in degrees clockwise, from ONet's landmarks (n, 10); zero for heads that count as upright.
-
-    The batched form of `face.estimate_roll_deg`, in float32.
-    """
-    left, right, _, *mouth = points.view(-1, 2, 5).unbind(2)
-    across, down = right - left, (mouth[0] + mouth[1] - left - right) / 2
-    rolls = (torch.atan2(across[:, 1], across[:, 0]) + torch.atan2(-down[:, 0], down[:, 1])).rad2deg() / 2
-    return torch.where(rolls.abs() < MAX_UPRIGHT_ROLL_DEG, 0, rolls)
-
-
-def box_sides(boxes: Tensor) -> Tensor:
-    """Returns the sides of squares (n, 4): (n, 1)."""
-    return boxes[:, 2:3] - boxes[:, :1]
-
-
-def to_squares(boxes: Tensor) -> Tensor:
-    """Squares boxes (n, 4): same centres, their longer sides."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) / 2
-    return torch.cat([centres - half, centres + half], 1)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+
+MIN_SIDE_PX = 1e-3  # of a square that is sampled
 
 
 def build_pyramid(rgb: np.ndarray, min_px: int) -> list[np.ndarray]:
@@ -17,24 +20,54 @@ def build_pyramid(rgb: np.ndarray, min_px: int) -> list[np.ndarray]:
     return pyramid
 
 
-def sample_patch(pyramid: list[np.ndarray], box: list[float], size_px: int, roll_deg: float = 0.0) -> np.ndarray:
-    """Samples one square, rotated clockwise by `roll_deg`: (size_px, size_px, 3) uint8.
+def resize_from_pyramid(pyramid: Sequence[np.ndarray], width: int, height: int) -> np.ndarray:
+    """Resizes a photo to (height, width, 3), from the smallest level of its pyramid that is no smaller: by area, or bicubic."""
+    level = max((n for n, rgb in enumerate(pyramid) if rgb.shape[0] >= height and rgb.shape[1] >= width), default=0)
+    enlarged = width > pyramid[0].shape[1]
+    return cv2.resize(pyramid[level], (width, height), interpolation=cv2.INTER_CUBIC if enlarged else cv2.INTER_AREA)
+
+
+def sample_patches(
+    pyramid: Sequence[np.ndarray], boxes: Sequence[Sequence[float]], size_px: int, rolls_deg: Sequence[float]
+) -> np.ndarray:
+    """Samples squares (xyxy in photo pixels), each rotated clockwise by its roll: (n, size_px, size_px, 3) uint8."""
+    patches = np.empty((len(boxes), size_px, size_px, 3), np.uint8)
+    for patch, box, roll_deg in zip(patches, boxes, rolls_deg, strict=True):
+        sample_patch(pyramid, box, patch, roll_deg)
+    return patches
+
+
+def sample_patch(pyramid: Sequence[np.ndarray], box: Sequence[float], patch: np.ndarray, roll_deg: float = 0.0) -> None:
+    """Samples one square into `patch`, (s, s, 3) uint8, rotated clockwise by `roll_deg`.
 
     Bicubic, from the coarsest level of `pyramid` that has a pixel for each of the patch's; black beyond the photo's edge.
-    `box`: xyxy in photo pixels.
+    In plain numbers, since there can be ten thousands of patches.
     """
-    side = max(box[2] - box[0], 1e-3)
-    level = min(max(0, int(math.log2(side / size_px))), len(pyramid) - 1)
-    source, angle = pyramid[level], math.radians(roll_deg)
-    scale = np.array([source.shape[1] / pyramid[0].shape[1], source.shape[0] / pyramid[0].shape[0]])
-    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    matrix = rotation * (side * scale / size_px)[:, None]
-    centre = np.array([box[0] + side / 2, box[1] + side / 2]) * scale
-    reach = np.abs(matrix).sum(1) * size_px / 2 + 3
+    size = len(patch)
+    side = max(box[2] - box[0], MIN_SIDE_PX)
+    source = pyramid[min(max(0, int(math.log2(side / size))), len(pyramid) - 1)]
+    height, width = source.shape[:2]
+    across, down = width / pyramid[0].shape[1], height / pyramid[0].shape[0]  # of the level, to the photo
+    step, angle = side / size, math.radians(roll_deg)
+    cos, sin = math.cos(angle) * step, math.sin(angle) * step
+    xx, xy, yx, yy = cos * across, -sin * across, sin * down, cos * down
+    centre_x, centre_y = (box[0] + side / 2) * across, (box[1] + side / 2) * down
     # warpAffine takes at most 32767 pixels a side
-    left, top = (max(0, min(int(centre[axis] - reach[axis]), source.shape[1 - axis] - 1)) for axis in (0, 1))
-    right, bottom = (max(first + 1, int(centre[axis] + reach[axis]) + 1) for axis, first in ((0, left), (1, top)))
+    left, right = clip_span(centre_x, (abs(xx) + abs(xy)) * size / 2 + 3, width)
+    top, bottom = clip_span(centre_y, (abs(yx) + abs(yy)) * size / 2 + 3, height)
     # warpAffine counts from a pixel's centre, boxes from its edge
-    offset = centre - 0.5 - (left, top) - matrix @ np.full(2, (size_px - 1) / 2)
+    middle = (size - 1) / 2
+    matrix = np.array(
+        [
+            [xx, xy, centre_x - 0.5 - left - (xx + xy) * middle],
+            [yx, yy, centre_y - 0.5 - top - (yx + yy) * middle],
+        ]
+    )
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(source[top:bottom, left:right], np.column_stack([matrix, offset]), (size_px, size_px), flags=flags)
+    cv2.warpAffine(source[top:bottom, left:right], matrix, (size, size), dst=patch, flags=flags)
+
+
+def clip_span(centre: float, reach: float, length: int) -> tuple[int, int]:
+    """Clips the pixels within `reach` of a centre to those of a side of `length`: first and end, one pixel at least."""
+    first = max(0, min(int(centre - reach), length - 1))
+    return first, min(max(first + 1, int(centre + reach) + 1), length)

@@ -6,12 +6,13 @@ computed by one thread: results do not depend on their number.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..worker_pool import Workers
@@ -32,18 +33,16 @@ class Proposals(NamedTuple):
 
 
 class FastPNet:
-    """Runs a PNet on the device it is on.
+    """Runs a copy of a PNet on the device it is on.
 
     `threshold`: the probability above which a cell is proposed, 0..1; `tile_cells`: of a tile, each way.
     """
 
     def __init__(self, network: PNet, threshold: float, tile_cells: int = TILE_CELLS) -> None:
-        self.network = network
+        self.network = network = copy.deepcopy(network)
         self.tile_cells = tile_cells
         self.logit = math.log(threshold / (1 - threshold))
-        first = network.conv1
-        self.kernel = (first.weight / SPAN).contiguous(memory_format=torch.channels_last)
-        self.bias = first.bias - first.weight.sum((1, 2, 3)) * (MEAN / SPAN)  # type: ignore[operator]
+        fold_normalization(network.conv1)
         # Softmax of two classes is the sigmoid of their difference.
         self.face = (network.conv4_1.weight[1] - network.conv4_1.weight[0]).flatten()
         self.face_bias = (network.conv4_1.bias[1] - network.conv4_1.bias[0]).item()  # type: ignore[index]
@@ -71,13 +70,21 @@ class FastPNet:
     def features(self, pixels: Tensor) -> Tensor:
         """Computes what the last convolutions take: (h, w, 3) uint8 RGB -> (cells down, cells across, 32)."""
         network = self.network
-        x = network.prelu1(F.conv2d(pixels.permute(2, 0, 1)[None].float(), self.kernel, self.bias))
+        x = network.prelu1(network.conv1(pixels.permute(2, 0, 1)[None].float()))
         if x.shape[2] % 2 or x.shape[3] % 2:  # at the picture's edges, where pooling rounds up
             x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), value=-math.inf)
         x = torch.maximum(x[..., 0::2], x[..., 1::2])  # max pooling without its indices
         x = torch.maximum(x[..., 0::2, :], x[..., 1::2, :])
         x = network.prelu3(network.conv3(network.prelu2(network.conv2(x))))
         return x[0].permute(1, 2, 0).contiguous()
+
+
+@torch.no_grad()
+def fold_normalization(convolution: nn.Conv2d) -> None:
+    """Folds the normalization of pixels into a network's first convolution, which takes 0..255 from then on."""
+    assert convolution.bias is not None
+    convolution.bias -= convolution.weight.sum((1, 2, 3)) * (MEAN / SPAN)
+    convolution.weight /= SPAN
 
 
 def cell_spans(length: int, most: int) -> Iterator[range]:

@@ -183,11 +183,11 @@ def test_any_number_of_threads_finds_the_same(detector: MTCNNDetector, astronaut
 
 def test_levels_are_bounded(detector: MTCNNDetector, monkeypatch: pytest.MonkeyPatch) -> None:
     rgb = np.zeros((300, 400, 3), np.uint8)
-    sizes = [level.shape[:2] for level in detector.pnet_pyramid(rgb)]
-    assert sizes[0] == (375, 500)  # 9.6 px, the box of a face of 12 px, fill 12
+    sizes = [level.shape[:2] for level in detector.pnet_pyramid([rgb])]
+    assert sizes[0] == (417, 556)  # 8.64 px, nine tenths of the box of a face of 12 px, fill 12
     assert min(sizes[-1]) >= 12
     monkeypatch.setattr(detect, "LEVEL_PX", 30_000)
-    assert next(detector.pnet_pyramid(rgb)).shape[:2] == (150, 200)
+    assert next(detector.pnet_pyramid([rgb])).shape[:2] == (150, 200)
 
 
 # --- options
