@@ -28,7 +28,7 @@ def is_supported(config: LAAConfig) -> bool:
     return (config.attention, config.integration, config.fusion) == ("rsa", "both", "wfm")
 
 
-class FastBlock:
+class FastRSABlock:
     """Runs an RSABlock on a map (h, w, c), contiguous, in place."""
 
     def __init__(self, block: RSABlock, side: int, dtype: torch.dtype) -> None:
@@ -81,17 +81,17 @@ class FastLAA:
         return enlarged + F.leaky_relu(convolve(x, *self.tail), self.slope).permute(2, 0, 1)
 
 
-def build_stages(stages: Iterable[nn.Module], shapes: Iterable[Stage], dtype: torch.dtype) -> list[list[FastBlock]]:
+def build_stages(stages: Iterable[nn.Module], shapes: Iterable[Stage], dtype: torch.dtype) -> list[list[FastRSABlock]]:
     """Builds the blocks of several stages."""
     return [build_blocks(blocks, shape, dtype) for blocks, shape in zip(stages, shapes, strict=True)]
 
 
-def build_blocks(blocks: nn.Module, stage: Stage, dtype: torch.dtype) -> list[FastBlock]:
+def build_blocks(blocks: nn.Module, stage: Stage, dtype: torch.dtype) -> list[FastRSABlock]:
     """Builds the blocks of a stage."""
-    return [FastBlock(block, stage.size, dtype) for block in blocks.children() if isinstance(block, RSABlock)]
+    return [FastRSABlock(block, stage.size, dtype) for block in blocks.children() if isinstance(block, RSABlock)]
 
 
-def run_blocks(blocks: list[FastBlock], x: Tensor) -> Tensor:
+def run_blocks(blocks: list[FastRSABlock], x: Tensor) -> Tensor:
     """Runs blocks on a map (h, w, c), which is overwritten."""
     x = x.contiguous()
     for block in blocks:
