@@ -1,7 +1,7 @@
 """Whether `laa batch` runs the face network in OpenVINO where nobody said: `--device auto`.
 
-Compiling takes 21 s of a core, once, and 2 s from the cache; after that a face takes 79 ms of a core in bfloat16, where torch
-takes 95, on a CPU with AMX. At two faces a photo it pays from several hundred photos on. In float32 it was not faster.
+Compiling takes 21 s of a core, once, and 2 s from the cache; after that a face takes 70 ms of a core in bfloat16, where torch
+takes 88, on a CPU with AMX. At two faces a photo it pays from some 600 photos on. In float32 torch was the faster one.
 
 Bytes differ between the two, so a folder stays with the one that it was begun with: a run that goes on with fewer photos left,
 or with more of them, does not do again what is done.

@@ -110,8 +110,7 @@ def batch(
     )
     screen = Screen(quiet=quiet, data_on_stdout=json)
     if settled != models:
-        screen.notice(
-            f"OpenVINO runs the face network, {request.recipe.precision}, for the folder is large; --device cpu: torch"
-        )
+        why = "the folder is large, or was begun so"
+        screen.notice(f"OpenVINO runs the face network in {request.recipe.precision}: {why}; --device cpu has torch do it")
     load = lambda: Upscaler.from_options(settled, screen.notice)  # noqa: E731
     raise typer.Exit(run(request, load, screen, watch if watched else Batch.run_once))

@@ -2,8 +2,8 @@
 
 In float32 it differs from `network.LAATransformer` by rounding alone. In bfloat16 weights, maps and products are bfloat16, sums
 inside of products, norms and softmax are float32, as are the FIM's channel weights: 63 dB to float32, like autocast.
-A face at a time, for its maps fit in a core's cache; measured, one thread: 0.83 of the modules' time in float32, 0.66 in
-bfloat16, where autocast takes 0.8.
+A face at a time, for its maps fit in a core's cache; measured, one thread: 0.83 of the modules' time in float32, 0.66 to
+0.7 in bfloat16, where autocast takes 0.8.
 """
 
 from __future__ import annotations
