@@ -9,6 +9,7 @@ from pathlib import Path
 from models.sizes import CROP_MARGIN
 
 from .errors import UsageError
+from .utils.precision import PRECISIONS
 
 SCALES = (1, 2, 4, 8)
 RANGES: dict[str, tuple[float, float]] = {
@@ -47,10 +48,12 @@ class Options:
 class ModelOptions:
     """Which models to load and how they are set. Raises UsageError on the first value that is out of range.
 
-    All of it but the device decides on the bytes of a result: a batch hashes it whole (`batch.manifest.Recipe`).
+    All of it decides on the bytes of a result, and a batch hashes it (`batch.manifest.Recipe`): of device and precision what
+    they come to.
     """
 
-    device: str = "auto"  # see utils.hardware.choose_device
+    device: str = AUTO  # see restore.runtime.choose_runtime
+    precision: str = AUTO  # of the face network: one of PRECISIONS; AUTO: bfloat16 where the device is made for it
     weights: Path | None = None  # of the face network; None: those that laa ships
     min_face_px: float = 12  # the smallest face to look for, across its crop
     confidence: float | None = None  # that the detector needs, 0..1; None: CONFIDENCE
@@ -61,6 +64,8 @@ class ModelOptions:
         """Checks the ranges."""
         if not self.background:
             raise UsageError(f"background must be {AUTO}, {PLAIN}, {HPINET} or a model file", "background")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision must be {', '.join(PRECISIONS)}, not {self.precision!r}", "precision")
         if not MIN_FACE_PX <= self.min_face_px < math.inf:
             raise UsageError(f"min_face_px must be {MIN_FACE_PX} px or more, not {self.min_face_px:g}", "min_face_px")
         for name in ("confidence", "fidelity"):

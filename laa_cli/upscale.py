@@ -24,6 +24,7 @@ from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, ba
 from .restore.paste import make_patch, paste
 from .restore.picture_upscaler import PictureUpscaler
 from .restore.restorer import NetworkRestorer, Notice, silent
+from .restore.runtime import Runtime, choose_runtime
 from .restore.selection import FaceReport, assess, with_result
 from .utils.hardware import choose_device
 from .utils.steps import Steps, run_to_end
@@ -80,10 +81,12 @@ class Upscaler:
         confidence: float | None = ModelOptions.confidence,
         fidelity: float | None = ModelOptions.fidelity,
         background: str | os.PathLike[str] = ModelOptions.background,
+        precision: str = ModelOptions.precision,
     ) -> Upscaler:
         """Loads the models: see ModelOptions. Raises LaaError where one cannot be loaded."""
         options = ModelOptions(
             device=device,
+            precision=precision,
             weights=Path(weights) if weights else None,
             min_face_px=min_face_px,
             confidence=confidence,
@@ -95,9 +98,9 @@ class Upscaler:
     @classmethod
     def from_options(cls, options: ModelOptions, notice: Notice = silent) -> Upscaler:
         """Builds the three replaceable parts; `notice` as in `read_weights`. Raises LaaError where one cannot be loaded."""
-        device = choose_device(options.device)
-        restorer, background = build_restorer(options, device, notice), build_background(options, device, notice)
-        return cls(build_detector(options, device), restorer, background)  # last, for it takes longest
+        runtime = choose_runtime(options.device, options.precision)
+        restorer, background = build_restorer(options, runtime, notice), build_background(options, runtime.device, notice)
+        return cls(build_detector(options, runtime.device), restorer, background)  # last, for it takes longest
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
         """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged.
@@ -179,9 +182,9 @@ def build_detector(options: ModelOptions, device: torch.device | None = None) ->
     return MTCNNDetector(device, min_face_px=options.min_face_px, confidence=confidence)
 
 
-def build_restorer(options: ModelOptions, device: torch.device, notice: Notice = silent) -> FaceRestorer:
+def build_restorer(options: ModelOptions, runtime: Runtime, notice: Notice = silent) -> FaceRestorer:
     """Builds the face restorer; `notice` as in `read_weights`. Raises LaaError where the weights cannot be used."""
-    return NetworkRestorer.load(options.weights, device, options.fidelity, notice)
+    return NetworkRestorer.load(options.weights, runtime, options.fidelity, notice)
 
 
 def build_background(options: ModelOptions, device: torch.device, notice: Notice = silent) -> BackgroundUpscaler:

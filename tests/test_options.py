@@ -18,13 +18,14 @@ from laa_cli.commands.parameters import Scale
 from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.options import SCALES, ModelOptions, Options
 
-FILES = ("device", "weights", "background")  # what counts by a hash and a rule, or not at all
+FILES = ("device", "precision", "weights", "background")  # what counts by a hash and a rule, or not at all
 WRONG = [
     *(
         ({"min_face_px": value}, "min_face_px must be 8 px or more", "--min-face must be 8")
         for value in (0, 5, math.inf, math.nan)
     ),
     *(({"confidence": value}, "confidence must be from 0 to 1", "--confidence must") for value in (-0.1, 1.1, math.nan)),
+    ({"precision": "half"}, "precision must be auto, float32, bfloat16, not 'half'", "--precision must"),
     ({"background": ""}, "background must be auto, plain, hpinet or a model file", "--background must"),
     *(({"fidelity": value}, "fidelity must be from 0 to 1", "--fidelity must") for value in (-0.1, 1.5, math.nan)),
 ]
@@ -58,6 +59,7 @@ def test_options_need_no_torch() -> None:
 def test_a_recipe_hashes_all_model_options_but_the_device() -> None:
     recipe = Recipe(options=Options(), models=ModelOptions(), weights="of the file")
     other = {"device": "cpu", "weights": None, "min_face_px": 20, "confidence": 0.5, "fidelity": 0.5, "background": "plain"}
+    other |= {"precision": "bfloat16"}
     assert other.keys() == {field.name for field in fields(ModelOptions)}, "does the new option belong into the hash?"
     for name, value in other.items():
         changed = replace(recipe, models=replace(recipe.models, **{name: value}))
@@ -68,9 +70,20 @@ def test_a_recipe_has_the_digest_that_manifests_have_always_had() -> None:
     recipe = Recipe(options=Options(max_face_px=96.0), models=ModelOptions(min_face_px=12.0), weights="0" * 64)
     assert recipe.to_dict()["options"] == asdict(recipe.options) | {
         "min_face": 12.0, "confidence": None, "fidelity": None, "background": "plain", "strip_metadata": False,
-        "require_face": False,
+        "require_face": False, "precision": "float32", "runtime": "torch",
     }  # fmt: skip
     assert recipe.digest(failed=False) == "c53ad6d1dec10d544dba7c44553c4c82cdd1152b07a9677554b92ff31e052797"
+
+
+def test_a_recipe_hashes_precision_and_runtime_as_they_come_out() -> None:
+    digests = {
+        replace(RECIPE, precision=precision, runtime=runtime).digest(failed=False)
+        for precision in ("float32", "bfloat16")
+        for runtime in ("torch", "openvino:CPU", "openvino:GPU")
+    }
+    assert len(digests) == 6
+    chosen = Recipe.of(Options(), ModelOptions(device="cpu", precision="bfloat16"), strip_metadata=False, require_face=False)
+    assert (chosen.precision, chosen.runtime) == ("bfloat16", "torch")
 
 
 RECIPE = Recipe(options=Options(), models=ModelOptions(), weights="0" * 64)

@@ -22,8 +22,9 @@ from .. import __version__
 from ..errors import LaaError, SetupError, explain_os_error
 from ..options import PLAIN, ModelOptions, Options
 from ..restore.background import background_rule, background_weights
-from ..utils.hardware import choose_device
+from ..restore.runtime import TORCH, choose_runtime
 from ..utils.jsonl import JsonLinesFile
+from ..utils.precision import FLOAT32
 from .scan import PhotoFile
 from .schema import ManifestRecord, RecipeRecord, is_name_pair, parse_record
 
@@ -103,7 +104,7 @@ class Recipe:
     """All that decides on the bytes of a result: a result that was made otherwise is made again. `weights`: their SHA-256.
 
     `background`: the rule that holds for the background (`background_rule`); `background_weights`: the SHA-256 of those that it
-    may use.
+    may use. `precision`, `runtime`: those of the face network that device and precision came to (`restore.runtime.Runtime`).
     """
 
     options: Options
@@ -111,13 +112,16 @@ class Recipe:
     weights: str
     background: str = PLAIN
     background_weights: str | None = None
+    precision: str = FLOAT32
+    runtime: str = TORCH
     strip_metadata: bool = False
     require_face: bool = False
 
     @classmethod
     def of(cls, options: Options, models: ModelOptions, *, strip_metadata: bool, require_face: bool) -> Recipe:
         """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
-        path, rule = background_weights(models), background_rule(models, choose_device(models.device))
+        runtime = choose_runtime(models.device, models.precision)
+        path, rule = background_weights(models), background_rule(models, runtime.device)
         digest = hash_weights(path, "background's network") if path else None  # read in any case, for its errors
         counts = options.scale > 1  # otherwise the background is left alone
         return cls(
@@ -126,15 +130,18 @@ class Recipe:
             weights=hash_weights(models.weights or DEFAULT_WEIGHTS, "weights"),
             background=rule if counts else PLAIN,
             background_weights=digest if counts else None,
+            precision=runtime.precision,
+            runtime=runtime.name,
             strip_metadata=strip_metadata,
             require_face=require_face,
         )
 
     def to_dict(self) -> RecipeRecord:
         """Describes it for a record."""
-        limits = {"background": self.background, "strip_metadata": self.strip_metadata, "require_face": self.require_face}
+        rules = {"background": self.background, "precision": self.precision, "runtime": self.runtime}
+        limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
-        options = asdict(self.options) | model_settings(self.models) | limits
+        options = asdict(self.options) | model_settings(self.models) | rules | limits
         return {
             "versions": versions,
             "weights": self.weights,
@@ -150,16 +157,18 @@ class Recipe:
                 del values["options"][limit]
         if self.background == PLAIN:  # as all results were made before there was another: they stay
             del values["options"]["background"], values["background_weights"]
+        if (self.precision, self.runtime) == (FLOAT32, TORCH):  # likewise
+            del values["options"]["precision"], values["options"]["runtime"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def model_settings(models: ModelOptions) -> dict[str, Any]:
-    """The model options that decide on bytes: all but the device, those to come, too.
+    """The model options that decide on bytes as they are given, those to come, too.
 
-    The weights count by their hashes, the background by its rule.
+    The weights count by their hashes, the background by its rule, device and precision by the runtime that they come to.
     """
     values = asdict(models)
-    for name in ("device", "weights", "background"):
+    for name in ("device", "precision", "weights", "background"):
         del values[name]
     return {"min_face": values.pop("min_face_px"), **values}  # as manifests have always called it
 

@@ -22,6 +22,7 @@ from ..console import Screen
 from ..interfaces import FaceCrop
 from ..restore.back_projection import back_project
 from ..restore.restorer import NetworkRestorer
+from ..restore.runtime import Runtime
 from ..utils.hardware import count_flops
 from .perceptual import Metric
 
@@ -99,7 +100,7 @@ def our_methods(weights: list[Path], device: torch.device) -> list[Method]:
         Method(
             weights_name(path),
             "network",
-            NetworkRestorer.load(path, device).network_only,
+            NetworkRestorer.load(path, Runtime.on(device)).network_only,
             count_parameters(path),
             "network alone, as in the paper",
         )
@@ -115,8 +116,8 @@ def our_methods(weights: list[Path], device: torch.device) -> list[Method]:
 def our_restorers(weights: list[Path], device: torch.device) -> dict[str, NetworkRestorer]:
     """Loads what `upscale` can run with, by the name of its row: the given weights, in their order, or what is shipped."""
     if len(weights) < 2:
-        return {"laa": NetworkRestorer.load(weights[0] if weights else None, device)}
-    return {f"laa, {weights_name(path)}": NetworkRestorer.load(path, device) for path in weights}
+        return {"laa": NetworkRestorer.load(weights[0] if weights else None, Runtime.on(device))}
+    return {f"laa, {weights_name(path)}": NetworkRestorer.load(path, Runtime.on(device)) for path in weights}
 
 
 def restore_batches(restorer: NetworkRestorer) -> Restore:

@@ -15,6 +15,7 @@ from ..errors import Exit
 from ..faceset.format import check_exists, source_files
 from ..options import ModelOptions
 from ..restore.restorer import NetworkRestorer, read_weights
+from ..restore.runtime import Runtime
 from ..utils.hardware import choose_device, machine_info
 from ..utils.inputs import Inputs
 from ..utils.plotting import load_figure_class
@@ -80,7 +81,7 @@ def measure_curves(
     if not request.measures_curves:
         return []
     points = [(fault, side_px) for fault in (FACE_FAULTS if request.faults else [CLEAN]) for side_px in FACE_SIZES_PX]
-    through_16 = NetworkRestorer.load(PROTOCOL_WEIGHTS, device)  # whatever weights laa ships or is given
+    through_16 = NetworkRestorer.load(PROTOCOL_WEIGHTS, Runtime.on(device))  # whatever weights laa ships or is given
     methods = methods_at_any_size(our_restorers(list(request.weights), device), through_16)
     metrics = [(key, metric) for key, metric in available_metrics(columns) if key in CURVE_METRICS]
     curve: list[CurvePoint] = []

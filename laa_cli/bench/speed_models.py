@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from models.checkpoint import DEFAULT_WEIGHTS, load
+from models.laa.network import LAATransformer
 from models.protocol import HR_SIZE, LR_SIZE
 
 from ..console import Screen
-from ..restore.restorer import NetworkRestorer
+from ..restore.face_network import Network, build_face_network, in_precision
+from ..restore.restorer import read_weights
+from ..restore.runtime import OPENVINO_CPU, Runtime, has_openvino
 from ..utils.hardware import PRECISIONS, count_flops
 from ..utils.timing import Timing, summarize, time_rounds
 from .evaluate import weights_name
@@ -25,32 +29,38 @@ BATCHES = (1, 4, 16)
 GPU_BATCHES = (64, 256)  # beside them
 
 
+Prepare = Callable[[Any, Runtime], Network]  # returns what runs a network
+
+
 @dataclass(frozen=True)
 class SpeedModel:
-    """A network and its input for one face, (n, 3, input, input)."""
+    """A network and its input for one face, (n, 3, input, input). `prepare`: how it runs, by default in autocast."""
 
     name: str
     build: Callable[[], nn.Module]
     input_px: int
     batches: tuple[int, ...] = (1,)
+    prepare: Prepare = in_precision
 
 
 def speed_models(weights: Path | None, device: torch.device, screen: Screen) -> list[SpeedModel]:
-    """Returns our network, and the peers' where spandrel is installed."""
+    """Returns our network as laa runs it, on a CPU in OpenVINO, too, where that and the peers where spandrel is installed."""
     path = weights or DEFAULT_WEIGHTS
-    NetworkRestorer.load(path, torch.device("cpu"))  # for its errors
+    read_weights(path)  # for its errors
     batches = (*BATCHES, *(GPU_BATCHES if device.type == "cuda" else ()))
-    ours = SpeedModel(weights_name(path), lambda: to_channels_last(load(path)[0]), HR_SIZE, batches)
+    ours = [SpeedModel(weights_name(path), lambda: load(path)[0], HR_SIZE, batches, build_face_network)]
+    if device.type == "cpu" and has_openvino():
+        ours.append(replace(ours[0], name=f"{weights_name(path)}, OpenVINO", batches=(1,), prepare=build_in_openvino))
     try:
-        return [ours, *peer_models()]
+        return [*ours, *peer_models()]
     except ImportError as error:
         screen.notice(f"the peers are not timed ({error}): pip install 'laa[bench]'")
-        return [ours]
+        return ours
 
 
-def to_channels_last(network: nn.Module) -> nn.Module:
-    """Converts to the memory format that the restorer uses."""
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def build_in_openvino(network: LAATransformer, runtime: Runtime) -> Network:
+    """Builds what runs our network in OpenVINO on the CPU."""
+    return build_face_network(network, replace(runtime, openvino=OPENVINO_CPU))
 
 
 def peer_models() -> list[SpeedModel]:
@@ -89,17 +99,17 @@ def picture_peers(scale: int) -> dict[str, Callable[[], nn.Module]]:
 
 @torch.inference_mode()
 def time_network(model: SpeedModel, device: torch.device, seconds: float) -> list[Timing]:
-    """Times each batch size in each precision; bfloat16 by autocast, as laa runs on a GPU."""
+    """Times each batch size in each precision, the networks run as `prepare` says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of spandrel's networks call torch as one did years ago
         torch.manual_seed(0)
         network = model.build().eval().to(device)
+        prepared = {precision: model.prepare(network, Runtime(device, precision)) for precision in PRECISIONS}
         timings = []
         for batch in model.batches:
             inputs = torch.rand(batch, 3, model.input_px, model.input_px, device=device)
             gflops = count_flops(network, inputs) / 1e9
-            for precision in PRECISIONS:
-                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    times_ms = time_rounds(partial(network, inputs), device, seconds)
+            for precision, run in prepared.items():
+                times_ms = time_rounds(partial(run, inputs), device, seconds)
                 timings.append(summarize(model.name, str(device), precision, batch, times_ms, gflops))
     return timings

@@ -14,7 +14,6 @@ from .parameters import (
     Background,
     Confidence,
     Debug,
-    DeviceName,
     Feather,
     Fidelity,
     Json,
@@ -24,7 +23,9 @@ from .parameters import (
     MinFace,
     Overwrite,
     PathArgument,
+    Precision,
     Quiet,
+    RuntimeName,
     ScaleFactor,
     StripMetadata,
     Weights,
@@ -49,7 +50,8 @@ def batch(
     exclude: Annotated[list[str] | None, typer.Option(help="No photos that fit the pattern.", show_default=False)] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
     background: Background = MODEL_DEFAULTS.background,
-    device: DeviceName = MODEL_DEFAULTS.device,
+    device: RuntimeName = MODEL_DEFAULTS.device,
+    precision: Precision = MODEL_DEFAULTS.precision,
     weights: Weights = MODEL_DEFAULTS.weights,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
     max_face: MaxFace = DEFAULTS.max_face_px,
@@ -76,6 +78,7 @@ def batch(
     """Runs `laa batch`."""
     from ..batch.executor import parse_size
     from ..batch.manifest import Recipe
+    from ..batch.openvino_choice import settle_device
     from ..batch.run import Batch, BatchRequest, run
     from ..batch.scan import NameFilter
     from ..batch.watch import watch
@@ -85,23 +88,29 @@ def batch(
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
     models = ModelOptions(
         device=device,
+        precision=precision,
         weights=weights,
         min_face_px=min_face,
         confidence=confidence,
         fidelity=fidelity,
         background=background,
     )
+    selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
+    settled = settle_device(models, source, out, selection)
     request = BatchRequest(
         source=source,
         out=out,
-        recipe=Recipe.of(options, models, strip_metadata=strip_metadata, require_face=require_face),
+        recipe=Recipe.of(options, settled, strip_metadata=strip_metadata, require_face=require_face),
         memory_bytes=parse_size(memory),
-        selection=NameFilter(tuple(include or ()), tuple(exclude or ())),
+        selection=selection,
         overwrite=overwrite,
         retry_failed=retry_failed,
         report=report,
         json=json,
     )
     screen = Screen(quiet=quiet, data_on_stdout=json)
-    load = lambda: Upscaler.from_options(models, screen.notice)  # noqa: E731
+    if settled != models:
+        why = "the folder is large, or was begun so"
+        screen.notice(f"OpenVINO runs the face network in {request.recipe.precision}: {why}; --device cpu has torch do it")
+    load = lambda: Upscaler.from_options(settled, screen.notice)  # noqa: E731
     raise typer.Exit(run(request, load, screen, watch if watched else Batch.run_once))

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UsageError
 from ..options import CONFIDENCE, DEFAULTS
+from ..utils.precision import PRECISIONS
 
 
 class Scale(StrEnum):
@@ -29,6 +30,12 @@ DEFAULT_SCALE = Scale(str(DEFAULTS.scale))
 # as text, for a Path would not know "./-", a file, from "-"
 Photos = Annotated[list[str], typer.Argument(help="Photos; - reads one from stdin.", show_default=False)]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+RuntimeName = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, mps, openvino or openvino:GPU (pip install 'laa[openvino]').")
+]
+Precision = Annotated[
+    str, typer.Option(metavar="|".join(PRECISIONS), help="Of the face network; auto: bfloat16 where the device is made for it.")
+]
 Weights = Annotated[Path | None, PathOption(help="Weights to use instead of the shipped ones.", show_default=False)]
 Background = Annotated[
     str, typer.Option(metavar="auto|hpinet|plain|FILE", help="What enlarges the photo outside the faces; FILE: a model's.")

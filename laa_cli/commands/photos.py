@@ -28,7 +28,9 @@ from .parameters import (
     Overwrite,
     PathOption,
     Photos,
+    Precision,
     Quiet,
+    RuntimeName,
     ScaleFactor,
     StripMetadata,
     Weights,
@@ -63,7 +65,8 @@ def upscale(
     ] = None,
     scale: ScaleFactor = DEFAULT_SCALE,
     background: Background = MODEL_DEFAULTS.background,
-    device: DeviceName = MODEL_DEFAULTS.device,
+    device: RuntimeName = MODEL_DEFAULTS.device,
+    precision: Precision = MODEL_DEFAULTS.precision,
     weights: Weights = MODEL_DEFAULTS.weights,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
     max_face: MaxFace = DEFAULTS.max_face_px,
@@ -93,6 +96,7 @@ def upscale(
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
     models = ModelOptions(
         device=device,
+        precision=precision,
         weights=weights,
         min_face_px=min_face,
         confidence=confidence,

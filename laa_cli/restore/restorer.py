@@ -17,14 +17,14 @@ from ..errors import LaaError, out_of_memory
 from ..interfaces import FaceCrop, RestoredFace
 from ..options import ModelOptions
 from .back_projection import back_project_partially, rmse_at_crop_resolution
+from .face_network import Network, build_face_network
 from .fidelity import FEATURES, estimate_fidelity
+from .runtime import Runtime
 
 MAX_NOISY_CROP_PX = 64  # a larger crop with noise or blocks is better as it is, a clean one is not: see docs/laa-photo.md
 CLEAN_FIDELITY = 0.5  # a crop with a higher estimate is taken for clean: fidelity 1
-GPU_BATCH = 16  # faces at once, halved where memory runs out
+CALL_SIZE = 16  # faces in a call of the network, halved where memory runs out
 
-
-Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same shape
 Notice = Callable[[str], None]  # says a line to people
 
 
@@ -59,20 +59,19 @@ class NetworkRestorer:
     def load(
         cls,
         weights: Path | None,
-        device: torch.device,
+        runtime: Runtime,
         fidelity: float | None = None,
         notice: Notice = silent,
     ) -> NetworkRestorer:
         """Loads a weights file, by default the one that laa ships; `notice` as in `read_weights`. LaaError where that fails."""
         network, card = read_weights(weights or DEFAULT_WEIGHTS, notice)
-        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         crop_px = card.crop_px or (LR_SIZE, LR_SIZE)  # a face network's card always has it
-        return cls(network, device, crop_px, fidelity, card.fidelity_coefficients)
+        return cls(build_face_network(network, runtime), runtime.device, crop_px, fidelity, card.fidelity_coefficients)
 
     @property
     def batch_size(self) -> int:
-        """Crops for a call. A CPU's cache holds the feature maps of one face: it takes 67 ms, of 16 each takes 94."""
-        return 1 if self.device.type == "cpu" else GPU_BATCH
+        """Crops for a call with the most throughput. On a CPU the network takes one face after the other anyway."""
+        return 1 if self.device.type == "cpu" else CALL_SIZE
 
     @torch.inference_mode()
     def __call__(self, crops: Sequence[FaceCrop]) -> list[RestoredFace]:
@@ -80,7 +79,7 @@ class NetworkRestorer:
         if not crops:
             return []
         inputs = torch.cat([self.prepare_input(crop.image) for crop in crops])
-        outputs = run_in_batches(self.run_batch, inputs, self.batch_size)
+        outputs = run_in_batches(self.run_batch, inputs, CALL_SIZE)
         return [self.finalize(output[None], crop.image[None]) for output, crop in zip(outputs, crops, strict=True)]
 
     def prepare_input(self, crop: Tensor) -> Tensor:
@@ -105,12 +104,11 @@ class NetworkRestorer:
     @torch.inference_mode()
     def network_only(self, lr: Tensor) -> Tensor:
         """Runs the network without back-projection: (n, 3, 16, 16) -> (n, 3, 128, 128), RGB, [0, 1], output not clamped."""
-        return run_in_batches(self.run_batch, network_input(lr), self.batch_size)
+        return run_in_batches(self.run_batch, network_input(lr), CALL_SIZE)
 
     def run_batch(self, inputs: Tensor) -> Tensor:
-        """Runs one batch (n, 3, 128, 128) -> the same on the CPU: bfloat16 on a GPU, where it halves time and memory."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            return self.network(inputs.to(self.device)).float().cpu()
+        """Runs one batch (n, 3, 128, 128) -> the same on the CPU."""
+        return self.network(inputs.to(self.device)).float().cpu()
 
 
 def run_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, size: int) -> Tensor:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import UsageError
+from .precision import BFLOAT16, FLOAT32
 from .timing import Clock, Timing, summarize, time_rounds
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {FLOAT32: torch.float32, BFLOAT16: torch.bfloat16}
 LIMIT = "matrix product"  # how timings of it begin
 MATRIX_SIZES = (512, 8192)  # the smallest and the largest square matrix that is tried
 FULL_RATE_MS = 50  # a product that takes this long runs at the device's full rate

@@ -30,6 +30,7 @@ from laa_cli.console import Screen
 from laa_cli.errors import UsageError
 from laa_cli.interfaces import FaceCrop
 from laa_cli.restore.restorer import NetworkRestorer
+from laa_cli.restore.runtime import Runtime
 from models.checkpoint import PROTOCOL_WEIGHTS
 from models.metrics import psnr_db
 from models.protocol import reduce, resize
@@ -53,7 +54,7 @@ def test_a_point_is_the_mean_over_all_faces() -> None:
 
 
 def test_the_rows_are_what_they_say() -> None:
-    restorer = NetworkRestorer.load(PROTOCOL_WEIGHTS, CPU)
+    restorer = NetworkRestorer.load(PROTOCOL_WEIGHTS, Runtime.on(CPU))
     crops = degrade(pictures(2, 128) / 255, 20, "clean")
     found = {name: function(crops) for name, function in methods_at_any_size({"laa": restorer}, restorer).items()}
     assert list(found) == ["bicubic", "back-projection", "through 16x16", "laa"]

@@ -126,6 +126,7 @@ def test_the_peers_are_what_they_are_called() -> None:
 
 def test_missing_spandrel_is_a_notice(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setitem(sys.modules, "spandrel.architectures.GFPGAN", None)
+    monkeypatch.setattr(speed_models, "has_openvino", lambda: False)
     (mine,) = speed_models.speed_models(None, CPU, Screen())
     assert mine.name == DEFAULT_WEIGHTS.stem
     assert "pip install 'laa[bench]'" in capsys.readouterr().err
