@@ -22,7 +22,8 @@ from fakes import (
 
 from laa_cli.errors import Exit, LaaError, OutOfMemoryError, SetupError, UsageError
 from laa_cli.interfaces import RestoredFace
-from laa_cli.photo import Metadata, containers, encode_photo, read_photo
+from laa_cli.photo import Metadata, encode_photo, read_photo
+from laa_cli.photo.metadata import png_chunks
 from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps
 from laa_cli.upscale import Options, Upscaler
 from laa_cli.utils.steps import run_to_end
@@ -129,8 +130,8 @@ def test_nothing_is_decoded_of_a_photo_that_is_refused_by_its_header(content: by
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    header = containers.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + containers.chunk(b"IDAT", b"") + containers.chunk(b"IEND", b"")
+    header = png_chunks.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + png_chunks.chunk(b"IDAT", b"") + png_chunks.chunk(b"IEND", b"")
 
 
 def test_a_photo_is_refused_where_memory_does_not_suffice(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
