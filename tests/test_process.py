@@ -139,7 +139,7 @@ def test_a_photo_is_refused_where_memory_does_not_suffice(content: bytes, monkey
     monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 4 * 10**9)
     with pytest.raises(OutOfMemoryError) as caught:
         process(large, replace(REQUEST, options=Options(scale=4)), refuse_to_load)
-    said = "a.png: 9504x6336 enlarged 4x is 963 megapixels, which needs about 9.8 GB of memory, and 4.0 GB are free"
+    said = "a.png: 9504x6336 enlarged 4x is 963 megapixels, which needs about 6.9 GB of memory, and 4.0 GB are free"
     assert str(caught.value) == f"{said}: use --scale 2, or allow it with --max-pixels 963477504"
     process(content, replace(REQUEST, options=Options(scale=4)), fake_upscaler)
     monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 13 * 10**9)
