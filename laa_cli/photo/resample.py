@@ -64,7 +64,10 @@ def enlarge_8bit(pixels: Pixels, scale: int) -> Pixels:
 def enlarge_16bit(pixels: Pixels, scale: int) -> Pixels:
     """Enlarges pixels without alpha, channel by channel."""
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
-    return np.dstack([to_integer(resize(channel(pixels, index), size), pixels.dtype) for index in range(pixels.shape[2])])
+    out = np.empty((*size, pixels.shape[2]), pixels.dtype)
+    for index in range(pixels.shape[2]):
+        out[..., index] = to_integer(resize(channel(pixels, index), size), pixels.dtype)
+    return out
 
 
 def enlarge_with_alpha(pixels: Pixels, scale: int) -> Pixels:
@@ -89,4 +92,4 @@ def channel(pixels: Pixels, index: int) -> Tensor:
 def to_integer(values: Tensor, dtype: np.dtype[Any]) -> Pixels:
     """Converts (1, 1, h, w) in [0, 1] to (h, w) of an integer dtype, clamped and rounded."""
     top = np.iinfo(dtype).max
-    return values[0, 0].clamp(0, 1).mul(top).round().numpy().astype(dtype)
+    return values[0, 0].clamp(0, 1).mul_(top).round_().numpy().astype(dtype)
