@@ -113,7 +113,7 @@ def decode_photo(content: bytes, request: PhotoRequest, background_bytes: BytesO
     """
     name, scale, max_pixels = request.title, request.options.scale, request.options.max_pixels
     header = read_header(content, name, max_pixels)
-    check_enlargement(header, scale, max_pixels, name, background_bytes)
+    check_enlargement(header, scale, max_pixels, name, background_bytes, request.suffix)
     check_output(request.suffix, header.width * scale, header.height * scale, request.output)
     photo = read_photo(content, max_pixels=max_pixels, name=name)
     return without_metadata(photo) if request.strip_metadata else photo

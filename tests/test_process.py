@@ -22,7 +22,8 @@ from fakes import (
 
 from laa_cli.errors import Exit, LaaError, OutOfMemoryError, SetupError, UsageError
 from laa_cli.interfaces import RestoredFace
-from laa_cli.photo import Metadata, containers, encode_photo, read_photo
+from laa_cli.photo import Metadata, encode_photo, read_photo
+from laa_cli.photo.metadata import png_chunks
 from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps
 from laa_cli.upscale import Options, Upscaler
 from laa_cli.utils.steps import run_to_end
@@ -129,8 +130,8 @@ def test_nothing_is_decoded_of_a_photo_that_is_refused_by_its_header(content: by
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    header = containers.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + containers.chunk(b"IDAT", b"") + containers.chunk(b"IEND", b"")
+    header = png_chunks.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + png_chunks.chunk(b"IDAT", b"") + png_chunks.chunk(b"IEND", b"")
 
 
 def test_a_photo_is_refused_where_memory_does_not_suffice(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,7 @@ def test_a_photo_is_refused_where_memory_does_not_suffice(content: bytes, monkey
     monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 4 * 10**9)
     with pytest.raises(OutOfMemoryError) as caught:
         process(large, replace(REQUEST, options=Options(scale=4)), refuse_to_load)
-    said = "a.png: 9504x6336 enlarged 4x is 963 megapixels, which needs about 9.8 GB of memory, and 4.0 GB are free"
+    said = "a.png: 9504x6336 enlarged 4x is 963 megapixels, which needs about 6.9 GB of memory, and 4.0 GB are free"
     assert str(caught.value) == f"{said}: use --scale 2, or allow it with --max-pixels 963477504"
     process(content, replace(REQUEST, options=Options(scale=4)), fake_upscaler)
     monkeypatch.setattr("laa_cli.photo.limits.available_bytes", lambda: 13 * 10**9)

@@ -82,7 +82,8 @@ class PhotoTask:
             return 0
         header = peek(self.source.path)
         background_bytes = self.context.upscaler.background_bytes
-        return file_bytes + (upscaling_bytes(header, self.request.options.scale, background_bytes) if header else 0)
+        scale, suffix = self.request.options.scale, self.request.suffix
+        return file_bytes + (upscaling_bytes(header, scale, background_bytes, suffix) if header else 0)
 
     def read(self) -> None:
         """Reads and decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""

@@ -6,22 +6,24 @@ import io
 import struct
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from ..errors import LaaError, OutOfMemoryError, UsageError
-from . import containers
+from . import joined_strips
 from .metadata import Metadata, fit_metadata
 from .metadata.avif_boxes import with_nclx
 from .metadata.extended_xmp import split_extended
 from .metadata.jpeg_segments import APP1, APP13, COM, insert_segments
 from .metadata.photoshop import JPEG_PREFIX as PHOTOSHOP_PREFIX
-from .metadata.png_chunks import insert_chunks
+from .metadata.photoshop import build_block
 from .pixels import Pixels, blend_on_white, gray_to_color, to_8bit
+from .png_encoding import png
+from .tiff_encoding import tiff
 
 FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG",
@@ -80,12 +82,11 @@ def encode(pixels: Pixels, metadata: Metadata, suffix: str, name: str) -> bytes:
     check_output(suffix, pixels.shape[1], pixels.shape[0], name)
     kind = FORMAT_OF_SUFFIX[suffix.lower()]
     try:
-        pixels = convert_for_format(kind, pixels)
-        fitted = fit_metadata(metadata, kind, pixels.shape[2])
+        fitted = fit_metadata(metadata, kind, channels_in(kind, pixels))
         if kind == "TIFF":
-            return containers.tiff(pixels, fitted)
-        if kind == "PNG" and pixels.dtype == np.uint16:
-            return containers.png16(pixels.astype(np.uint16, copy=False), fitted)
+            return tiff(convert_for_format(kind, pixels), fitted)
+        if kind == "PNG":
+            return png(pixels, fitted)
         return with_further_metadata(kind, encode_with_pillow(kind, pixels, fitted), fitted)
     except MemoryError as error:
         raise OutOfMemoryError(f"not enough memory to write {name}: choose a smaller scale") from error
@@ -103,7 +104,12 @@ def encode_thumbnail(rgb: NDArray[np.uint8]) -> bytes:
 def left_out(pixels: Pixels, metadata: Metadata, suffix: str) -> tuple[str, ...]:
     """Names what a file with that suffix will not have of a photo's metadata, with what was left out before."""
     kind = FORMAT_OF_SUFFIX[suffix.lower()]
-    return fit_metadata(metadata, kind, convert_for_format(kind, pixels[:1, :1]).shape[2]).left_out
+    return fit_metadata(metadata, kind, channels_in(kind, pixels)).left_out
+
+
+def channels_in(kind: str, pixels: Pixels) -> int:
+    """Returns how many channels pixels (h, w, c) have in that format."""
+    return convert_for_format(kind, pixels[:1, :1]).shape[2]
 
 
 def convert_for_format(kind: str, pixels: Pixels) -> Pixels:
@@ -121,16 +127,19 @@ def convert_for_format(kind: str, pixels: Pixels) -> Pixels:
 
 
 def encode_with_pillow(kind: str, pixels: Pixels, metadata: Metadata) -> bytes:
-    """Encodes 8-bit pixels (h, w, c) with Pillow."""
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    options = QUALITY.get(kind, {}) | {key: value for key, value in metadata_options(kind, metadata).items() if value}
+    """Encodes pixels (h, w, c) of any depth in an 8-bit format with Pillow."""
+    quality = QUALITY.get(kind, {})
+    options = {key: value for key, value in metadata_options(kind, metadata).items() if value}
+    convert = partial(convert_for_format, kind)
     if kind == "AVIF":
-        options["subsampling"] = "4:0:0" if image.mode == "L" else "4:4:4"
-    buffer = io.BytesIO()
+        options["subsampling"] = "4:0:0" if channels_in(kind, pixels) == 1 else "4:4:4"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image.save(buffer, kind, **options)
-    return buffer.getvalue()
+        if kind == "JPEG":
+            return joined_strips.jpeg(pixels, convert, quality, options)
+        if kind == "BMP":
+            return joined_strips.bmp(pixels, convert, options)
+        return joined_strips.save(kind, convert(pixels), quality | options)
 
 
 def metadata_options(kind: str, metadata: Metadata) -> dict[str, Any]:
@@ -141,9 +150,6 @@ def metadata_options(kind: str, metadata: Metadata) -> dict[str, Any]:
     if kind == "JPEG":
         options["exif"] = b"Exif\0\0" + metadata.exif if metadata.exif else None
         options["xmp"] = split_xmp(metadata)[0]
-    elif kind == "PNG" and metadata.xmp:
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.xmp)
     return options
 
 
@@ -154,13 +160,11 @@ def split_xmp(metadata: Metadata) -> tuple[bytes | None, list[bytes]]:
 
 def with_further_metadata(kind: str, content: bytes, metadata: Metadata) -> bytes:
     """Adds to a file what Pillow does not write of fitted metadata."""
-    if kind == "PNG":
-        return insert_chunks(content, containers.text_chunks(metadata))
     if kind == "AVIF" and metadata.color.cicp is not None:
         return with_nclx(content, *metadata.color.cicp[:2])
     if kind != "JPEG":
         return content
-    block = containers.photoshop_block(metadata)
+    block = build_block(metadata.iptc, metadata.photoshop)
     parts = [block[at : at + PHOTOSHOP_BYTES] for at in range(0, len(block), PHOTOSHOP_BYTES)]
     segments = [(APP13, PHOTOSHOP_PREFIX + part) for part in parts] + [(COM, comment) for comment in metadata.comments]
     return insert_segments(content, [*((APP1, part) for part in split_xmp(metadata)[1]), *segments])

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from ..errors import LaaError, OutOfMemoryError
 from ..options import SCALES
 from ..utils.memory import available_bytes
+from .encode import FORMAT_OF_SUFFIX
 from .header import PhotoHeader
 
 # Measured peaks, rounded up: bytes for each pixel of a photo while it is decoded (and COPIES of the decoded pixel) and while
-# its faces are looked for, beside what detection takes of any photo; for each pixel of the enlargement COPIES of it: the array,
-# a library's copy, and the file.
+# its faces are looked for, beside what detection takes of any photo; for each pixel of the enlargement, beside its array, what
+# encoders take that do not work in strips. The others take no more than the file, which is no larger than the array.
 DECODING_BYTES = 4
 DETECTION_BYTES, LEAST_DETECTION_BYTES = 15, 100_000_000
 COPIES = 3
+ENCODING_BYTES = {"WEBP": 16, "AVIF": 45}
 ALWAYS_TRIED_BYTES = 1 << 30  # estimates are no reason to refuse what takes less
 USABLE_SHARE = 0.9  # of the free memory
 UNKNOWN_MAX_PIXELS = 700_000_000  # where the system does not tell how much memory is free
@@ -34,13 +36,14 @@ def reading_bytes(header: PhotoHeader) -> int:
     return header.pixels * (DECODING_BYTES + COPIES * header.pixel_bytes)
 
 
-def upscaling_bytes(header: PhotoHeader, scale: int, background_bytes: BytesOfSize = no_bytes) -> int:
+def upscaling_bytes(header: PhotoHeader, scale: int, background_bytes: BytesOfSize = no_bytes, suffix: str = "") -> int:
     """Estimates the most bytes of memory that a photo takes on its way, beside the models and its file.
 
-    `background_bytes`: what enlarging it takes beside the photo and the result.
+    `background_bytes`: what enlarging it takes beside the photo and the result. `suffix`: the result's format (".jpg").
     """
     detection = LEAST_DETECTION_BYTES + header.pixels * (header.pixel_bytes + DETECTION_BYTES)
-    enlargement = header.pixels * (header.pixel_bytes + scale**2 * (COPIES * header.pixel_bytes + 1))
+    encoding = ENCODING_BYTES.get(FORMAT_OF_SUFFIX.get(suffix.lower(), ""), header.pixel_bytes + 1)
+    enlargement = header.pixels * (header.pixel_bytes + scale**2 * (header.pixel_bytes + encoding))
     photo_and_result = header.pixels * header.pixel_bytes * (1 + scale**2)
     background = photo_and_result + background_bytes(header.height, header.width, scale)
     return max(reading_bytes(header), detection, background, enlargement)
@@ -57,15 +60,20 @@ def check_reading(header: PhotoHeader, max_pixels: int | None, name: str) -> Non
 
 
 def check_enlargement(
-    header: PhotoHeader, scale: int, max_pixels: int | None, name: str, background_bytes: BytesOfSize = no_bytes
+    header: PhotoHeader,
+    scale: int,
+    max_pixels: int | None,
+    name: str,
+    background_bytes: BytesOfSize = no_bytes,
+    suffix: str = "",
 ) -> None:
     """Refuses an enlargement as `check_reading` does a photo, naming what would fit. Raises LaaError.
 
-    `background_bytes`: as of `upscaling_bytes`.
+    `background_bytes`, `suffix`: as of `upscaling_bytes`.
     """
 
     def shortage_at(smaller: int) -> str | None:
-        return memory_shortage(upscaling_bytes(header, smaller, background_bytes))
+        return memory_shortage(upscaling_bytes(header, smaller, background_bytes, suffix))
 
     pixels, limit = header.pixels * scale**2, hard_limit(max_pixels)
     if limit is not None and pixels > limit:
@@ -76,7 +84,7 @@ def check_enlargement(
         fitting = [smaller for smaller in SCALES if smaller < scale and not shortage_at(smaller)]
     else:
         return
-    fits_plainly = error is OutOfMemoryError and not memory_shortage(upscaling_bytes(header, scale))
+    fits_plainly = error is OutOfMemoryError and not memory_shortage(upscaling_bytes(header, scale, suffix=suffix))
     ways = ["use --background plain"] * fits_plainly + [f"use --scale {smaller}" for smaller in fitting[-1:]]
     size = f"{name}: {header.width}x{header.height} enlarged {scale}x is {pixels / 1e6:.0f} megapixels"
     raise error(f"{size}{problem}: {', '.join([*ways, 'or ' * bool(ways) + f'allow it with --max-pixels {pixels}'])}")

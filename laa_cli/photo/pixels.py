@@ -13,10 +13,13 @@ Floats = NDArray[np.float32]
 BLOCK_BYTES = 1 << 24  # temporaries stay this small, whatever the size of the photo
 
 
-def row_blocks(pixels: Pixels) -> Iterator[slice]:
-    """Yields slices of rows that together cover an array (h, w, c), each of about BLOCK_BYTES."""
-    height = pixels.shape[0]
-    step = max(1, BLOCK_BYTES // max(1, pixels[:1].nbytes))
+def row_blocks(pixels: Pixels, block_bytes: int | None = None, multiple: int = 1) -> Iterator[slice]:
+    """Yields slices of rows that together cover an array (h, w, ...), each of about `block_bytes`, by default BLOCK_BYTES.
+
+    `multiple`: what the rows of all but the last are a multiple of.
+    """
+    height, rows = pixels.shape[0], (block_bytes or BLOCK_BYTES) // max(1, pixels[:1].nbytes)
+    step = max(multiple, rows // multiple * multiple)
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))
 

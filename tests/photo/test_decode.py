@@ -16,7 +16,8 @@ from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 
 from laa_cli.errors import LaaError
-from laa_cli.photo import Metadata, Photo, containers, encode_photo, read_photo
+from laa_cli.photo import Metadata, Photo, encode_photo, read_photo
+from laa_cli.photo.metadata.png_chunks import chunk
 from laa_cli.photo.pixels import apply_orientation
 
 
@@ -149,7 +150,7 @@ def test_premultiplied_16_bit_tiff() -> None:
 
 
 def png_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(containers.chunk(kind, content) for kind, content in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, content) for kind, content in chunks)
 
 
 def broken_files() -> dict[str, bytes]:

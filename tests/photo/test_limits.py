@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+from fakes import ROOT
 
 from laa_cli.errors import LaaError, OutOfMemoryError
 from laa_cli.photo import PhotoHeader, check_enlargement, limits, max_file_bytes, read_bytes, upscaling_bytes
+from laa_cli.photo.encode import FORMAT_OF_SUFFIX
 from laa_cli.photo.limits import check_reading
 from laa_cli.upscale import Options, Upscaler
 
@@ -26,7 +30,7 @@ def free(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
 def test_a_camera_of_61_megapixels_fits_a_machine_of_16_gb() -> None:
     check_enlargement(CAMERA, 4, None, "a.jpg")
     with pytest.raises(
-        OutOfMemoryError, match=r"a\.jpg: .* which needs about 38\.7 GB of memory, and 13\.0 GB are free: use --scale 4"
+        OutOfMemoryError, match=r"a\.jpg: .* which needs about 27\.2 GB of memory, and 13\.0 GB are free: use --scale 4"
     ):
         check_enlargement(CAMERA, 8, None, "a.jpg")
 
@@ -78,6 +82,40 @@ def test_the_estimate_grows_with_channels_depth_and_scale() -> None:
     estimates = [upscaling_bytes(PhotoHeader("PNG", 6000, 4000, pixel_bytes), 4) for pixel_bytes in (1, 3, 4, 6, 8)]
     assert estimates == sorted(set(estimates))
     assert upscaling_bytes(CAMERA, 1) < upscaling_bytes(CAMERA, 2) < upscaling_bytes(CAMERA, 4)
+
+
+def test_what_the_encoder_takes_counts() -> None:
+    estimates = [upscaling_bytes(CAMERA, 4, suffix=suffix) for suffix in (".JPG", ".webp", ".avif")]
+    assert estimates == [9504 * 6336 * (3 + 16 * (3 + encoding)) for encoding in (4, 16, 45)]
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+import numpy as np
+from laa_cli.photo import Photo, encode_photo
+
+def resident(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) << 10
+
+encode_photo(Photo(np.zeros((8, 8, 3), np.uint8)), sys.argv[1])
+pixels = np.full((2500, 3000, 3), 100, np.uint16) * 256
+pixels[::7] += np.arange(3000, dtype=np.uint16)[:, None] % 99 * 256
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = resident("VmRSS")
+encode_photo(Photo(pixels), sys.argv[1])
+print(resident("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("suffix", [".webp", ".avif"])
+def test_encoders_take_what_is_estimated(suffix: str) -> None:
+    command = [sys.executable, "-c", MEASURE, suffix]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    estimate = 2500 * 3000 * limits.ENCODING_BYTES[FORMAT_OF_SUFFIX[suffix]]
+    assert estimate / 2 < int(result.stdout) < estimate + (30 << 20)
 
 
 def test_the_background_counts_beside_the_photo_and_the_result() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from laa_cli.photo import resample
 from laa_cli.photo.pixels import to_floats
-from laa_cli.photo.resample import enlarge
+from laa_cli.photo.resample import enlarge, enlarge_8bit
 from models.protocol import resize
 
 
@@ -54,3 +54,25 @@ def test_strips_give_what_the_whole_would(channels: int, dtype: type, scale: int
         opaque = photo.copy()
         opaque[..., -1] = np.iinfo(dtype).max
         np.testing.assert_array_equal(enlarge(opaque, scale)[..., -1], np.iinfo(dtype).max)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_number_of_threads_changes_no_bit(channels: int, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = noise_pixels(channels, dtype, 61, 17)
+    monkeypatch.setattr(resample, "BLOCK_BYTES", 1)
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            results.append(enlarge(photo, 4))
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_channels_stay_beside_each_other(channels: int) -> None:
+    enlarged = enlarge_8bit(noise_pixels(channels, np.uint8, 21, 17), 4)
+    assert enlarged.flags.c_contiguous  # which failed, and took six times as long

@@ -77,6 +77,11 @@ def build_resource(number: int, content: bytes) -> bytes:
     return b"8BIM" + struct.pack(">HHI", number, 0, len(content)) + content + b"\0" * (len(content) % 2)
 
 
+def build_block(iptc: bytes | None, others: bytes | None) -> bytes:
+    """Builds a block of resources, IPTC among them; empty where there are none."""
+    return (build_resource(IPTC, iptc) if iptc else b"") + (others or b"")
+
+
 def with_digest(others: bytes, before: bytes, after: bytes) -> bytes:
     """Returns resources whose digest of IPTC, if it held of the IPTC `before`, holds of the one `after`."""
     old, new = (hashlib.md5(iptc, usedforsecurity=False).digest() for iptc in (before, after))

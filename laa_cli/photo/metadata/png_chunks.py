@@ -182,12 +182,6 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
 
 
-def insert_chunks(png: bytes, chunks: list[Chunk]) -> bytes:
-    """Inserts chunks after the header of a PNG file."""
-    end = len(SIGNATURE) + 25
-    return b"".join([png[:end], *(chunk(kind, content) for kind, content in chunks), png[end:]]) if chunks else png
-
-
 def text_chunk(keyword: str, text: str) -> Chunk:
     """Builds a text chunk: Latin-1 where that holds the text, else UTF-8."""
     name = keyword.encode("latin-1")

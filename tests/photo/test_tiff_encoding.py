@@ -1,4 +1,4 @@
-"""PNG with 16 bits and TIFF: what laa writes, other libraries read."""
+"""TIFF, and PNG with 16 bits: what laa writes, other libraries read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from fakes import SRGB, decode_photo, noise_pixels
 from PIL import Image
 
-from laa_cli.photo import Metadata, Photo, containers, encode_photo
+from laa_cli.photo import Metadata, Photo, encode_photo, tiff_encoding
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -27,12 +27,13 @@ def test_opencv_reads_the_same_16_bits(suffix: str, channels: int) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_files_of_many_blocks(suffix: str, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laa_cli.photo.pixels.BLOCK_BYTES", 300)
+    monkeypatch.setattr("laa_cli.photo.png_encoding.STRIP_BYTES", 300)
     pixels = noise_pixels(3, dtype, 41, 37)
     np.testing.assert_array_equal(decode_photo(encode_photo(Photo(pixels), suffix)).pixels, pixels)
 
 
 def test_large_tiffs_become_bigtiff(monkeypatch: pytest.MonkeyPatch, metadata: Metadata) -> None:
-    monkeypatch.setattr(containers, "CLASSIC_TIFF_BYTES", 100)
+    monkeypatch.setattr(tiff_encoding, "CLASSIC_TIFF_BYTES", 100)
     monkeypatch.setattr("laa_cli.photo.pixels.BLOCK_BYTES", 300)
     pixels = noise_pixels(3, np.uint16, 41, 37)
     content = encode_photo(Photo(pixels, metadata), ".tif")
