@@ -16,7 +16,7 @@ import pytest
 import torch
 from browser import needs_chromium, opened
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from laa_cli.bench import pipeline, speed, speed_models
 from laa_cli.bench.pipeline import STAGES
@@ -138,6 +138,18 @@ def test_a_network_too_large_for_the_device_is_left_out(capsys: Any) -> None:
 
     assert speed.network_step(SpeedModel("Large", large, 8), CPU, 0, Screen())() == []
     assert "Large is not timed" in capsys.readouterr().err
+
+
+class Several(nn.Module):
+    """Returns more than an image, as GFPGAN does."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return x, [x]
+
+
+def test_a_network_may_return_more_than_an_image() -> None:
+    timings = speed.network_step(SpeedModel("Several", Several, 8), CPU, 0, Screen())()
+    assert [timing.precision for timing in timings] == ["float32", "bfloat16"]
 
 
 def test_what_cannot_work_is_said_first(photo: Path, tmp_path: Path) -> None:
