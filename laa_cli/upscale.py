@@ -26,7 +26,7 @@ from .restore.picture_upscaler import PictureUpscaler
 from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.runtime import Runtime, choose_runtime
 from .restore.selection import FaceReport, assess, with_result
-from .utils.hardware import choose_device
+from .utils.precision import BFLOAT16
 from .utils.steps import Steps, run_to_end
 from .utils.timing import StageTimer
 
@@ -100,7 +100,7 @@ class Upscaler:
         """Builds the three replaceable parts; `notice` as in `read_weights`. Raises LaaError where one cannot be loaded."""
         runtime = choose_runtime(options.device, options.precision)
         restorer, background = build_restorer(options, runtime, notice), build_background(options, runtime.device, notice)
-        return cls(build_detector(options, runtime.device), restorer, background)  # last, for it takes longest
+        return cls(build_detector(options, runtime), restorer, background)  # last, for it takes longest
 
     def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
         """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged.
@@ -173,13 +173,14 @@ class Upscaler:
         return faces
 
 
-def build_detector(options: ModelOptions, device: torch.device | None = None) -> FaceDetector:
-    """Builds the face detector. Raises LaaError where the device is not there."""
+def build_detector(options: ModelOptions, runtime: Runtime | None = None) -> FaceDetector:
+    """Builds the face detector, by default for the runtime of the options. Raises LaaError where the device is not there."""
     from .detect.mtcnn import MTCNNDetector  # here, because its libraries are slow to import
 
     confidence = CONFIDENCE if options.confidence is None else options.confidence
-    device = device or choose_device(options.device)
-    return MTCNNDetector(device, min_face_px=options.min_face_px, confidence=confidence)
+    runtime = runtime or choose_runtime(options.device, options.precision)
+    dtype = torch.bfloat16 if runtime.precision == BFLOAT16 else torch.float32
+    return MTCNNDetector(runtime.device, min_face_px=options.min_face_px, confidence=confidence, dtype=dtype)
 
 
 def build_restorer(options: ModelOptions, runtime: Runtime, notice: Notice = silent) -> FaceRestorer:

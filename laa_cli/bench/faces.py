@@ -67,7 +67,7 @@ def read(request: FacesRequest, device: torch.device, screen: Screen) -> BenchFa
         return read_set(request.data, crop_to_face, request.limit, screen)
     from ..upscale import build_detector
 
-    detector = build_detector(ModelOptions(min_face_px=DETECTOR_MIN_FACE_PX), device)
+    detector = build_detector(ModelOptions(min_face_px=DETECTOR_MIN_FACE_PX), Runtime.on(device))
     faces = read_set(request.data, crop_detected_faces(detector), request.limit, screen)
     if faces.faceless:
         screen.notice(f"photos without a face whose crop is 128 px or more: {faces.faceless}")

@@ -69,11 +69,17 @@ class MTCNNDetector:
     """MTCNN, loaded once. Call with a photo (h, w, 3) uint8 RGB -> its faces, in photo pixels.
 
     `min_face_px`: the smallest face to look for; a box may be up to a third smaller, see MIN_BOX_RATIO. `confidence`: the least
-    confidence of a face. Raises UsageError where one of them is out of range, see ModelOptions.
+    confidence of a face; `dtype`: of PNet's convolutions, most of the work, which only proposes. Raises UsageError where one is
+    out of range, see ModelOptions.
     """
 
     def __init__(
-        self, device: torch.device, *, min_face_px: float = ModelOptions.min_face_px, confidence: float = CONFIDENCE
+        self,
+        device: torch.device,
+        *,
+        min_face_px: float = ModelOptions.min_face_px,
+        confidence: float = CONFIDENCE,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         ModelOptions(min_face_px=min_face_px, confidence=confidence)  # checks the ranges
         self.device = device
@@ -88,7 +94,8 @@ class MTCNNDetector:
             ) from error
         # channels_last: three times PNet's speed on a CPU
         pnet = pnet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.proposer = FastPNet(pnet, PNET_THRESHOLD, TILE_CELLS if device.type == "cpu" else GPU_TILE_CELLS)
+        tile_cells = TILE_CELLS if device.type == "cpu" else GPU_TILE_CELLS
+        self.proposer = FastPNet(pnet, PNET_THRESHOLD, tile_cells, dtype)
         self.rnet = PatchNetwork(rnet, RNET_PX, (4, 2), device)
         self.onet = PatchNetwork(onet, ONET_PX, (4, 10, 2), device)
 

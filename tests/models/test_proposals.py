@@ -63,6 +63,15 @@ def test_it_proposes_what_the_plain_one_does(network: PNet, height: int, width: 
         assert found[corner] == pytest.approx(expected[corner], abs=1e-4)
 
 
+def test_bfloat16_proposes_nearly_the_same(network: PNet) -> None:
+    pixels = picture(90, 130)
+    exact = by_corner(list(FastPNet(network, THRESHOLD).rows(pixels, Workers(None, 1, 1))))
+    rounded = by_corner(list(FastPNet(network, THRESHOLD, dtype=torch.bfloat16).rows(pixels, Workers(None, 1, 1))))
+    assert len(exact.keys() & rounded.keys()) > 0.9 * len(exact.keys() | rounded.keys())
+    pairs = [pair for key in exact.keys() & rounded.keys() for pair in zip(exact[key], rounded[key], strict=True)]
+    assert 0 < max(abs(a - b) for a, b in pairs) < 0.05 * max(abs(a) for a, _ in pairs)
+
+
 def test_something_is_proposed(network: PNet) -> None:
     assert 20 < len(plain(network, picture(70, 70))) < 900
 
