@@ -52,7 +52,7 @@ def test_patches_come_in_order() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(401, 300), (280, 210), (150, 112), (57, 43), (501, 375)])
-def test_levels_are_as_resized_from_the_photo(width: int, height: int) -> None:
+def test_levels_are_nearly_as_resized_from_the_photo_by_area(width: int, height: int) -> None:
     level = resize_from_pyramid(build_pyramid(PHOTO, 12), width, height)
     interpolation = cv2.INTER_CUBIC if width > PHOTO.shape[1] else cv2.INTER_AREA
     expected = cv2.resize(PHOTO, (width, height), interpolation=interpolation)
