@@ -27,7 +27,7 @@ from .boxes import box_sides, estimate_rolls_deg, longer_sides, suppress_overlap
 from .confidence import Evidence, face_logits, mean_probability
 from .face import Face
 from .filtering import is_plausible, non_max_suppression
-from .patches import PatchNetwork, Search
+from .patch_network import PatchNetwork, Search
 from .sampling import build_pyramid, resize_from_pyramid
 
 RNET_PX = 24  # input size of RNet
