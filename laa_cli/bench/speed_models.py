@@ -17,11 +17,10 @@ from models.laa.network import LAATransformer
 from models.protocol import HR_SIZE, LR_SIZE
 
 from ..console import Screen
-from ..restore.face_network import Network, build_face_network
+from ..restore.face_network import Network, build_face_network, in_precision
 from ..restore.restorer import read_weights
 from ..restore.runtime import OPENVINO_CPU, Runtime, has_openvino
 from ..utils.hardware import PRECISIONS, count_flops
-from ..utils.precision import BFLOAT16
 from ..utils.timing import Timing, summarize, time_rounds
 from .evaluate import weights_name
 from .peers import FACE_PX
@@ -33,16 +32,6 @@ GPU_BATCHES = (64, 256)  # beside them
 Prepare = Callable[[Any, Runtime], Callable[[Tensor], object]]  # returns what runs a network
 
 
-def in_autocast(network: Callable[[Tensor], object], runtime: Runtime) -> Callable[[Tensor], object]:
-    """Returns what runs a peer's network, whatever it returns, its products in the runtime's precision."""
-
-    def run(inputs: Tensor) -> object:
-        with torch.autocast(runtime.device.type, torch.bfloat16, enabled=runtime.precision == BFLOAT16):
-            return network(inputs)
-
-    return run
-
-
 @dataclass(frozen=True)
 class SpeedModel:
     """A network and its input for one face, (n, 3, input, input). `prepare`: how it runs, by default in autocast."""
@@ -51,7 +40,7 @@ class SpeedModel:
     build: Callable[[], nn.Module]
     input_px: int
     batches: tuple[int, ...] = (1,)
-    prepare: Prepare = in_autocast
+    prepare: Prepare = in_precision
 
 
 def speed_models(weights: Path | None, device: torch.device, screen: Screen) -> list[SpeedModel]:

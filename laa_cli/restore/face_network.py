@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from models.worker_pool import one_thread_workers
 from ..utils.precision import BFLOAT16
 from .runtime import Runtime
 
+Output = TypeVar("Output")
 Network = Callable[[Tensor], Tensor]  # (n, 3, 128, 128) in [0, 1] -> the same shape
 
 
@@ -26,16 +28,17 @@ def build_face_network(network: LAATransformer, runtime: Runtime) -> Network:
     if runtime.device.type == "cpu" and is_supported(network.config):
         return one_by_one(FastLAA(network, torch.bfloat16 if runtime.precision == BFLOAT16 else torch.float32))
     network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = in_precision(network, runtime)
+    inner = in_precision(network, runtime)
+    run = lambda inputs: inner(inputs).float()  # noqa: E731
     return one_by_one(run) if runtime.device.type == "cpu" else run
 
 
-def in_precision(network: Network, runtime: Runtime) -> Network:
-    """Returns a network whose products are of the runtime's precision, by autocast, and whose output is float32."""
+def in_precision(network: Callable[[Tensor], Output], runtime: Runtime) -> Callable[[Tensor], Output]:
+    """Returns a network, whatever it returns, whose products are of the runtime's precision, by autocast."""
 
-    def run(inputs: Tensor) -> Tensor:
+    def run(inputs: Tensor) -> Output:
         with torch.autocast(runtime.device.type, torch.bfloat16, enabled=runtime.precision == BFLOAT16):
-            return network(inputs).float()
+            return network(inputs)
 
     return run
 
