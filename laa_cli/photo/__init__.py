@@ -19,7 +19,7 @@ from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .encode import left_out as names_left_out
 from .header import PhotoHeader, peek
 from .limits import BytesOfSize, check_enlargement, max_file_bytes, no_bytes, upscaling_bytes
-from .metadata import Metadata
+from .metadata import FaceTag, Metadata, read_face_tags
 from .muting import unmuted
 from .pixels import Pixels, to_rgb8
 
@@ -28,6 +28,7 @@ __all__ = [
     "STDIN_NAME",
     "SUFFIXES",
     "BytesOfSize",
+    "FaceTag",
     "Metadata",
     "Photo",
     "PhotoHeader",
@@ -74,6 +75,11 @@ class Photo:
     def height(self) -> int:
         """In pixels."""
         return int(self.pixels.shape[0])
+
+    @property
+    def face_tags(self) -> tuple[FaceTag, ...]:
+        """The faces that somebody tagged, read from the metadata at each call."""
+        return read_face_tags(self.metadata.xmp, self.width, self.height)
 
     def rgb8(self) -> NDArray[np.uint8]:
         """Converts to (h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
