@@ -34,7 +34,7 @@ PREFIXES = {
     "GCamera": "http://ns.google.com/photos/1.0/camera/",
     "mwg-rs": MWG,
     "stDim": "http://ns.adobe.com/xap/1.0/sType/Dimensions#",
-    "stArea": "http://ns.adobe.com/xap/1.0/sType/Area#",
+    "stArea": "http://ns.adobe.com/xmp/sType/Area#",
     "MP": "http://ns.microsoft.com/photo/1.2/",
     "MPRI": "http://ns.microsoft.com/photo/1.2/t/RegionInfo#",
     "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",

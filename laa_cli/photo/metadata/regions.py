@@ -37,16 +37,17 @@ class RegionSchema:
     areas: tuple[str, ...]
 
 
-ADOBE_TYPES, ACDSEE_TYPES = "http://ns.adobe.com/xap/1.0/sType/", "http://ns.acdsee.com/sType/"
+DIMENSIONS = "http://ns.adobe.com/xap/1.0/sType/Dimensions#"
+AREA = "http://ns.adobe.com/xmp/sType/Area#"  # the Working Group's, and what digiKam, Lightroom and ExifTool write
+OTHER_AREA = "http://ns.adobe.com/xap/1.0/sType/Area#"  # by analogy with DIMENSIONS
+ACDSEE_TYPES = "http://ns.acdsee.com/sType/"
 SCHEMAS = (
-    RegionSchema(
-        "http://www.metadataworkinggroup.com/schemas/regions/", f"{ADOBE_TYPES}Dimensions#", f"{ADOBE_TYPES}Area#", ("Area",)
-    ),
+    RegionSchema("http://www.metadataworkinggroup.com/schemas/regions/", DIMENSIONS, AREA, ("Area",)),
     RegionSchema("http://ns.acdsee.com/regions/", f"{ACDSEE_TYPES}Dimensions#", f"{ACDSEE_TYPES}Area#", ("DLYArea", "ALGArea")),
 )
 NAMESPACES = (
     *(uri for schema in SCHEMAS for uri in (schema.regions, schema.dimensions, schema.area)),
-    *(MICROSOFT, MICROSOFT_INFO, MICROSOFT_REGION, EXIF, IPTC_EXTENSION, PANORAMA),
+    *(OTHER_AREA, MICROSOFT, MICROSOFT_INFO, MICROSOFT_REGION, EXIF, IPTC_EXTENSION, PANORAMA),
 )
 REGIONS = {(schema.regions, "Regions"): schema for schema in SCHEMAS}
 Size = tuple[int, int]  # width and height, in pixels
