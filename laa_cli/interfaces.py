@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .detect.face import Face
+from .detect.face import Box, Face
 from .utils.steps import Steps
 
 if TYPE_CHECKING:  # `photo` imports OpenCV, which `laa train` must do without
@@ -64,6 +64,9 @@ class FaceDetector(Protocol):
 
     def __call__(self, rgb: NDArray[np.uint8]) -> Sequence[Face]:
         """`rgb`: (h, w, 3) uint8 RGB -> faces in photo pixels, by falling confidence."""
+
+    def look_at(self, rgb: NDArray[np.uint8], boxes: Sequence[Box]) -> list[Face | None]:
+        """Frames the face that is said to be in each box (xyxy, photo pixels), however sure; None where there can be none."""
 
 
 class FaceRestorer(Protocol):

@@ -84,4 +84,86 @@ class ModelOptions:
         return [path for path in (self.weights, self.background_file) if path is not None]
 
 
+@dataclass(frozen=True)
+class PlacedFace:
+    """A face's box in the upright photo's pixels, and its roll in degrees clockwise: what a person places where none is found.
+
+    Raises UsageError where it is no box.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    roll_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        values = (self.x, self.y, self.width, self.height, self.roll_deg)
+        if not all(map(math.isfinite, values)) or min(self.width, self.height) < 1 or abs(self.roll_deg) > 180:
+            raise UsageError(f"at {self} is no box: width and height must be 1 px or more, degrees -180 to 180", "at")
+
+    @classmethod
+    def parse(cls, text: str) -> PlacedFace:
+        """Parses "X,Y,WIDTH,HEIGHT" or "X,Y,WIDTH,HEIGHT,DEGREES". Raises UsageError."""
+        try:
+            values = [float(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if len(values) not in (4, 5):
+            raise UsageError(f"at {text} must be X,Y,WIDTH,HEIGHT or X,Y,WIDTH,HEIGHT,DEGREES", "at")
+        return cls(*values)
+
+    def __str__(self) -> str:
+        values = (self.x, self.y, self.width, self.height, *[self.roll_deg] * bool(self.roll_deg))
+        return ",".join(f"{value:g}" for value in values)
+
+    @property
+    def box_xyxy(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceChoice:
+    """Which faces of a photo are to be restored, of those that are worth it; by default all.
+
+    `numbers`, `excluded`: as `laa detect` counts them, from 1. `persons`: names in the photo's face tags; a photo without any of
+    them is an error, unless `person_required` is not set. `placed`: boxes beside those found. Raises UsageError.
+    """
+
+    numbers: tuple[int, ...] = ()
+    excluded: tuple[int, ...] = ()
+    persons: tuple[str, ...] = ()
+    placed: tuple[PlacedFace, ...] = ()
+    person_required: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the numbers and the names."""
+        for name, numbers in (("faces", self.numbers), ("except", self.excluded)):
+            if any(number < 1 for number in numbers):
+                raise UsageError(f"{name} must be numbers from 1 on, not {min(numbers)}", name)
+        if not all(name.strip() for name in self.persons):
+            raise UsageError("person must be a name, not nothing", "person")
+
+    @property
+    def restricted(self) -> bool:
+        """Whether some faces are asked for, rather than all."""
+        return bool(self.numbers or self.persons)
+
+    @property
+    def needs_one_photo(self) -> bool:
+        """Whether it says something of one photo that cannot hold of others, too."""
+        return bool(self.numbers or self.excluded or self.placed)
+
+
+def parse_numbers(text: str | None, name: str) -> tuple[int, ...]:
+    """Parses "1,3"; nothing is no number. Raises UsageError, which calls it `name`."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text is not None else ()
+    except ValueError as error:
+        raise UsageError(f"{name} must be numbers such as 1,3, not {text}", name) from error
+
+
+EVERY_FACE = FaceChoice()
 DEFAULTS, MODEL_DEFAULTS = Options(), ModelOptions()

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from .errors import Exit, LaaError, SetupError
 from .interfaces import FaceCrop, RestoredFace
-from .options import Options
+from .options import EVERY_FACE, FaceChoice, Options
 from .photo import (
     BytesOfSize,
     Photo,
@@ -26,8 +26,9 @@ from .photo import (
     read_photo,
     without_metadata,
 )
+from .restore.choice import has_person
 from .restore.records import PhotoRecord, photo_record
-from .upscale import Upscaled, Upscaler
+from .upscale import Prepared, Upscaled, Upscaler
 from .utils.steps import Show, Steps, run_to_end, unseen
 from .utils.timing import StageTimer
 
@@ -43,6 +44,7 @@ class PhotoRequest:
     output: str  # the result's name, likewise
     suffix: str  # the result's format: ".jpg"
     options: Options
+    choice: FaceChoice = EVERY_FACE
     strip_metadata: bool = False
     require_face: bool = False  # whether a photo without faces is an error
     source_title: str | None = None
@@ -115,8 +117,7 @@ def decode_photo(content: bytes, request: PhotoRequest, background_bytes: BytesO
     header = read_header(content, name, max_pixels)
     check_enlargement(header, scale, max_pixels, name, background_bytes, request.suffix)
     check_output(request.suffix, header.width * scale, header.height * scale, request.output)
-    photo = read_photo(content, max_pixels=max_pixels, name=name)
-    return without_metadata(photo) if request.strip_metadata else photo
+    return read_photo(content, max_pixels=max_pixels, name=name)
 
 
 def process_steps(
@@ -127,9 +128,9 @@ def process_steps(
     What it yields is how much of the photo is enlarged, 0..1. `restore` gets `crops_per_call` crops at once, by default all.
     Raises LaaError where a required face is not found.
     """
-    prepared = upscaler.prepare(photo.pixels, request.options)
-    if request.require_face and not prepared.faces:
-        raise LaaError(f"no face found in {request.source}: lower --confidence or --min-face", Exit.NO_FACE)
+    prepared = upscaler.prepare(photo.pixels, request.options, request.choice, photo.face_tags, request.title)
+    if request.require_face:
+        check_has_face(prepared, request)
     yield 0.0
     clock = StageTimer()
     restored: list[RestoredFace] = []
@@ -140,11 +141,19 @@ def process_steps(
     result = yield from upscaler.finish_steps(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
     yield 1.0
     clock = StageTimer()
-    enlarged = photo.with_pixels(result.pixels)
+    enlarged = (without_metadata(photo) if request.strip_metadata else photo).with_pixels(result.pixels)
     content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
     clock.lap("encode")
     timed = replace(result, seconds=result.seconds | clock.seconds)
     return ProcessedPhoto(request, content, photo, timed, left_out(enlarged, request.suffix))
+
+
+def check_has_face(prepared: Prepared, request: PhotoRequest) -> None:
+    """Raises LaaError where a photo has no face, or none of the persons asked for."""
+    if not prepared.faces:
+        raise LaaError(f"no face found in {request.source}: lower --confidence or --min-face", Exit.NO_FACE)
+    if request.choice.persons and not has_person([report.face for report in prepared.faces], request.choice):
+        raise LaaError(f"no face in {request.source} is tagged {' or '.join(request.choice.persons)}", Exit.NO_FACE)
 
 
 def split_crops(crops: list[FaceCrop], size: int | None) -> Iterator[list[FaceCrop]]:

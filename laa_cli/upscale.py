@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,13 @@ check_models()  # so that a foreign `models` is named, rather than found to lack
 
 from .errors import LaaError
 from .interfaces import BackgroundUpscaler, EnlargedPhoto, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
-from .options import AUTO, CONFIDENCE, PLAIN, ModelOptions, Options
-from .photo import PhotoHeader, check_enlargement
+from .options import AUTO, CONFIDENCE, EVERY_FACE, PLAIN, FaceChoice, ModelOptions, Options
+from .photo import FaceTag, PhotoHeader, check_enlargement
 from .photo.pixels import Pixels, to_rgb8, without_alpha
 from .restore.alignment import extract_crop
 from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, background_weights
+from .restore.choice import check_placed, choose_faces
+from .restore.known_faces import find_faces
 from .restore.paste import make_patch, paste
 from .restore.picture_upscaler import PictureUpscaler
 from .restore.restorer import NetworkRestorer, Notice, silent
@@ -30,7 +33,7 @@ from .utils.precision import BFLOAT16
 from .utils.steps import Steps, run_to_end
 from .utils.timing import StageTimer
 
-__all__ = ["FaceReport", "ModelOptions", "Options", "Prepared", "Upscaled", "Upscaler"]
+__all__ = ["FaceChoice", "FaceReport", "ModelOptions", "Options", "Prepared", "Upscaled", "Upscaler"]
 
 
 @dataclass(frozen=True)
@@ -102,15 +105,18 @@ class Upscaler:
         restorer, background = build_restorer(options, runtime, notice), build_background(options, runtime.device, notice)
         return cls(build_detector(options, runtime), restorer, background)  # last, for it takes longest
 
-    def __call__(self, pixels: Pixels, options: Options | None = None) -> Upscaled:
+    def __call__(
+        self, pixels: Pixels, options: Options | None = None, choice: FaceChoice = EVERY_FACE, tags: Sequence[FaceTag] = ()
+    ) -> Upscaled:
         """`pixels`: (h, w, c) uint8 or uint16, c: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA -> the same kind, enlarged.
 
-        Raises LaaError where `pixels` is no such array or the result would have more than `options.max_pixels`.
+        `tags`: the faces that the photo's metadata tags (`Photo.face_tags`). Raises LaaError where `pixels` is no such array,
+        the result would have more than `options.max_pixels`, or a chosen face is not there.
         """
         options = options or Options()
         check_pixels(pixels)
         self.check_size(pixels, options, "the photo")
-        prepared = self.prepare(pixels, options)
+        prepared = self.prepare(pixels, options, choice, tags)
         timer = StageTimer()
         restored = self.restore(prepared.crops)
         timer.lap("network")
@@ -122,12 +128,24 @@ class Upscaler:
         header = PhotoHeader("array", width, height, channels * pixels.itemsize)
         check_enlargement(header, options.scale, options.max_pixels, name, self.background_bytes)
 
-    def prepare(self, pixels: Pixels, options: Options) -> Prepared:
-        """Runs the stages before the network: detects faces and extracts the crops of those to restore. Checks nothing."""
+    def prepare(
+        self,
+        pixels: Pixels,
+        options: Options,
+        choice: FaceChoice = EVERY_FACE,
+        tags: Sequence[FaceTag] = (),
+        name: str = "the photo",
+    ) -> Prepared:
+        """Runs the stages before the network: finds faces and extracts the crops of those to restore.
+
+        `tags`: as in `__call__`. LaaError where a chosen face is not there; it calls the photo `name`.
+        """
         timer = StageTimer()
-        faces = self.detect(to_rgb8(pixels))
+        check_placed(choice.placed, pixels.shape[1], pixels.shape[0], name)
+        faces = find_faces(self.detect, to_rgb8(pixels), tags, choice.placed)
         timer.lap("detect")
-        reports = [assess(face, options) for face in faces]
+        reasons = choose_faces(faces, choice, name)
+        reports = [assess(face, options, reason) for face, reason in zip(faces, reasons, strict=True)]
         crops = [FaceCrop(extract_crop(pixels, report.square, report.roll_deg)) for report in reports if report.restored]
         timer.lap("crop")
         return Prepared(pixels, options, reports, crops, timer.seconds)

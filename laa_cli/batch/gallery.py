@@ -119,10 +119,17 @@ def build_face_images(record: ManifestRecord, faces: list[FaceRecord]) -> str:
     source = to_url(thumbnail_path(record["output_sha256"], "faces"))
     images = []
     for row, face in enumerate(faces):
-        title = f"face {face['number']}: {face['size_px']:.0f} px, confidence {face['confidence']:.3f}"
+        title = describe_face(face)
         style = f"object-position: 0 -{row * FACE_PX}px"
         images.append(f'<img src="{source}" style="{style}" loading="lazy" title="{title}" alt="{title}, before and after">')
     return "".join(images)
+
+
+def describe_face(face: FaceRecord) -> str:
+    """Says which face of its photo it is, in HTML."""
+    name, confidence = face.get("name", ""), face["confidence"]
+    sure = f"confidence {confidence:.3f}" if confidence is not None else f"by {face.get('source')}"
+    return escaped(f"face {face['number']}{f', {name}' if name else ''}: {face['size_px']:.0f} px, {sure}")
 
 
 def build_failure_table(failed: list[ManifestRecord]) -> str:

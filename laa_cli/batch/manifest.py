@@ -105,6 +105,7 @@ class Recipe:
 
     `background`: the rule that holds for the background (`background_rule`); `background_weights`: the SHA-256 of those that it
     may use. `precision`, `runtime`: those of the face network that device and precision came to (`restore.runtime.Runtime`).
+    `persons`: whose faces are restored, by the photos' face tags; none: everybody's.
     """
 
     options: Options
@@ -116,9 +117,18 @@ class Recipe:
     runtime: str = TORCH
     strip_metadata: bool = False
     require_face: bool = False
+    persons: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, options: Options, models: ModelOptions, *, strip_metadata: bool, require_face: bool) -> Recipe:
+    def of(
+        cls,
+        options: Options,
+        models: ModelOptions,
+        *,
+        strip_metadata: bool,
+        require_face: bool,
+        persons: tuple[str, ...] = (),
+    ) -> Recipe:
         """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
         runtime = choose_runtime(models.device, models.precision)
         path, rule = background_weights(models), background_rule(models, runtime.device)
@@ -134,6 +144,7 @@ class Recipe:
             runtime=runtime.name,
             strip_metadata=strip_metadata,
             require_face=require_face,
+            persons=persons,
         )
 
     def to_dict(self) -> RecipeRecord:
@@ -141,7 +152,8 @@ class Recipe:
         rules = {"background": self.background, "precision": self.precision, "runtime": self.runtime}
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
-        options = asdict(self.options) | model_settings(self.models) | rules | limits
+        persons = {"persons": "\n".join(self.persons)} if self.persons else {}
+        options = asdict(self.options) | model_settings(self.models) | rules | limits | persons
         return {
             "versions": versions,
             "weights": self.weights,

@@ -18,6 +18,7 @@ from ..options import AUTO, AUTO_MAX_PIXELS
 from ..photo import unmuted
 from ..process import load_once
 from ..restore.background import HOW_TO_HAVE_IT
+from ..restore.choice import describe_names, normalize_name
 from ..upscale import Upscaler
 from ..utils.inputs import NO_INPUTS, Inputs
 from ..utils.locks import locked
@@ -121,6 +122,17 @@ class Batch:
             raise LaaError(f"no photo in {self.request.source}: {found.ignored} other files were passed over")
         self.process(found)
         self.write_gallery(found)
+        self.check_persons(found)
+
+    def check_persons(self, found: ScanResult) -> None:
+        """Raises LaaError where no photo has a face of the persons asked for."""
+        records = (self.manifest.records.get(photo.name) for photo in found.photos)
+        names = {face.get("name", "") for record in records if record for face in record.get("faces", [])} - {""}
+        persons = self.request.recipe.persons
+        if persons and {normalize_name(name) for name in persons}.isdisjoint(map(normalize_name, names)):
+            raise LaaError(
+                f"no photo in {self.request.source} has a face tagged {' or '.join(persons)}: {describe_names(names)}"
+            )
 
     def write_gallery(self, found: ScanResult) -> None:
         """Writes the gallery of the photos found, if it was asked for."""

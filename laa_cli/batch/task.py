@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_memory, out_of_memory_error
+from ..options import FaceChoice
 from ..photo import Photo, peek, read_bytes, upscaling_bytes
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
 from ..restore.records import rounded_seconds
@@ -48,6 +49,7 @@ class BatchContext:
             output=str(output),
             suffix=output.suffix,
             options=self.recipe.options,
+            choice=FaceChoice(persons=self.recipe.persons, person_required=False),
             strip_metadata=self.recipe.strip_metadata,
             require_face=self.recipe.require_face,
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
+from ..options import DEFAULTS, MODEL_DEFAULTS, FaceChoice, ModelOptions, Options
 from .group import examples
 from .parameters import (
     DEFAULT_SCALE,
@@ -23,6 +23,7 @@ from .parameters import (
     MinFace,
     Overwrite,
     PathArgument,
+    Persons,
     Precision,
     Quiet,
     RuntimeName,
@@ -59,6 +60,7 @@ def batch(
     margin: Margin = DEFAULTS.margin,
     feather: Feather = DEFAULTS.feather,
     fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
+    persons: Persons = None,
     memory: Annotated[
         str | None, typer.Option(help="What the photos under way may take, such as 4G.", show_default="half the machine's")
     ] = None,
@@ -95,12 +97,13 @@ def batch(
         fidelity=fidelity,
         background=background,
     )
+    choice = FaceChoice(persons=tuple(persons or ()))
     selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
     settled = settle_device(models, source, out, selection)
     request = BatchRequest(
         source=source,
         out=out,
-        recipe=Recipe.of(options, settled, strip_metadata=strip_metadata, require_face=require_face),
+        recipe=Recipe.of(options, settled, strip_metadata=strip_metadata, require_face=require_face, persons=choice.persons),
         memory_bytes=parse_size(memory),
         selection=selection,
         overwrite=overwrite,

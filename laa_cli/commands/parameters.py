@@ -48,6 +48,12 @@ Fidelity = Annotated[
     typer.Option(help="How far a face is held to what the photo shows, 0 to 1.", show_default="by the photo's noise"),
 ]
 Feather = Annotated[float, typer.Option(help="Soft rim of a pasted face, as a share of the crop's side.")]
+Persons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--person", metavar="NAME", help="Only faces with this name in the photo's face tags (repeatable).", show_default=False
+    ),
+]
 StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave all metadata out (colours stay).")]
 MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
 Confidence = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from ..options import DEFAULTS, MODEL_DEFAULTS, ModelOptions, Options
+from ..options import DEFAULTS, MODEL_DEFAULTS, FaceChoice, ModelOptions, Options, PlacedFace, parse_numbers
 from .group import examples
 from .parameters import (
     DEFAULT_SCALE,
@@ -27,6 +27,7 @@ from .parameters import (
     MinFace,
     Overwrite,
     PathOption,
+    Persons,
     Photos,
     Precision,
     Quiet,
@@ -42,6 +43,7 @@ EXAMPLES = {
         "laa upscale photo.jpg # writes photo_x4.jpg beside it",
         "laa upscale *.jpg -o RESULTS -s 2 # several, twice as large, into a folder",
         "laa upscale scan.tif -o scan.png --compare before-after.png",
+        "laa upscale group.jpg --faces 2,5 # only these, as `laa detect group.jpg` numbers them",
     ),
     "detect": examples(
         "laa detect photo.jpg # a table of the faces",
@@ -74,6 +76,22 @@ def upscale(
     margin: Margin = DEFAULTS.margin,
     feather: Feather = DEFAULTS.feather,
     fidelity: Fidelity = MODEL_DEFAULTS.fidelity,
+    faces: Annotated[
+        str | None, typer.Option(metavar="1,3", help="Only these faces, as `laa detect` numbers them.", show_default=False)
+    ] = None,
+    excluded: Annotated[
+        str | None, typer.Option("--except", metavar="2", help="All faces but these.", show_default=False)
+    ] = None,
+    placed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="X,Y,W,H[,DEGREES]",
+            help="A face's box in the upright photo, px, and its roll, clockwise (repeatable).",
+            show_default=False,
+        ),
+    ] = None,
+    persons: Persons = None,
     faces_dir: Annotated[Path | None, PathOption(help="Folder for each face before and after.", show_default=False)] = None,
     compare: Annotated[
         str | None, typer.Option(metavar="PATH", help="A before/after picture (a folder for several).", show_default=False)
@@ -103,8 +121,15 @@ def upscale(
         fidelity=fidelity,
         background=background,
     )
+    choice = FaceChoice(
+        numbers=parse_numbers(faces, "faces"),
+        excluded=parse_numbers(excluded, "except"),
+        persons=tuple(persons or ()),
+        placed=tuple(map(PlacedFace.parse, placed or ())),
+    )
     request = UpscaleRequest(
         options=options,
+        choice=choice,
         output=output,
         faces_dir=faces_dir,
         compare=compare,

@@ -10,18 +10,24 @@ import numpy as np
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom (xyxy)
 Points = Sequence[Sequence[float]]  # (x, y) of left eye, right eye, nose, left and right mouth corner
+DETECTOR, TAG, PLACED = "detector", "tag", "at"  # who says where a face is: `Face.source`
 
 
 @dataclass(frozen=True)
 class Face:
     """One face in photo pixels, continuous: pixel 0 reaches from 0 to 1. The box can reach a little over the photo's edge.
 
-    `landmarks_xy`: left eye, right eye, nose, left and right mouth corner, left and right as seen in the photo.
+    `confidence`: the detector's, 0..1; None of a face that only a person has seen. `landmarks_xy`: left eye, right eye, nose,
+    left and right mouth corner, left and right as seen in the photo; none of such a face, whose roll is `given_roll_deg`.
+    `source`: DETECTOR, TAG (a region in the photo's metadata) or PLACED (a person's box). `name`: by the photo's face tags.
     """
 
     box_xyxy: Box
-    confidence: float
+    confidence: float | None
     landmarks_xy: tuple[tuple[float, float], ...]
+    source: str = DETECTOR
+    name: str = ""
+    given_roll_deg: float = 0.0
 
     @property
     def size_px(self) -> float:
@@ -54,15 +60,22 @@ def face_frame(points: Points) -> tuple[float, float, float, float]:
 def estimate_roll_deg(face: Face) -> float:
     """Estimates the head's roll in degrees, clockwise on the screen: the mean of the eye line's and of the face axis's.
 
-    `mtcnn.estimate_rolls_deg` is the batched form, in float32.
+    Of a face without landmarks it is the one given. `mtcnn.estimate_rolls_deg` is the batched form, in float32.
     """
+    if not face.landmarks_xy:
+        return face.given_roll_deg
     left, right = face.landmarks_xy[:2]
     eyes_deg = math.degrees(math.atan2(right[1] - left[1], right[0] - left[0]))
     return (eyes_deg + face_frame(face.landmarks_xy)[3]) / 2
 
 
 def yaw_ratio(face: Face) -> float:
-    """Measures the head's yaw as the nose's distance from the face axis in eye distances: 0 for a frontal face."""
+    """Measures the head's yaw as the nose's distance from the face axis in eye distances: 0 for a frontal face.
+
+    Of a face without landmarks it is 0.
+    """
+    if not face.landmarks_xy:
+        return 0.0
     points = np.array(face.landmarks_xy)
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     down, nose, across = mouth - eyes, points[2] - eyes, points[1] - points[0]

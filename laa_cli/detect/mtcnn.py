@@ -7,7 +7,7 @@ sees small faces only in a photo enlarged beforehand. Here each network gets pat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,7 @@ from ..errors import LaaError
 from ..options import CONFIDENCE, ModelOptions
 from .boxes import box_sides, estimate_rolls_deg, longer_sides, suppress_overlaps, to_squares
 from .confidence import Evidence, face_logits, mean_probability
-from .face import Face
+from .face import Box, Face
 from .filtering import is_plausible, non_max_suppression
 from .patch_network import PatchNetwork, Search
 from .sampling import build_pyramid, resize_from_pyramid
@@ -110,6 +110,21 @@ class MTCNNDetector:
             candidates = self.find_candidates(search, self.run_pnet(search))
             return self.filter(*self.look_again(search, candidates)) if candidates else []
 
+    @torch.inference_mode()
+    def look_at(self, rgb: np.ndarray, boxes: Sequence[Box]) -> list[Face | None]:
+        """Frames the faces that are said to be in boxes: see `interfaces.FaceDetector`. Neither confidence nor size counts."""
+        squares = to_squares(torch.tensor(boxes, dtype=torch.float32).view(-1, 4))
+        if not len(squares):
+            return []
+        with one_thread_workers() if self.device.type == "cpu" else nullcontext(Workers(None, 1, 1)) as workers:
+            search = Search(build_pyramid(np.ascontiguousarray(rgb), CELL_PX), workers)
+            rnet = self.rnet(search, squares)[1]
+            offsets, points, onet = self.onet(search, squares)
+            refined = to_squares(squares + offsets * box_sides(squares))
+            candidates = Candidates(refined, estimate_rolls_deg(points, MAX_UPRIGHT_ROLL_DEG), rnet, onet)
+            faces = to_faces(*self.look_again(search, candidates))
+        return [face if is_plausible(face.box_xyxy, face.landmarks_xy) else None for face in faces]
+
     def run_pnet(self, search: Search) -> Tensor:
         """Runs PNet on the photo at many sizes: proposals, (n, 4) squares in photo pixels."""
         proposals = [torch.zeros(0, 4)]
@@ -186,12 +201,17 @@ class MTCNNDetector:
 
         `boxes` (n, 4), `confidences` (n,), `landmarks` (n, 5, 2).
         """
-        columns = zip(boxes.tolist(), confidences.tolist(), landmarks.tolist(), strict=True)
-        faces = [Face(tuple(box), confidence, tuple(map(tuple, points))) for box, confidence, points in columns]
-        faces = [face for face in faces if face.confidence >= self.confidence and face.size_px >= self.min_box_px]
-        faces = [face for face in faces if is_plausible(face.box_xyxy, face.landmarks_xy)]
-        keep = non_max_suppression([face.box_xyxy for face in faces], [face.confidence for face in faces])
-        return [faces[index] for index in keep]
+        found = zip(to_faces(boxes, confidences, landmarks), confidences.tolist(), strict=True)
+        sure = [(face, value) for face, value in found if value >= self.confidence and face.size_px >= self.min_box_px]
+        plausible = [(face, value) for face, value in sure if is_plausible(face.box_xyxy, face.landmarks_xy)]
+        keep = non_max_suppression([face.box_xyxy for face, _ in plausible], [value for _, value in plausible])
+        return [plausible[index][0] for index in keep]
+
+
+def to_faces(boxes: Tensor, confidences: Tensor, landmarks: Tensor) -> list[Face]:
+    """Makes boxes (n, 4) with confidences (n,) and landmarks (n, 5, 2) faces."""
+    columns = zip(boxes.tolist(), confidences.tolist(), landmarks.tolist(), strict=True)
+    return [Face(tuple(box), confidence, tuple(map(tuple, points))) for box, confidence, points in columns]
 
 
 def find_weights() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field, FiniteFloat
 from typing_extensions import TypedDict  # typing's own can be checked by pydantic from Python 3.12 on
@@ -27,13 +27,18 @@ class SquareRecord(TypedDict):
 
 
 class DetectionRecord(TypedDict):
-    """A detected face, in pixels of the photo; `number` counts from 1."""
+    """A face, in pixels of the photo; `number` counts from 1. `source`, `name`, and what is missing where: see `Face`.
+
+    Manifests of older versions have neither of the two.
+    """
 
     number: int
     box_xyxy: list[FiniteFloat]
     size_px: FiniteFloat
-    confidence: FiniteFloat
+    confidence: FiniteFloat | None
     landmarks_xy: list[list[FiniteFloat]]
+    source: NotRequired[str]
+    name: NotRequired[str]
 
 
 class FaceRecord(DetectionRecord):
@@ -83,13 +88,15 @@ class FailureRecord(TypedDict):
 
 
 def detection_record(number: int, face: Face) -> DetectionRecord:
-    """Describes a detected face, rounded."""
+    """Describes a face, rounded."""
     return {
         "number": number,
         "box_xyxy": [round(value, 2) for value in face.box_xyxy],
         "size_px": round(face.size_px, 2),
-        "confidence": round(face.confidence, 4),
+        "confidence": None if face.confidence is None else round(face.confidence, 4),
         "landmarks_xy": [[round(value, 2) for value in point] for point in face.landmarks_xy],
+        "source": face.source,
+        "name": face.name,
     }
 
 

@@ -32,13 +32,16 @@ class FaceReport:
     consistency: float | None = None
 
 
-def assess(face: Face, options: Options) -> FaceReport:
-    """Assesses a face before the network runs: where its crop is, and whether it is worth restoring."""
+def assess(face: Face, options: Options, refusal: str = "") -> FaceReport:
+    """Assesses a face before the network runs: where its crop is, and whether it is worth restoring.
+
+    `refusal`: why it is not to be restored in any case.
+    """
     roll_deg = estimate_roll_deg(face)
     if abs(roll_deg) <= MAX_UNALIGNED_ROLL_DEG:
         roll_deg = 0.0
     square = square_around(face.box_xyxy, options.margin)
-    refusal = skip_reason(face, square, options)
+    refusal = refusal or skip_reason(face, square, options)
     rotated = f"turned upright by {abs(roll_deg):.0f} degrees" if roll_deg else ""
     return FaceReport(face, square, not refusal, refusal or rotated, roll_deg)
 

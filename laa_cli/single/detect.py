@@ -11,12 +11,14 @@ from ..errors import Exit
 from ..interfaces import Face, FaceDetector
 from ..photo import Photo, check_output, read_photo, write_photo
 from ..process import load_once
+from ..restore.known_faces import find_faces
 from ..restore.records import DetectedPhotoRecord, detection_record
 from ..utils.atomic import check_writable
 from ..utils.inputs import Inputs
 from ..utils.timing import StageTimer
+from .drawing import draw_faces
 from .output_paths import STREAM, Place, check_unique, plan_outputs
-from .report import DETECTION_COLUMNS, DETECTION_DROP, detection_row, draw_faces
+from .report import detection_table
 from .run import Stdin, clear_folders, process_each
 
 
@@ -51,7 +53,7 @@ def run(
             check_output(drawing.suffix, 1, 1, str(drawing))
         clock = StageTimer()
         photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
-        faces = list(load()(photo.rgb8()))
+        faces = find_faces(load(), photo.rgb8(), photo.face_tags)
         if drawing is not None:
             drawn = replace(photo, pixels=draw_faces(photo.rgb8(), faces))
             write_photo(drawn, drawing, inputs=originals, overwrite=overwrite)
@@ -80,5 +82,4 @@ def show_faces(source: Path, faces: list[Face], screen: Screen) -> None:
     if not faces:
         screen.notice(f"no face found in {source}")
         return
-    lines = (detection_row(number, face) for number, face in enumerate(faces, 1))
-    screen.table(f"{source}: faces found: {len(faces)}", DETECTION_COLUMNS, lines, DETECTION_DROP)
+    screen.table(f"{source}: faces found: {len(faces)}", *detection_table(faces))

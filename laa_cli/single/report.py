@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detect.face import Face
+from ..detect.face import DETECTOR, Face
 from ..options import PLAIN
 from ..photo.pixels import Pixels, to_rgb8
 from ..restore.alignment import Square, crop_square
 from ..restore.records import LEFT, RESTORED
 from ..upscale import Upscaled
 
-DETECTION_COLUMNS = ("#", "place", ">face", ">confidence")  # ">": flush right
-DETECTION_DROP = (">confidence", "#", ">face")  # what goes first where a terminal has no room
+DETECTION_COLUMNS = ("#", "name", "place", ">face", ">confidence")  # ">": flush right
+DETECTION_DROP = (">confidence", ">face", "place")  # what goes first where a terminal has no room
 RESULT_COLUMNS = (*DETECTION_COLUMNS, ">crop", "done", ">off by")
 RESULT_DROP = (">confidence", ">off by", ">crop", "place", ">face")
 SIDE_BY_SIDE_PX = 8000  # longest side of a comparison; a larger one is reduced to it
 
 
+Table = tuple[tuple[str, ...], list[tuple[str, ...]], tuple[str, ...]]  # columns, rows, columns that may go
+
+
 def detection_row(number: int, face: Face) -> tuple[str, ...]:
-    """Formats a detected face for DETECTION_COLUMNS; its place is the upper left corner of its box in the photo."""
-    return f"{number}", f"{face.box_xyxy[0]:.0f}, {face.box_xyxy[1]:.0f}", f"{face.size_px:.0f} px", f"{face.confidence:.3f}"
+    """Formats a face for DETECTION_COLUMNS; its place is the upper left corner of its box in the photo.
+
+    In the place of a confidence stands who says where the face is, if that is not the detector.
+    """
+    confidence = f"{face.confidence:.3f}" if face.source == DETECTOR and face.confidence is not None else face.source
+    place = f"{face.box_xyxy[0]:.0f}, {face.box_xyxy[1]:.0f}"
+    return f"{number}", face.name, place, f"{face.size_px:.0f} px", confidence
+
+
+def detection_table(faces: Sequence[Face]) -> Table:
+    """Lists the faces of a photo."""
+    rows = [detection_row(number, face) for number, face in enumerate(faces, 1)]
+    return without_empty_names(DETECTION_COLUMNS, rows, DETECTION_DROP)
+
+
+def result_table(result: Upscaled) -> Table:
+    """Lists the faces of an upscaled photo, and what was done to each."""
+    return without_empty_names(RESULT_COLUMNS, list(result_rows(result)), RESULT_DROP)
+
+
+def without_empty_names(columns: tuple[str, ...], rows: list[tuple[str, ...]], drop: tuple[str, ...]) -> Table:
+    """Leaves the column of names out where no face has one."""
+    at = columns.index("name")
+    if any(row[at] for row in rows):
+        return columns, rows, drop
+    return columns[:at] + columns[at + 1 :], [row[:at] + row[at + 1 :] for row in rows], drop
 
 
 def result_rows(result: Upscaled) -> Iterator[tuple[str, ...]]:
@@ -55,15 +82,3 @@ def side_by_side(before: Pixels, after: Pixels) -> NDArray[np.uint8]:
         left, right = (cv2.resize(half, size, interpolation=cv2.INTER_AREA).astype(np.uint8) for half in (left, right))
     gap = np.full((left.shape[0], max(2, left.shape[1] // 100), 3), 255, np.uint8)
     return np.hstack([left, gap, right])
-
-
-def draw_faces(rgb: NDArray[np.uint8], faces: list[Face]) -> NDArray[np.uint8]:
-    """A copy of an RGB photo with each face's box and landmarks drawn."""
-    drawn = rgb.copy()
-    width = max(1, round(max(rgb.shape[:2]) / 800))
-    for face in faces:
-        x0, y0, x1, y1 = (round(value - 0.5) for value in face.box_xyxy)
-        cv2.rectangle(drawn, (x0, y0), (x1, y1), (255, 220, 0), width)
-        for x, y in face.landmarks_xy:
-            cv2.circle(drawn, (round(x - 0.5), round(y - 0.5)), width, (0, 200, 255), -1)
-    return drawn

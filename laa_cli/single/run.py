@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..console import Screen
-from ..errors import Exit, LaaError, SetupError, exit_code, out_of_memory, out_of_memory_error
+from ..errors import Exit, LaaError, SetupError, UsageError, exit_code, out_of_memory, out_of_memory_error
+from ..options import EVERY_FACE, FaceChoice, Options
 from ..photo import STDIN_NAME, check_output, read_bytes, without_metadata, write_photo
 from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
 from ..process import PhotoRequest, ProcessedPhoto, load_once, process
 from ..restore.records import FailureRecord
 from ..restore.selection import FaceReport
-from ..upscale import Options, Upscaler
+from ..upscale import Upscaler
 from ..utils.atomic import check_target, check_writable, write_atomically
 from ..utils.inputs import Inputs
 from ..utils.partial import remove_partial_files
 from ..utils.steps import unseen
 from ..utils.timing import StageTimer
 from .output_paths import STREAM, Place, check_unique, default_name, plan_outputs, stem
-from .report import RESULT_COLUMNS, RESULT_DROP, face_pair, result_rows, side_by_side
+from .report import face_pair, result_table, side_by_side
 
 Item = TypeVar("Item")
 Stdin = Callable[[], BinaryIO]
@@ -34,6 +35,7 @@ class UpscaleRequest:
     """What to do with every photo of a call, beside the pipeline's own options."""
 
     options: Options
+    choice: FaceChoice = EVERY_FACE
     output: Place | None = None
     faces_dir: Path | None = None
     compare: Place | None = None
@@ -73,6 +75,8 @@ class PhotoPaths:
 
 def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
     """Upscales all photos and returns the exit code. `load` is called when the first readable photo needs it."""
+    if request.choice.needs_one_photo and len(inputs) > 1:
+        raise UsageError("faces, except and at speak of one photo's faces: give one photo", "faces", "except", "at")
     request = replace(request, list_faces=request.list_faces or len(inputs) == 1)
     planned = plan_paths(inputs, request)
     originals = Inputs.of([*inputs, *request.model_files])
@@ -204,6 +208,7 @@ class Upscaling:
             output=str(paths.output),
             suffix=paths.suffix,
             options=self.request.options,
+            choice=self.request.choice,
             strip_metadata=self.request.strip_metadata,
             require_face=self.request.require_face,
             source_title=STDIN_NAME if paths.source == STREAM else None,
@@ -233,7 +238,7 @@ class Upscaling:
         if self.request.json:
             self.screen.record(processed.record)
         if self.request.list_faces and result.faces:
-            self.screen.table(str(paths.source), RESULT_COLUMNS, result_rows(result), RESULT_DROP)
+            self.screen.table(str(paths.source), *result_table(result))
         elif self.request.list_faces:
             self.screen.notice(f"no face found in {paths.source}: the photo was enlarged without one")
         if processed.left_out:
