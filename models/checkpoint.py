@@ -105,13 +105,15 @@ class ModelCard(Generic[ConfigT]):
     crop_px: tuple[int, int] | None = (LR_SIZE, LR_SIZE)
     fidelity_coefficients: tuple[float, ...] = ()  # of the fidelity estimator; whoever uses them knows their form
     architecture: str = LAA_TRANSFORMER.name  # a key of ARCHITECTURES
+    doubt_coefficients: tuple[float, ...] = ()  # of a face's error bars; the same
     verified: bool = field(default=False, compare=False)  # on loading, by the file's digest or the SHA-256 shipped beside it
 
     def to_json(self) -> str:
         """Serializes the card for the metadata.
 
-        The key "architecture" is written only where it is not the LAA-Transformer: cards from before it have no such key, and
-        a file that is written again is to keep its bytes, and with them its SHA-256.
+        The key "architecture" is written only where it is not the LAA-Transformer, and "doubt" only where there are such
+        coefficients: cards from before them have no such keys, and a file that is written again is to keep its bytes, and with
+        them its SHA-256.
         """
         is_default = self.architecture == LAA_TRANSFORMER.name
         return json.dumps(
@@ -123,6 +125,7 @@ class ModelCard(Generic[ConfigT]):
                 "protocol": ARCHITECTURES[self.architecture].protocol,
                 "crop_px": self.crop_px,
                 "gauge": self.fidelity_coefficients,
+                **({"doubt": self.doubt_coefficients} if self.doubt_coefficients else {}),
                 "training": self.training,
                 "validation": self.validation,
             }
@@ -156,8 +159,9 @@ def parse_card(values: Any) -> ModelCard[Any]:
         check_type("training", values["training"], dict),
         check_type("validation", values["validation"], dict),
         architecture.parse_crop_px(values.get("crop_px", (LR_SIZE, LR_SIZE))),
-        tuple(map(parse_coefficient, check_type("gauge", values.get("gauge", []), list))),
+        parse_coefficients("gauge", values),
         architecture.name,
+        parse_coefficients("doubt", values),
     )
 
 
@@ -168,8 +172,13 @@ def check_type(name: str, value: Any, kind: type) -> Any:
     return value
 
 
+def parse_coefficients(name: str, values: dict[str, Any]) -> tuple[float, ...]:
+    """Reads the coefficients of that name, if there are any. ValueError or OverflowError where one is no finite number."""
+    return tuple(map(parse_coefficient, check_type(name, values.get(name, []), list)))
+
+
 def parse_coefficient(value: Any) -> float:
-    """Reads a fidelity coefficient. ValueError or OverflowError where it is no finite number."""
+    """Reads a coefficient. ValueError or OverflowError where it is no finite number."""
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(f"a coefficient is {reprlib.repr(value)}")
     return float(value)

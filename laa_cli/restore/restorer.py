@@ -37,7 +37,7 @@ class NetworkRestorer:
 
     `crop_px`: smallest and largest side of the crops that the network was trained for; others are resized to it. `fidelity`:
     how far a face is back-projected onto what the photo shows, 0..1; None: as far as the crop can be trusted, estimated by
-    `fidelity_coefficients`, from the weights' card; without those it is 1.
+    `fidelity_coefficients`, from the weights' card; without those it is 1. `doubt_coefficients`: from there, too, see `doubt`.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class NetworkRestorer:
         crop_px: tuple[int, int] = (LR_SIZE, LR_SIZE),
         fidelity: float | None = None,
         fidelity_coefficients: tuple[float, ...] = (),
+        doubt_coefficients: tuple[float, ...] = (),
     ) -> None:
         ModelOptions(fidelity=fidelity)  # checks the range
         self.network = network
@@ -54,6 +55,7 @@ class NetworkRestorer:
         self.crop_px = crop_px
         self.fidelity = fidelity
         self.fidelity_coefficients = fidelity_coefficients
+        self.doubt_coefficients = doubt_coefficients
 
     @classmethod
     def load(
@@ -66,7 +68,8 @@ class NetworkRestorer:
         """Loads a weights file, by default the one that laa ships; `notice` as in `read_weights`. LaaError where that fails."""
         network, card = read_weights(weights or DEFAULT_WEIGHTS, notice)
         crop_px = card.crop_px or (LR_SIZE, LR_SIZE)  # a face network's card always has it
-        return cls(build_face_network(network, runtime), runtime.device, crop_px, fidelity, card.fidelity_coefficients)
+        run = build_face_network(network, runtime)
+        return cls(run, runtime.device, crop_px, fidelity, card.fidelity_coefficients, card.doubt_coefficients)
 
     @property
     def batch_size(self) -> int:
