@@ -128,8 +128,8 @@ class PlacedFace:
 class FaceChoice:
     """Which faces of a photo are to be restored, of those that are worth it; by default all.
 
-    `numbers`, `excluded`: as `laa detect` counts them, from 1. `persons`: names in the photo's face tags; a photo without any of
-    them is an error, unless `person_required` is not set. `placed`: boxes beside those found. Raises UsageError.
+    `numbers`, `excluded`: as `laa detect` counts them, from 1. `persons`: names in the photo's face tags; a photo without any
+    of them is an error, unless `person_required` is not set. `placed`: boxes beside those found. Raises UsageError.
     """
 
     numbers: tuple[int, ...] = ()

@@ -27,6 +27,7 @@ from .photo import (
     without_metadata,
 )
 from .restore.choice import has_person
+from .restore.proof import FaceProof, prove_faces, with_doubts
 from .restore.records import PhotoRecord, photo_record
 from .upscale import Prepared, Upscaled, Upscaler
 from .utils.steps import Show, Steps, run_to_end, unseen
@@ -47,6 +48,7 @@ class PhotoRequest:
     choice: FaceChoice = EVERY_FACE
     strip_metadata: bool = False
     require_face: bool = False  # whether a photo without faces is an error
+    prove: bool = False  # whether the result has the proofs of its faces
     source_title: str | None = None
     output_title: str | None = None
 
@@ -60,7 +62,8 @@ class PhotoRequest:
 class ProcessedPhoto:
     """The content of the result's file; for pictures also the decoded photo and the enlarged one.
 
-    `left_out`: the names of what the photo's metadata had and the result's does not have.
+    `left_out`: the names of what the photo's metadata had and the result's does not have. `proofs`: of the restored faces,
+    where they were asked for.
     """
 
     request: PhotoRequest
@@ -68,6 +71,7 @@ class ProcessedPhoto:
     photo: Photo
     result: Upscaled  # with the seconds of all stages
     left_out: tuple[str, ...] = ()
+    proofs: tuple[FaceProof, ...] = ()
 
     @property
     def record(self) -> PhotoRecord:
@@ -140,12 +144,28 @@ def process_steps(
     clock.lap("network")
     result = yield from upscaler.finish_steps(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
     yield 1.0
+    proofs: tuple[FaceProof, ...] = ()
+    if request.prove:
+        result, proofs = yield from prove_steps(result, prepared, restored, upscaler)
     clock = StageTimer()
     enlarged = (without_metadata(photo) if request.strip_metadata else photo).with_pixels(result.pixels)
     content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
     clock.lap("encode")
     timed = replace(result, seconds=result.seconds | clock.seconds)
-    return ProcessedPhoto(request, content, photo, timed, left_out(enlarged, request.suffix))
+    return ProcessedPhoto(request, content, photo, timed, left_out(enlarged, request.suffix), proofs)
+
+
+def prove_steps(
+    result: Upscaled, prepared: Prepared, restored: list[RestoredFace], upscaler: Upscaler
+) -> Steps[tuple[Upscaled, tuple[FaceProof, ...]]]:
+    """Proves the faces of a result, each of which costs several runs of the network, and may be given up in between."""
+    clock = StageTimer()
+    proofs: list[FaceProof] = []
+    for proof in prove_faces(result.faces, prepared.crops, restored, upscaler.estimate_doubt):
+        proofs.append(proof)
+        yield 1.0
+    clock.lap("proof")
+    return replace(result, faces=with_doubts(result.faces, proofs), seconds=result.seconds | clock.seconds), tuple(proofs)
 
 
 def check_has_face(prepared: Prepared, request: PhotoRequest) -> None:

@@ -23,9 +23,11 @@ from .photo.pixels import Pixels, to_rgb8, without_alpha
 from .restore.alignment import extract_crop
 from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, background_weights
 from .restore.choice import check_placed, choose_faces
+from .restore.doubt import estimate_doubt
 from .restore.known_faces import find_faces
 from .restore.paste import make_patch, paste
 from .restore.picture_upscaler import PictureUpscaler
+from .restore.proof import EstimateDoubt, no_doubt
 from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.runtime import Runtime, choose_runtime
 from .restore.selection import FaceReport, assess, with_result
@@ -70,10 +72,17 @@ class Prepared:
 class Upscaler:
     """Enlarges photos and super-resolves their small faces. Load once, call on as many photos as you like."""
 
-    def __init__(self, detect: FaceDetector, restore: FaceRestorer, background: BackgroundUpscaler | None = None) -> None:
+    def __init__(
+        self,
+        detect: FaceDetector,
+        restore: FaceRestorer,
+        background: BackgroundUpscaler | None = None,
+        estimate_doubt: EstimateDoubt = no_doubt,
+    ) -> None:
         self.detect = detect
         self.restore = restore
         self.background = background or PlainUpscaler()
+        self.estimate_doubt = estimate_doubt
 
     @classmethod
     def load(
@@ -103,7 +112,8 @@ class Upscaler:
         """Builds the three replaceable parts; `notice` as in `read_weights`. Raises LaaError where one cannot be loaded."""
         runtime = choose_runtime(options.device, options.precision)
         restorer, background = build_restorer(options, runtime, notice), build_background(options, runtime.device, notice)
-        return cls(build_detector(options, runtime), restorer, background)  # last, for it takes longest
+        detector = build_detector(options, runtime)  # last, for it takes longest
+        return cls(detector, restorer, background, partial(estimate_doubt, restorer))
 
     def __call__(
         self, pixels: Pixels, options: Options | None = None, choice: FaceChoice = EVERY_FACE, tags: Sequence[FaceTag] = ()
@@ -201,7 +211,7 @@ def build_detector(options: ModelOptions, runtime: Runtime | None = None) -> Fac
     return MTCNNDetector(runtime.device, min_face_px=options.min_face_px, confidence=confidence, dtype=dtype)
 
 
-def build_restorer(options: ModelOptions, runtime: Runtime, notice: Notice = silent) -> FaceRestorer:
+def build_restorer(options: ModelOptions, runtime: Runtime, notice: Notice = silent) -> NetworkRestorer:
     """Builds the face restorer; `notice` as in `read_weights`. Raises LaaError where the weights cannot be used."""
     return NetworkRestorer.load(options.weights, runtime, options.fidelity, notice)
 

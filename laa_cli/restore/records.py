@@ -42,7 +42,10 @@ class DetectionRecord(TypedDict):
 
 
 class FaceRecord(DetectionRecord):
-    """A detected face and what was done to it. `consistency`: RMSE to the photo at its own resolution, 0..1."""
+    """A face and what was done to it. `consistency`: RMSE to the photo at its own resolution, 0..1.
+
+    `doubt`: mean half widths of its error bars, in levels of 255, by the parts of a face; None where nobody asked for them.
+    """
 
     crop: SquareRecord
     action: str  # RESTORED or LEFT
@@ -50,6 +53,7 @@ class FaceRecord(DetectionRecord):
     roll_deg: FiniteFloat
     fidelity: FiniteFloat | None
     consistency: FiniteFloat | None
+    doubt: NotRequired[dict[str, FiniteFloat] | None]
 
 
 class DetectedPhotoRecord(TypedDict):
@@ -110,6 +114,7 @@ def face_record(number: int, report: FaceReport) -> FaceRecord:
         "roll_deg": round(report.roll_deg, 1),
         "fidelity": None if report.fidelity is None else round(report.fidelity, 3),
         "consistency": None if report.consistency is None else round(report.consistency, 5),
+        "doubt": None if report.doubt is None else {part: round(value, 2) for part, value in report.doubt.items()},
     }
 
 

@@ -20,7 +20,8 @@ class FaceReport:
     `reason`: why the face was left, short; of a restored one what is unusual, mostly nothing.
     `square`: the crop, rotated clockwise about its centre by `roll_deg`. Of restored faces `fidelity` says how far the
     network's output was brought to what the photo shows, 0..1, and `consistency` what difference is left: RMSE between the
-    face, reduced to the photo's resolution, and the photo, 0..1.
+    face, reduced to the photo's resolution, and the photo, 0..1. `doubt`: how sure it is, by parts of the face, where that was
+    asked for: see `doubt.summarize_doubt`.
     """
 
     face: Face
@@ -30,6 +31,7 @@ class FaceReport:
     roll_deg: float = 0.0
     fidelity: float | None = None
     consistency: float | None = None
+    doubt: dict[str, float] | None = None
 
 
 def assess(face: Face, options: Options, refusal: str = "") -> FaceReport:
