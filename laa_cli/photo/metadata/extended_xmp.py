@@ -20,6 +20,7 @@ MAX_DECLARATIONS = 1 << 20  # bytes of namespaces that a hostile file could have
 NOTE_BYTES = 120  # of the reference to the extension
 START_OF_TAG = re.compile(rb"<[^\s>/]+")
 PACKET_END = b"<?xpacket end"
+IN_MAIN = "DigitalSourceType"  # never moves: some programs read no extension, and this is for all to see
 
 
 def join_extended(packet: Packet, segments: Iterable[bytes]) -> bytes | None:
@@ -103,7 +104,12 @@ def split_extended(xmp: bytes) -> tuple[bytes, list[bytes]] | None:
 
 def choose_moved(packet: Packet) -> dict[int, list[Element]] | None:
     """Chooses the properties to move, by the number of their description; None where the rest would still be too long."""
-    described = [(number, found) for number, outer in enumerate(packet.descriptions()) for found in outer.children]
+    described = [
+        (number, found)
+        for number, outer in enumerate(packet.descriptions())
+        for found in outer.children
+        if found.name[1] != IN_MAIN
+    ]
     surplus = len(packet.content) + NOTE_BYTES - MAIN_BYTES
     moved: dict[int, list[Element]] = {}
     for number, found in sorted(described, key=lambda pair: pair[1].start - pair[1].end):

@@ -18,8 +18,9 @@ class Metadata:
     `exif`: a TIFF-structured block without orientation, size or thumbnail; `icc`: fits the photo's channels;
     `dpi`: dots per inch, horizontal and vertical; `xmp`: a UTF-8 packet, in one piece; `color`: what defines the colours
     beside or without a profile; `iptc`: datasets of IPTC-IIM; `photoshop`: resources that belong to them (copyright flag, URL,
-    digest); `comments`: JPEG's or GIF's, in whatever encoding; `text`: PNG's text and time chunks; `left_out`: the names, for
-    people, of what the file had and the output does not have.
+    digest); `comments`: JPEG's or GIF's, in whatever encoding; `text`: PNG's text and time chunks; `mark`: the program, as XMP
+    will say, that made the photo with trained networks; `left_out`: the names, for people, of what the file had and the output
+    does not have.
     """
 
     exif: bytes | None = None
@@ -31,11 +32,16 @@ class Metadata:
     photoshop: bytes | None = None
     comments: tuple[bytes, ...] = ()
     text: tuple[Chunk, ...] = ()
+    mark: str = ""
     left_out: tuple[str, ...] = ()
 
     def stripped(self) -> Metadata:
-        """Leaves all out but what defines the colours: without that they would change."""
-        return Metadata(icc=self.icc, color=self.color)
+        """Leaves all out but what defines the colours, without which they would change, and the mark."""
+        return Metadata(icc=self.icc, color=self.color, mark=self.mark)
+
+    def marked(self, agent: str) -> Metadata:
+        """Marks the photo as made with trained networks by `agent`, a program with its version; `fit_metadata` writes it."""
+        return replace(self, mark=agent)
 
     def resized(self, old: Size, new: Size) -> Metadata:
         """Scales what is said in pixels, from an upright picture of size `old`, (w, h), to one of size `new`."""

@@ -11,6 +11,7 @@ from .extended_xmp import split_extended
 from .fields import Metadata
 from .icc import build_profile, fitting_profile
 from .ifd import ASCII, BYTE, UNDEFINED, Entry
+from .marking import mark
 from .photoshop import IPTC_DIGEST, read_resources
 from .png_chunks import TEXT, Chunk, read_text, text_chunk
 
@@ -33,13 +34,14 @@ def fit_metadata(metadata: Metadata, kind: str, channels: int) -> Metadata:
         fitted = comments_to_text(fitted)
     if kind in ("WEBP", "AVIF"):
         fitted = fit_resolution(leave_iptc_out(fitted))
+    fitted = replace(fitted, xmp=mark(fitted.xmp, fitted.mark)) if fitted.mark else fitted
     return fit_jpeg(fitted) if kind == "JPEG" else fitted
 
 
 def fit_bmp(metadata: Metadata) -> Metadata:
     """Leaves out all but the resolution."""
     named = leave_iptc_out(name_texts(metadata, list(metadata.text), metadata.comments))
-    labels = [name for name, value in (("EXIF", named.exif), ("XMP", named.xmp)) if value]
+    labels = [name for name, value in (("EXIF", named.exif), ("XMP", named.xmp), ("mark", named.mark)) if value]
     return Metadata(dpi=named.dpi, left_out=named.without(*labels).left_out)
 
 
@@ -86,7 +88,7 @@ def fit_jpeg(metadata: Metadata) -> Metadata:
         fits = shorter is not None and len(shorter) + 6 <= JPEG_SEGMENT_BYTES
         metadata = metadata.without("maker note" if fits else "EXIF (over 64 KB)", exif=shorter if fits else None)
     if metadata.xmp and split_extended(metadata.xmp) is None:
-        metadata = metadata.without("XMP (over 64 KB)", xmp=None)
+        metadata = metadata.without("XMP (over 64 KB)", xmp=mark(None, metadata.mark) if metadata.mark else None)
     comments = tuple(comment for comment in metadata.comments if len(comment) <= JPEG_SEGMENT_BYTES)
     return metadata.without(*["comment (over 64 KB)"] * (len(comments) < len(metadata.comments)), comments=comments)
 
