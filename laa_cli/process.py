@@ -34,6 +34,7 @@ from .utils.steps import Show, Steps, run_to_end, unseen
 from .utils.timing import StageTimer
 
 T = TypeVar("T")
+MARK_STAYS = "photos with restored faces say so in their metadata, nothing else is in it: --no-mark leaves that out, too"
 Restore = Callable[[list[FaceCrop]], list[RestoredFace]]  # a FaceRestorer, or several threads' way to one
 
 
@@ -48,6 +49,7 @@ class PhotoRequest:
     choice: FaceChoice = EVERY_FACE
     strip_metadata: bool = False
     require_face: bool = False  # whether a photo without faces is an error
+    mark: bool = True  # whether a photo with restored faces says so
     prove: bool = False  # whether the result has the proofs of its faces
     source_title: str | None = None
     output_title: str | None = None
@@ -72,6 +74,11 @@ class ProcessedPhoto:
     result: Upscaled  # with the seconds of all stages
     left_out: tuple[str, ...] = ()
     proofs: tuple[FaceProof, ...] = ()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the result says that faces in it were restored."""
+        return self.request.mark and bool(self.result.restored)
 
     @property
     def record(self) -> PhotoRecord:
@@ -149,6 +156,8 @@ def process_steps(
         result, proofs = yield from prove_steps(result, prepared, restored, upscaler)
     clock = StageTimer()
     enlarged = (without_metadata(photo) if request.strip_metadata else photo).with_pixels(result.pixels)
+    if request.mark and result.restored:
+        enlarged = enlarged.marked(upscaler.agent)
     content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
     clock.lap("encode")
     timed = replace(result, seconds=result.seconds | clock.seconds)

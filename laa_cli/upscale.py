@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import check_models
+from . import __version__, check_models
 
 check_models()  # so that a foreign `models` is named, rather than found to lack a module
+
+from models.checkpoint import DEFAULT_WEIGHTS
 
 from .errors import LaaError
 from .interfaces import BackgroundUpscaler, EnlargedPhoto, FaceCrop, FaceDetector, FaceRestorer, RestoredFace
@@ -31,6 +33,7 @@ from .restore.proof import EstimateDoubt, no_doubt
 from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.runtime import Runtime, choose_runtime
 from .restore.selection import FaceReport, assess, with_result
+from .utils.hashing import hash_file
 from .utils.precision import BFLOAT16
 from .utils.steps import Steps, run_to_end
 from .utils.timing import StageTimer
@@ -70,7 +73,10 @@ class Prepared:
 
 
 class Upscaler:
-    """Enlarges photos and super-resolves their small faces. Load once, call on as many photos as you like."""
+    """Enlarges photos and super-resolves their small faces. Load once, call on as many photos as you like.
+
+    `agent`: what a photo's mark says that made it.
+    """
 
     def __init__(
         self,
@@ -78,11 +84,13 @@ class Upscaler:
         restore: FaceRestorer,
         background: BackgroundUpscaler | None = None,
         estimate_doubt: EstimateDoubt = no_doubt,
+        agent: str = f"laa {__version__}",
     ) -> None:
         self.detect = detect
         self.restore = restore
         self.background = background or PlainUpscaler()
         self.estimate_doubt = estimate_doubt
+        self.agent = agent
 
     @classmethod
     def load(
@@ -113,7 +121,7 @@ class Upscaler:
         runtime = choose_runtime(options.device, options.precision)
         restorer, background = build_restorer(options, runtime, notice), build_background(options, runtime.device, notice)
         detector = build_detector(options, runtime)  # last, for it takes longest
-        return cls(detector, restorer, background, partial(estimate_doubt, restorer))
+        return cls(detector, restorer, background, partial(estimate_doubt, restorer), software_agent(options))
 
     def __call__(
         self, pixels: Pixels, options: Options | None = None, choice: FaceChoice = EVERY_FACE, tags: Sequence[FaceTag] = ()
@@ -199,6 +207,12 @@ class Upscaler:
         place = partial(make_patch, scale=options.scale, feather=options.feather, channels=colors.shape[2])
         paste(colors, [place(result.face, report.square, report.roll_deg) for report, result in pairs])
         return faces
+
+
+def software_agent(options: ModelOptions) -> str:
+    """Says by which laa and which weights faces are made, as the mark in a photo does: "laa 1.2.3 (laa-photo 0123abcd)"."""
+    path = options.weights or DEFAULT_WEIGHTS
+    return f"laa {__version__} ({path.stem} {hash_file(path)[:8]})"
 
 
 def build_detector(options: ModelOptions, runtime: Runtime | None = None) -> FaceDetector:

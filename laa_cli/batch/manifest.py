@@ -23,6 +23,7 @@ from ..errors import LaaError, SetupError, explain_os_error
 from ..options import PLAIN, ModelOptions, Options
 from ..restore.background import background_rule, background_weights
 from ..restore.runtime import TORCH, choose_runtime
+from ..utils.hashing import hash_file
 from ..utils.jsonl import JsonLinesFile
 from ..utils.precision import FLOAT32
 from .scan import PhotoFile
@@ -105,7 +106,8 @@ class Recipe:
 
     `background`: the rule that holds for the background (`background_rule`); `background_weights`: the SHA-256 of those that it
     may use. `precision`, `runtime`: those of the face network that device and precision came to (`restore.runtime.Runtime`).
-    `persons`: whose faces are restored, by the photos' face tags; none: everybody's.
+    `persons`: whose faces are restored, by the photos' face tags; none: everybody's. `mark`: whether results say that laa made
+    them.
     """
 
     options: Options
@@ -118,6 +120,7 @@ class Recipe:
     strip_metadata: bool = False
     require_face: bool = False
     persons: tuple[str, ...] = ()
+    mark: bool = True
 
     @classmethod
     def of(
@@ -128,6 +131,7 @@ class Recipe:
         strip_metadata: bool,
         require_face: bool,
         persons: tuple[str, ...] = (),
+        mark: bool = True,
     ) -> Recipe:
         """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
         runtime = choose_runtime(models.device, models.precision)
@@ -145,6 +149,7 @@ class Recipe:
             strip_metadata=strip_metadata,
             require_face=require_face,
             persons=persons,
+            mark=mark,
         )
 
     def to_dict(self) -> RecipeRecord:
@@ -153,7 +158,8 @@ class Recipe:
         limits = {"strip_metadata": self.strip_metadata, "require_face": self.require_face}
         versions = {"laa": __version__, "torch": torch.__version__}
         persons = {"persons": "\n".join(self.persons)} if self.persons else {}
-        options = asdict(self.options) | model_settings(self.models) | rules | limits | persons
+        unmarked = {} if self.mark else {"mark": False}
+        options = asdict(self.options) | model_settings(self.models) | rules | limits | persons | unmarked
         return {
             "versions": versions,
             "weights": self.weights,
@@ -183,12 +189,6 @@ def model_settings(models: ModelOptions) -> dict[str, Any]:
     for name in ("device", "precision", "weights", "background"):
         del values[name]
     return {"min_face": values.pop("min_face_px"), **values}  # as manifests have always called it
-
-
-def hash_file(path: Path) -> str:
-    """Computes the SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_weights(path: Path, name: str) -> str:

@@ -16,7 +16,7 @@ from ..console import Screen
 from ..errors import Exit, LaaError
 from ..options import AUTO, AUTO_MAX_PIXELS
 from ..photo import unmuted
-from ..process import load_once
+from ..process import MARK_STAYS, load_once
 from ..restore.background import HOW_TO_HAVE_IT
 from ..restore.choice import describe_names, normalize_name
 from ..upscale import Upscaler
@@ -78,6 +78,7 @@ def run(
         finally:
             batch.counts.show(screen)
             batch.notify_plain()
+            batch.notify_mark()
         return batch.counts.exit_code
 
 
@@ -168,6 +169,12 @@ class Batch:
         if self.counts.plain and self.request.recipe.background == AUTO:
             limit = f"photos of more than {AUTO_MAX_PIXELS / 1e6:g} megapixels, enlarged, have a plain background"
             self.screen.notice(f"{limit}: {self.counts.plain}; {HOW_TO_HAVE_IT}")
+
+    def notify_mark(self) -> None:
+        """Says that the mark stays where all other metadata go."""
+        recipe = self.request.recipe
+        if recipe.strip_metadata and recipe.mark and self.counts.restored:
+            self.screen.notice(MARK_STAYS)
 
     def failed_before(self, status: Status) -> list[PhotoFile]:
         """The photos whose last record is a failure, be it their own or one of the moment."""

@@ -52,6 +52,7 @@ class BatchContext:
             choice=FaceChoice(persons=self.recipe.persons, person_required=False),
             strip_metadata=self.recipe.strip_metadata,
             require_face=self.recipe.require_face,
+            mark=self.recipe.mark,
         )
 
 

@@ -55,6 +55,7 @@ Persons = Annotated[
     ),
 ]
 StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave all metadata out (colours stay).")]
+NoMark = Annotated[bool, typer.Option("--no-mark", help="Do not say in the photo's metadata that faces in it were restored.")]
 MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
 Confidence = Annotated[
     float | None, typer.Option(help="Detector confidence a face needs, 0 to 1.", show_default=f"{CONFIDENCE}, measured")

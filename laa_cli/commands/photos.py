@@ -25,6 +25,7 @@ from .parameters import (
     MaxFace,
     MaxPixels,
     MinFace,
+    NoMark,
     Overwrite,
     PathOption,
     Persons,
@@ -100,6 +101,7 @@ def upscale(
     json: Json = False,
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
+    no_mark: NoMark = False,
     require_face: Annotated[bool, typer.Option("--require-face", help="No face in a photo is an error (exit code 4).")] = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
@@ -137,6 +139,7 @@ def upscale(
         overwrite=overwrite,
         strip_metadata=strip_metadata,
         require_face=require_face,
+        mark=not no_mark,
         list_faces=list_faces,
         model_files=tuple(models.files),
     )

@@ -85,6 +85,10 @@ class Photo:
         """Converts to (h, w, 3) uint8 RGB, 0-255: grey repeated, 16 bits rounded to 8, alpha left out."""
         return to_rgb8(self.pixels)
 
+    def marked(self, agent: str) -> Photo:
+        """Returns the same photo, marked as one that `agent` made with trained networks."""
+        return replace(self, metadata=self.metadata.marked(agent))
+
     def with_pixels(self, pixels: Pixels) -> Photo:
         """Returns the same photo in another size, (h, w, c) with as many channels. Raises ValueError on another number."""
         if pixels.shape[2:] != self.pixels.shape[2:]:

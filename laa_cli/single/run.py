@@ -14,7 +14,7 @@ from ..options import EVERY_FACE, FaceChoice, Options
 from ..photo import STDIN_NAME, check_output, read_bytes, without_metadata, write_photo
 from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
-from ..process import PhotoRequest, ProcessedPhoto, load_once, process
+from ..process import MARK_STAYS, PhotoRequest, ProcessedPhoto, load_once, process
 from ..restore.records import FailureRecord
 from ..restore.selection import FaceReport
 from ..upscale import Upscaler
@@ -43,6 +43,7 @@ class UpscaleRequest:
     overwrite: bool = False
     strip_metadata: bool = False
     require_face: bool = False
+    mark: bool = True
     list_faces: bool = False  # those of several photos, too; a single one's are always listed
     model_files: tuple[Path, ...] = ()  # that are read, lest they be written to
 
@@ -167,6 +168,7 @@ class Upscaling:
         self.screen = screen
         self.stdin = stdin
         self.alone = alone
+        self.told_of_mark = False
 
     def upscale(self, paths: PhotoPaths) -> None:
         """Reads a photo, upscales it, writes everything asked for, the photo first, and reports it. Raises LaaError."""
@@ -211,6 +213,7 @@ class Upscaling:
             choice=self.request.choice,
             strip_metadata=self.request.strip_metadata,
             require_face=self.request.require_face,
+            mark=self.request.mark,
             source_title=STDIN_NAME if paths.source == STREAM else None,
             output_title="stdout" if paths.output == STREAM else None,
         )
@@ -241,6 +244,9 @@ class Upscaling:
             self.screen.table(str(paths.source), *result_table(result))
         elif self.request.list_faces:
             self.screen.notice(f"no face found in {paths.source}: the photo was enlarged without one")
+        if processed.is_marked and self.request.strip_metadata and not self.told_of_mark:
+            self.screen.notice(MARK_STAYS)
+            self.told_of_mark = True
         if processed.left_out:
             self.screen.notice(f"{paths.source}: left out: {', '.join(processed.left_out)}")
         height, width = result.pixels.shape[:2]
