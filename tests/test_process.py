@@ -9,27 +9,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fakes import (
     MAX_PIXELS,
     FakeBackground,
+    FakeDetector,
     FakeRestorer,
     brighter,
     fake_upscaler,
+    microsoft_regions,
     one_face,
     refuse_to_load,
     write_photo_of_noise,
 )
 
+from laa_cli import __version__
 from laa_cli.errors import Exit, LaaError, OutOfMemoryError, SetupError, UsageError
 from laa_cli.interfaces import RestoredFace
+from laa_cli.options import FaceChoice
 from laa_cli.photo import Metadata, encode_photo, read_photo
 from laa_cli.photo.metadata import png_chunks
-from laa_cli.process import PhotoRequest, decode_photo, load_once, process, process_steps
+from laa_cli.process import PhotoRequest, ProcessedPhoto, decode_photo, load_once, process, process_steps
+from laa_cli.restore.doubt import Doubt
 from laa_cli.upscale import Options, Upscaler
 from laa_cli.utils.steps import run_to_end
 
 REQUEST = PhotoRequest(source="a.png", output="b.png", suffix=".png", options=Options(scale=2))
 DPI = Metadata(dpi=(300.0, 300.0))
+
+
+ONE_FACE_BOX = (10.0, 8.0, 26.0, 24.0)
+
+
+def metadata_of(processed: ProcessedPhoto) -> Metadata:
+    return read_photo(processed.content, max_pixels=MAX_PIXELS).metadata
+
+
+def tag_faces(content: bytes, *tags: tuple[str, tuple[float, float, float, float]]) -> bytes:
+    """The same photo, a PNG, with face tags by Microsoft's schema."""
+    photo = read_photo(content, max_pixels=MAX_PIXELS)
+    xmp = microsoft_regions(photo.width, photo.height, *tags)
+    return encode_photo(replace(photo, metadata=Metadata(xmp=xmp)), ".png")
 
 
 @pytest.fixture
@@ -40,7 +60,8 @@ def content(tmp_path: Path) -> bytes:
 def test_the_result_is_that_of_the_python_api(content: bytes) -> None:
     photo = read_photo(content, max_pixels=MAX_PIXELS)
     enlarged = fake_upscaler()(photo.pixels, REQUEST.options).pixels
-    assert process(content, REQUEST, fake_upscaler).content == encode_photo(photo.with_pixels(enlarged), ".png")
+    processed = process(content, replace(REQUEST, mark=False), fake_upscaler)
+    assert processed.content == encode_photo(photo.with_pixels(enlarged), ".png")
 
 
 def test_the_record_names_the_photo_its_faces_and_every_stage(content: bytes) -> None:
@@ -165,10 +186,69 @@ def test_a_photo_without_a_required_face_is_an_error_before_the_network_runs(con
 
 
 def test_metadata_can_be_stripped(content: bytes) -> None:
-    assert decode_photo(content, REQUEST).metadata == decode_photo(content, replace(REQUEST, strip_metadata=True)).metadata
     with_dpi = encode_photo(replace(decode_photo(content, REQUEST), metadata=DPI), ".png")
-    assert decode_photo(with_dpi, REQUEST).metadata.dpi == DPI.dpi
-    assert decode_photo(with_dpi, replace(REQUEST, strip_metadata=True)).metadata.dpi is None
+    stripped = replace(REQUEST, strip_metadata=True)
+    assert metadata_of(process(with_dpi, REQUEST, fake_upscaler)).dpi == DPI.dpi
+    assert metadata_of(process(with_dpi, stripped, fake_upscaler)).dpi is None
+    assert metadata_of(process(with_dpi, replace(stripped, mark=False), fake_upscaler)) == Metadata()
+
+
+def test_a_photo_with_restored_faces_says_so_unless_it_is_not_to(content: bytes) -> None:
+    marked = process(content, replace(REQUEST, strip_metadata=True), fake_upscaler)
+    xmp = metadata_of(marked).xmp
+    assert marked.is_marked
+    assert xmp is not None
+    assert b"compositeWithTrainedAlgorithmicMedia" in xmp
+    assert f"laa {__version__}".encode() in xmp
+    for request, load in (
+        (replace(REQUEST, mark=False), fake_upscaler),
+        (REQUEST, lambda: Upscaler(lambda rgb: [], brighter)),
+        (replace(REQUEST, choice=FaceChoice(excluded=(1,))), fake_upscaler),
+    ):
+        plain = process(content, request, load)
+        assert not plain.is_marked
+        assert metadata_of(plain).xmp is None
+
+
+def test_the_faces_that_a_photo_tags_are_restored_by_their_names(content: bytes) -> None:
+    tagged = tag_faces(content, ("Ada", ONE_FACE_BOX), ("Ben", (2.0, 20.0, 12.0, 30.0)))
+    processed = process(tagged, REQUEST, lambda: Upscaler(FakeDetector(one_face(None)), brighter))
+    assert [(face["number"], face["source"], face["name"], face["action"]) for face in processed.record["faces"]] == [
+        (1, "detector", "Ada", "restored"),
+        (2, "tag", "Ben", "restored"),
+    ]
+    request = replace(REQUEST, choice=FaceChoice(persons=("ben",)), strip_metadata=True)
+    chosen = process(tagged, request, lambda: Upscaler(FakeDetector(one_face(None)), brighter))
+    assert [(face["action"], face["reason"]) for face in chosen.record["faces"]] == [("left", "not chosen"), ("restored", "")]
+    assert b"Regions" in (metadata_of(processed).xmp or b"")
+    assert b"Regions" not in (metadata_of(chosen).xmp or b"")
+
+
+def test_a_person_that_is_not_tagged_is_an_error_that_says_who_is(content: bytes) -> None:
+    tagged = tag_faces(content, ("Ada", ONE_FACE_BOX))
+    request = replace(REQUEST, choice=FaceChoice(persons=("Eve",)))
+    with pytest.raises(LaaError, match=r"a\.png has no face tagged Eve: the face tags name Ada"):
+        process(tagged, request, fake_upscaler)
+    with pytest.raises(LaaError, match="no face is tagged with a name"):
+        process(content, request, fake_upscaler)
+    allowed = replace(request, choice=FaceChoice(persons=("Eve",), person_required=False))
+    assert not process(tagged, allowed, fake_upscaler).result.restored
+    with pytest.raises(LaaError, match=r"no face in a\.png is tagged Eve") as caught:
+        process(tagged, replace(allowed, require_face=True), fake_upscaler)
+    assert caught.value.code == Exit.NO_FACE
+
+
+def test_proofs_are_made_where_they_are_asked_for(content: bytes) -> None:
+    doubts = {0.0: Doubt(torch.full((128, 128), 0.1))}
+    upscaler = Upscaler(one_face, brighter, estimate_doubt=lambda crop, restored: doubts[0.0])
+    assert process(content, REQUEST, lambda: upscaler).proofs == ()
+    processed = process(content, replace(REQUEST, prove=True), lambda: upscaler)
+    assert [proof.number for proof in processed.proofs] == [1]
+    assert processed.record["faces"][0]["doubt"] == pytest.approx({"eyes": 25.5, "mouth": 25.5, "rest": 25.5})
+    assert "proof" in processed.record["seconds"]
+    unsure = process(content, replace(REQUEST, prove=True), fake_upscaler)
+    assert unsure.proofs[0].doubt is None
+    assert unsure.record["faces"][0]["doubt"] is None
 
 
 @pytest.mark.parametrize(("crops_per_call", "calls"), [(None, [3]), (1, [1, 1, 1]), (2, [2, 1]), (16, [3])])

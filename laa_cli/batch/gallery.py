@@ -1,12 +1,13 @@
 """`index.html` beside the results: every photo with a before/after slider and its faces, and their thumbnails (JPEG).
 
-The page is the same however the results came about: it says nothing of times.
+The page is the same however the results came about: it says nothing of times. Where there are pages of proofs, it leads there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,10 +30,11 @@ from .schema import ManifestRecord
 
 NAME = "index.html"
 LONGEST_PX = 900  # of the photo, before and after
+PROOF = "proof.html"  # how the names of pages of proofs end
 FACE_PX = 96  # a face's side, before as well as after
 LARGEST_CROP = 4  # over the photo's longer side; the margin is 3 at most
 FACES = 500  # at most in a picture, whose height JPEG limits
-THUMBNAIL_NAME = re.compile(r"([0-9a-f]{32})\.(?:before|after|faces)\.jpg")
+FILE_NAME = re.compile(r"([0-9a-f]{32})\.(?:(?:before|after|faces)\.jpg|proof\.html)")
 STYLE = f"""<style>
 .photo {{ content-visibility: auto; contain-intrinsic-size: auto 20rem; overflow-wrap: anywhere }}
 .faces {{ display: flex; flex-wrap: wrap; gap: 4px; max-height: {2 * FACE_PX + 4}px; overflow-y: auto; margin-top: 4px }}
@@ -52,7 +54,8 @@ def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest, inputs
             backfill(record, sources[record["input"]], out, inputs)
     remove_stale_thumbnails(out, {thumbnail_stem(record["output_sha256"]) for record in done})
     failed = [record for record in records if record["error"] is not None]
-    write_atomically(out / NAME, build_page(done, failed).encode(), inputs=inputs, overwrite=True)
+    proved = {record["output_sha256"] for record in done if has_proof(record, out)}
+    write_atomically(out / NAME, build_page(done, failed, proved).encode(), inputs=inputs, overwrite=True)
     return out / NAME
 
 
@@ -86,28 +89,29 @@ def remove_stale_thumbnails(out: Path, current: set[str]) -> None:
             folders.clear()
             continue
         for name in names:
-            if (found := THUMBNAIL_NAME.fullmatch(name)) and found[1] not in current:
+            if (found := FILE_NAME.fullmatch(name)) and found[1] not in current:
                 Path(parent, name).unlink(missing_ok=True)
 
 
-def build_page(done: list[ManifestRecord], failed: list[ManifestRecord]) -> str:
-    """Builds the page."""
+def build_page(done: list[ManifestRecord], failed: list[ManifestRecord], proved: Collection[str] = ()) -> str:
+    """Builds the page. `proved`: the SHA-256 of results whose faces' proofs are there."""
     faces = sum(len(restored_faces(record["faces"])) for record in done)
     summary = f"<p>{len(done)} photos, {faces} faces restored{f', failed: {len(failed)}' if failed else ''}.</p>"
-    figures = "\n".join(map(build_figure, done))
+    figures = "\n".join(build_figure(record, proved=record["output_sha256"] in proved) for record in done)
     grid = f'{STYLE}\n{summary}\n<div class="grid">\n{figures}\n</div>'
     return page("Photos before and after", f"{grid}\n{build_failure_table(failed)}")
 
 
-def build_figure(record: ManifestRecord) -> str:
-    """Builds one photo's figure: before/after slider, name, faces."""
+def build_figure(record: ManifestRecord, *, proved: bool = False) -> str:
+    """Builds one photo's figure: before/after slider, name, faces, the way to their proofs."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
     name, restored = record["input"], restored_faces(record["faces"])
     faces = f"{len(restored)} of {len(record['faces'])} faces restored"
     background = f", background {escaped(record['background'])}" if "background" in record else ""
+    proof = f', <a href="{to_url(gallery_path(record["output_sha256"], PROOF))}">proof</a>' if proved else ""
     caption = (
         f'<a href="{to_url(record["output"])}">{escaped(name)}</a><br>'
-        f"<small>{record['width']}x{record['height']}, {faces}{background}</small>"
+        f"<small>{record['width']}x{record['height']}, {faces}{background}{proof}</small>"
     )
     strip = f'<div class="faces">{build_face_images(record, restored[:FACES])}</div>' if restored else ""
     picture = slider(before, after, name, record["width"], record["height"])
@@ -183,7 +187,22 @@ def resize_face(pixels: Pixels) -> NDArray[np.uint8]:
 
 def thumbnail_path(output_sha256: str, kind: str) -> str:
     """Names a thumbnail's file, relative to the folder of the results; by the result's content, so that it is never stale."""
-    return f".laa/{output_sha256[:2]}/{thumbnail_stem(output_sha256)}.{kind}.jpg"
+    return gallery_path(output_sha256, f"{kind}.jpg")
+
+
+def gallery_path(output_sha256: str, suffix: str) -> str:
+    """Names a file of the gallery, relative to the folder of the results."""
+    return f".laa/{output_sha256[:2]}/{thumbnail_stem(output_sha256)}.{suffix}"
+
+
+def has_proof(record: ManifestRecord, out: Path) -> bool:
+    """Whether there is a page of the proofs of a result's faces."""
+    return (out / gallery_path(record["output_sha256"], PROOF)).exists()
+
+
+def write_proof(page: str, out: Path, output_sha256: str, inputs: Inputs) -> None:
+    """Writes the page of the proofs of a result's faces. Raises LaaError."""
+    write_atomically(out / gallery_path(output_sha256, PROOF), page.encode(), inputs=inputs, overwrite=True)
 
 
 def thumbnail_stem(output_sha256: str) -> str:

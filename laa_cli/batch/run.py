@@ -13,7 +13,7 @@ import cv2
 import torch
 
 from ..console import Screen
-from ..errors import Exit, LaaError
+from ..errors import Exit, LaaError, UsageError
 from ..options import AUTO, AUTO_MAX_PIXELS
 from ..photo import unmuted
 from ..process import MARK_STAYS, load_once
@@ -27,7 +27,7 @@ from ..utils.signals import graceful_interrupt, restored_signals
 from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import NAME as GALLERY
-from .gallery import write_gallery
+from .gallery import has_proof, write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
 from .microbatch import MicroBatcher, micro_batch_size
 from .scan import NameFilter, PhotoFile, ScanResult, check_folders, file_state, scan
@@ -47,11 +47,14 @@ class BatchRequest:
     overwrite: bool = False
     retry_failed: bool = False
     report: bool = False
+    prove: bool = False
     json: bool = False
     workers: int = field(default_factory=usable_cpus)
 
     def __post_init__(self) -> None:
         """Resolves both folders."""
+        if self.prove and not self.report:
+            raise UsageError("proof is part of the report: add --report", "proof")
         for name, folder in zip(("source", "out"), check_folders(self.source, self.out), strict=True):
             object.__setattr__(self, name, folder)
 
@@ -147,6 +150,8 @@ class Batch:
             raise LaaError(f"{place} is a folder with the gallery's name: rename it, or leave --report out")
         started = time.perf_counter()
         status = status_of(found.photos, self.request.out, self.request.recipe, self.manifest)
+        if self.request.prove:
+            self.add_unproved(status)
         self.counts.add_earlier(len(status.done), [self.manifest.records[photo.name] for photo in status.failed])
         self.counts.ignored = found.ignored
         todo = self.failed_before(status) if self.request.retry_failed else status.todo
@@ -156,6 +161,12 @@ class Batch:
                 self.run_tasks(todo)
         finally:
             self.counts.seconds += time.perf_counter() - started
+
+    def add_unproved(self, status: Status) -> None:
+        """Adds the photos that an earlier run did without proofs to those that are to be done."""
+        records, out = self.manifest.records, self.request.out
+        status.todo += [photo for photo in status.done if not has_proof(records[photo.name], out)]
+        status.done = [photo for photo in status.done if has_proof(records[photo.name], out)]
 
     def notify_left_out(self, count: int) -> None:
         """Says why photos that are to be done, or could be tried again, are not."""
@@ -208,6 +219,7 @@ class Batch:
             inputs=self.inputs,
             overwrite=self.request.overwrite,
             report=self.request.report,
+            prove=self.request.prove,
         )
 
     def report_photo(self, task: PhotoTask) -> None:

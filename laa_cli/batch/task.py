@@ -14,12 +14,13 @@ from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_m
 from ..options import FaceChoice
 from ..photo import Photo, peek, read_bytes, upscaling_bytes
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
+from ..restore.proof_page import build_proof_page
 from ..restore.records import rounded_seconds
 from ..upscale import Upscaler
 from ..utils.atomic import check_target, write_atomically
 from ..utils.inputs import Inputs
 from ..utils.timing import StageTimer
-from .gallery import Thumbnails, make_thumbnails, write_thumbnails
+from .gallery import Thumbnails, make_thumbnails, write_proof, write_thumbnails
 from .manifest import Manifest, Recipe
 from .microbatch import MicroBatcher
 from .scan import PhotoFile
@@ -40,6 +41,7 @@ class BatchContext:
     inputs: Inputs
     overwrite: bool = False
     report: bool = False  # whether thumbnails for the gallery are made
+    prove: bool = False  # and pages with the proofs of faces
 
     def photo_request(self, photo: PhotoFile) -> PhotoRequest:
         """What is to be made of one photo."""
@@ -53,6 +55,7 @@ class BatchContext:
             strip_metadata=self.recipe.strip_metadata,
             require_face=self.recipe.require_face,
             mark=self.recipe.mark,
+            prove=self.prove,
         )
 
 
@@ -76,6 +79,7 @@ class PhotoTask:
         self.result: ResultRecord | None = None
         self.content = b""
         self.thumbnails: Thumbnails = {}
+        self.proof_page = ""
 
     def size(self) -> int:
         """Estimates the bytes of memory it will take, from the photo's header."""
@@ -140,6 +144,8 @@ class PhotoTask:
         """Takes over the result, ready to be written."""
         self.content = processed.content
         self.clock.add(processed.result.seconds)
+        if self.context.prove:
+            self.proof_page = build_proof_page(self.source.name, processed.result.faces, processed.proofs)
         if self.context.report:
             squares = [report.square for report in processed.result.restored]
             pixels = processed.photo.pixels, processed.result.pixels
@@ -175,9 +181,10 @@ class PhotoTask:
         self.photo = None
         self.content = b""
         self.thumbnails = {}
+        self.proof_page = ""
 
     def write_result(self) -> None:
-        """Writes the thumbnails, then the result, whose record comes right before its file gets its name. Raises LaaError."""
+        """Writes what the gallery shows, then the result, whose record comes right before its file gets its name. LaaError."""
         result = self.result
         assert result is not None  # it was worked on
 
@@ -186,6 +193,8 @@ class PhotoTask:
 
         inputs = self.context.inputs
         write_thumbnails(self.thumbnails, self.context.out, result["output_sha256"], inputs)
+        if self.proof_page:
+            write_proof(self.proof_page, self.context.out, result["output_sha256"], inputs)
         write_atomically(self.target, self.content, inputs=inputs, overwrite=self.may_replace(), ready=record_success)
 
     def record_success(self, result: ResultRecord, output_mtime_ns: int) -> None:

@@ -70,6 +70,9 @@ def batch(
     report: Annotated[
         bool, typer.Option("--report", help="Write index.html: a gallery of the photos before and after.")
     ] = False,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="With --report: a page for each photo that shows what its faces rest on.")
+    ] = False,
     json: Json = False,
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
@@ -111,6 +114,7 @@ def batch(
         overwrite=overwrite,
         retry_failed=retry_failed,
         report=report,
+        prove=proof,
         json=json,
     )
     screen = Screen(quiet=quiet, data_on_stdout=json)

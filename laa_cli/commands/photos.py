@@ -43,8 +43,7 @@ EXAMPLES = {
     "upscale": examples(
         "laa upscale photo.jpg # writes photo_x4.jpg beside it",
         "laa upscale *.jpg -o RESULTS -s 2 # several, twice as large, into a folder",
-        "laa upscale scan.tif -o scan.png --compare before-after.png",
-        "laa upscale group.jpg --faces 2,5 # only these, as `laa detect group.jpg` numbers them",
+        "laa upscale group.jpg --faces 2,5 --proof proof.html # only these, with proof",
     ),
     "detect": examples(
         "laa detect photo.jpg # a table of the faces",

@@ -238,3 +238,20 @@ def test_overlapping_boxes_are_suppressed_as_by_the_definition(seed: int, count:
         if all(overlap_ratios(tuple(boxes[index].tolist()), tuple(boxes[other].tolist()))[0] <= max_iou for other in kept):
             kept.append(index)
     assert detect.suppress_overlaps(boxes, scores, max_iou).tolist() == kept
+
+
+def test_a_face_is_framed_where_somebody_says_it_is(detector: MTCNNDetector, astronaut: np.ndarray) -> None:
+    for factor in (1, 5, 8):  # at 8 the face is smaller than what is looked for
+        small = shrunk(astronaut, factor)
+        box = tuple(value / factor for value in FACE)
+        wide = (box[0] - 0.15 * (box[2] - box[0]), box[1] - 0.2 * (box[3] - box[1]), box[2] + 2, box[3])
+        seen = detector.look_at(small, [wide, box])
+        assert all(face is not None and overlap_ratios(face.box_xyxy, box)[0] > 0.6 for face in seen)
+        assert all(abs(estimate_roll_deg(face)) < 15 for face in seen if face)
+
+
+def test_where_there_is_no_face_there_is_none_or_little_confidence(detector: MTCNNDetector, astronaut: np.ndarray) -> None:
+    assert detector.look_at(astronaut, []) == []
+    sky = (300.0, 300.0, 360.0, 360.0)
+    for face in detector.look_at(astronaut, [sky, (-40.0, -40.0, 20.0, 20.0)]):
+        assert face is None or (face.confidence is not None and face.confidence < 0.5)
