@@ -42,6 +42,7 @@ EXAMPLES = {
         "laa upscale photo.jpg # writes photo_x4.jpg beside it",
         "laa upscale *.jpg -o RESULTS -s 2 # several, twice as large, into a folder",
         "laa upscale scan.tif -o scan.png --compare before-after.png",
+        "laa upscale photo.jpg --layers photo.ora # photo and faces as layers, for GIMP and Krita",
     ),
     "detect": examples(
         "laa detect photo.jpg # a table of the faces",
@@ -78,6 +79,12 @@ def upscale(
     compare: Annotated[
         str | None, typer.Option(metavar="PATH", help="A before/after picture (a folder for several).", show_default=False)
     ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Photo and faces as layers: an .ora file (a folder for several).", show_default=False
+        ),
+    ] = None,
     list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
@@ -108,6 +115,7 @@ def upscale(
         output=output,
         faces_dir=faces_dir,
         compare=compare,
+        layers=layers,
         json=json,
         overwrite=overwrite,
         strip_metadata=strip_metadata,

@@ -22,7 +22,8 @@ from ..utils.inputs import Inputs
 from ..utils.partial import remove_partial_files
 from ..utils.steps import unseen
 from ..utils.timing import StageTimer
-from .output_paths import STREAM, Place, check_unique, default_name, plan_outputs, stem
+from .layers import LayeredPhoto, open_raster
+from .output_paths import STREAM, Place, check_unique, default_name, plan_layers, plan_outputs, stem
 from .report import RESULT_COLUMNS, RESULT_DROP, face_pair, result_rows, side_by_side
 
 Item = TypeVar("Item")
@@ -37,6 +38,7 @@ class UpscaleRequest:
     output: Place | None = None
     faces_dir: Path | None = None
     compare: Place | None = None
+    layers: Place | None = None
     json: bool = False
     overwrite: bool = False
     strip_metadata: bool = False
@@ -52,6 +54,7 @@ class PhotoPaths:
     source: Path
     output: Path
     comparison: Path | None
+    layers: Path | None
     faces: Path | None  # what the names of its faces' pictures begin with
 
     @property
@@ -68,7 +71,9 @@ class PhotoPaths:
     @property
     def foreseen(self) -> list[Path]:
         """The files that can be named before the photo is read, a first face's among them."""
-        return [path for path in (self.output, self.comparison, *self.face_pictures(1)) if path not in (None, STREAM)]
+        return [
+            path for path in (self.output, self.comparison, self.layers, *self.face_pictures(1)) if path not in (None, STREAM)
+        ]
 
 
 def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
@@ -86,15 +91,17 @@ def plan_paths(inputs: list[Path], request: UpscaleRequest) -> list[PhotoPaths]:
     label = f"_x{request.options.scale}"
     outputs = plan_outputs(inputs, request.output, label, stream=True)
     comparisons = plan_outputs(inputs, request.compare, f"{label}_compare", "compare") if request.compare else []
+    layers = plan_layers(inputs, request.layers, label) if request.layers else []
     faces = [request.faces_dir / stem(source) for source in inputs] if request.faces_dir else []
     compared = ((path, f"{source} (--compare)") for path, source in zip(comparisons, inputs, strict=False))
-    check_unique([*zip(outputs, map(str, inputs), strict=True), *compared], "--output")
+    layered = ((path, f"{source} (--layers)") for path, source in zip(layers, inputs, strict=False))
+    check_unique([*zip(outputs, map(str, inputs), strict=True), *compared, *layered], "--output")
     check_unique(zip(faces, map(str, inputs), strict=False), "--faces-dir")
     missing = [None] * len(inputs)
-    places = zip(inputs, outputs, comparisons or missing, faces or missing, strict=True)
+    places = zip(inputs, outputs, comparisons or missing, layers or missing, faces or missing, strict=True)
     return [
-        PhotoPaths(source=source, output=output, comparison=comparison, faces=faces)
-        for source, output, comparison, faces in places
+        PhotoPaths(source=source, output=output, comparison=comparison, layers=layers, faces=faces)
+        for source, output, comparison, layers, faces in places
     ]
 
 
@@ -186,7 +193,7 @@ class Upscaling:
     def check_foreseen(self, paths: PhotoPaths) -> None:
         """Checks of all files what can be checked before the photo is read. Whether faces' are there counts only if found."""
         for path in paths.foreseen:
-            asked = path in (paths.output, paths.comparison)
+            asked = path in (paths.output, paths.comparison, paths.layers)
             check_writable(path, inputs=self.inputs, overwrite=self.request.overwrite or not asked)
         if paths.comparison is not None:
             check_output(paths.comparison.suffix, 1, 1, str(paths.comparison))
@@ -206,6 +213,7 @@ class Upscaling:
             options=self.request.options,
             strip_metadata=self.request.strip_metadata,
             require_face=self.request.require_face,
+            keep_layers=paths.layers is not None,
             source_title=STDIN_NAME if paths.source == STREAM else None,
             output_title="stdout" if paths.output == STREAM else None,
         )
@@ -218,8 +226,12 @@ class Upscaling:
             write_atomically(paths.output, processed.content, inputs=self.inputs, overwrite=self.request.overwrite)
 
     def write_pictures(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
-        """Writes the comparison and the faces before and after, where they were asked for. Its LaaError says PARTLY."""
+        """Writes layers, the comparison and the faces before and after, where they were asked for. Its LaaError says PARTLY."""
         try:
+            if paths.layers is not None:
+                layers = open_raster(layered_photo(processed))
+                write_atomically(paths.layers, layers, inputs=self.inputs, overwrite=self.request.overwrite)
+                processed = replace(processed, result=replace(processed.result, layers=None))
             for path, pixels in make_pictures(paths, processed).items():
                 picture = without_metadata(replace(processed.photo, pixels=pixels))
                 write_photo(picture, path, inputs=self.inputs, overwrite=self.request.overwrite)
@@ -249,6 +261,14 @@ class Upscaling:
 def restored_faces(processed: ProcessedPhoto) -> list[tuple[int, FaceReport]]:
     """The faces that were restored, with their numbers among all faces."""
     return [(number, face) for number, face in enumerate(processed.result.faces, 1) if face.restored]
+
+
+def layered_photo(processed: ProcessedPhoto) -> LayeredPhoto:
+    """Puts together what the layers of a result are made from, where they were kept."""
+    photo, result = processed.photo, processed.result
+    if result.layers is None:
+        raise ValueError("no layers were kept")
+    return LayeredPhoto(photo.pixels, result.pixels, result.layers, result.background, photo.metadata)
 
 
 def make_pictures(paths: PhotoPaths, processed: ProcessedPhoto) -> dict[Path, Pixels]:
