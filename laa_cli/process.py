@@ -15,6 +15,7 @@ from .errors import Exit, LaaError, SetupError
 from .interfaces import FaceCrop, RestoredFace
 from .options import EVERY_FACE, FaceChoice, Options
 from .photo import (
+    LAYERS_SUFFIX,
     BytesOfSize,
     Photo,
     check_enlargement,
@@ -51,6 +52,7 @@ class PhotoRequest:
     require_face: bool = False  # whether a photo without faces is an error
     mark: bool = True  # whether a photo with restored faces says so
     prove: bool = False  # whether the result has the proofs of its faces
+    keep_layers: bool = False  # whether the result keeps what it was put together from
     source_title: str | None = None
     output_title: str | None = None
 
@@ -126,7 +128,8 @@ def decode_photo(content: bytes, request: PhotoRequest, background_bytes: BytesO
     """
     name, scale, max_pixels = request.title, request.options.scale, request.options.max_pixels
     header = read_header(content, name, max_pixels)
-    check_enlargement(header, scale, max_pixels, name, background_bytes, request.suffix)
+    for suffix in (request.suffix, *[LAYERS_SUFFIX] * request.keep_layers):
+        check_enlargement(header, scale, max_pixels, name, background_bytes, suffix)
     check_output(request.suffix, header.width * scale, header.height * scale, request.output)
     return read_photo(content, max_pixels=max_pixels, name=name)
 
@@ -149,7 +152,8 @@ def process_steps(
         restored += restore(crops)
         yield 0.0
     clock.lap("network")
-    result = yield from upscaler.finish_steps(replace(prepared, seconds=prepared.seconds | clock.seconds), restored)
+    timed = replace(prepared, seconds=prepared.seconds | clock.seconds)
+    result = yield from upscaler.finish_steps(timed, restored, keep_layers=request.keep_layers)
     yield 1.0
     proofs: tuple[FaceProof, ...] = ()
     if request.prove:
@@ -160,8 +164,8 @@ def process_steps(
         enlarged = enlarged.marked(upscaler.agent)
     content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
     clock.lap("encode")
-    timed = replace(result, seconds=result.seconds | clock.seconds)
-    return ProcessedPhoto(request, content, photo, timed, left_out(enlarged, request.suffix), proofs)
+    result = replace(result, seconds=result.seconds | clock.seconds)
+    return ProcessedPhoto(request, content, photo, result, left_out(enlarged, request.suffix), proofs)
 
 
 def prove_steps(

@@ -27,6 +27,7 @@ from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, ba
 from .restore.choice import check_placed, choose_faces
 from .restore.doubt import estimate_doubt
 from .restore.known_faces import find_faces
+from .restore.layers import Layers, keep_layers
 from .restore.paste import make_patch, paste
 from .restore.picture_upscaler import PictureUpscaler
 from .restore.proof import EstimateDoubt, no_doubt
@@ -45,7 +46,8 @@ __all__ = ["FaceChoice", "FaceReport", "ModelOptions", "Options", "Prepared", "U
 class Upscaled:
     """The enlarged photo, (scale h, scale w, c) like the input, its faces, and the seconds spent in each stage.
 
-    `background`, `background_fidelity`, `background_reason`: see `interfaces.EnlargedPhoto`.
+    `background`, `background_fidelity`, `background_reason`: see `interfaces.EnlargedPhoto`. `layers`: what the faces were
+    pasted from and onto, where that was to be kept.
     """
 
     pixels: Pixels
@@ -54,6 +56,7 @@ class Upscaled:
     background: str = PLAIN
     background_fidelity: float | None = None
     background_reason: str = ""
+    layers: Layers | None = None
 
     @property
     def restored(self) -> list[FaceReport]:
@@ -168,17 +171,20 @@ class Upscaler:
         timer.lap("crop")
         return Prepared(pixels, options, reports, crops, timer.seconds)
 
-    def finish(self, prepared: Prepared, restored: list[RestoredFace]) -> Upscaled:
-        """Runs the stages after the network: enlarges the photo and pastes the faces. `restored`: one for each crop."""
-        return run_to_end(self.finish_steps(prepared, restored))
+    def finish(self, prepared: Prepared, restored: list[RestoredFace], *, keep_layers: bool = False) -> Upscaled:
+        """Runs the stages after the network: enlarges the photo and pastes the faces. `restored`: one for each crop.
 
-    def finish_steps(self, prepared: Prepared, restored: list[RestoredFace]) -> Steps[Upscaled]:
+        `keep_layers`: whether the result is to have what it was put together from, too.
+        """
+        return run_to_end(self.finish_steps(prepared, restored, keep_layers=keep_layers))
+
+    def finish_steps(self, prepared: Prepared, restored: list[RestoredFace], *, keep_layers: bool = False) -> Steps[Upscaled]:
         """Runs `finish` in steps: yields how much of the photo is enlarged, 0..1, and may be given up there."""
         timer = StageTimer()
         enlarged = yield from self.background_at(prepared.options.scale).steps(prepared.pixels, prepared.options.scale)
         timer.lap("enlarge")
         yield 1.0
-        faces = self.paste_faces(enlarged, prepared, restored)
+        faces, layers = self.paste_faces(enlarged, prepared, restored, keep=keep_layers)
         timer.lap("paste")
         return Upscaled(
             enlarged.pixels,
@@ -187,6 +193,7 @@ class Upscaler:
             background=enlarged.background,
             background_fidelity=enlarged.fidelity,
             background_reason=enlarged.reason,
+            layers=layers,
         )
 
     def background_at(self, scale: int) -> BackgroundUpscaler:
@@ -197,16 +204,26 @@ class Upscaler:
         """Estimates the memory that the background takes of a photo: see `BackgroundUpscaler.peak_bytes`."""
         return self.background_at(scale).peak_bytes(height, width, scale)
 
-    def paste_faces(self, enlarged: EnlargedPhoto, prepared: Prepared, restored: list[RestoredFace]) -> list[FaceReport]:
-        """Pastes the worthwhile faces onto the enlarged photo, in place, and returns what was done to each face."""
+    def paste_faces(
+        self, enlarged: EnlargedPhoto, prepared: Prepared, restored: list[RestoredFace], *, keep: bool = False
+    ) -> tuple[list[FaceReport], Layers | None]:
+        """Pastes the worthwhile faces onto the enlarged photo, in place. Returns what was done to each face, and its layers.
+
+        `keep`: whether there are to be any.
+        """
         options, results = prepared.options, iter(restored)
         faces = [with_result(report, next(results)) if report.restored else report for report in prepared.faces]
         colors = without_alpha(enlarged.pixels)
         worthwhile = [result for result in restored if result.worthwhile]
-        pairs = zip((report for report in faces if report.restored), worthwhile, strict=True)
+        pasted = [(number, report) for number, report in enumerate(faces, 1) if report.restored]
         place = partial(make_patch, scale=options.scale, feather=options.feather, channels=colors.shape[2])
-        paste(colors, [place(result.face, report.square, report.roll_deg) for report, result in pairs])
-        return faces
+        pairs = zip(pasted, worthwhile, strict=True)
+        patches = [
+            (number, report.face.name, place(result.face, report.square, report.roll_deg)) for (number, report), result in pairs
+        ]
+        layers = keep_layers(enlarged.pixels, patches) if keep else None
+        paste(colors, [patch for _, _, patch in patches])
+        return faces, layers
 
 
 def software_agent(options: ModelOptions) -> str:

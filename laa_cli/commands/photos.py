@@ -96,6 +96,16 @@ def upscale(
     compare: Annotated[
         str | None, typer.Option(metavar="PATH", help="A before/after picture (a folder for several).", show_default=False)
     ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Photo and faces as layers: an .ora file (a folder for several).", show_default=False
+        ),
+    ] = None,
+    proof: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="A page of what each face rests on and how sure it is, .html.", show_default=False),
+    ] = None,
     list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
@@ -134,6 +144,8 @@ def upscale(
         output=output,
         faces_dir=faces_dir,
         compare=compare,
+        layers=layers,
+        proof=proof,
         json=json,
         overwrite=overwrite,
         strip_metadata=strip_metadata,

@@ -18,12 +18,13 @@ from .decode import decode, read_header
 from .encode import FORMAT_OF_SUFFIX, check_output, encode, encode_thumbnail
 from .encode import left_out as names_left_out
 from .header import PhotoHeader, peek
-from .limits import BytesOfSize, check_enlargement, max_file_bytes, no_bytes, upscaling_bytes
+from .limits import LAYERS_SUFFIX, BytesOfSize, check_enlargement, max_file_bytes, no_bytes, upscaling_bytes
 from .metadata import FaceTag, Metadata, read_face_tags
 from .muting import unmuted
 from .pixels import Pixels, to_rgb8
 
 __all__ = [
+    "LAYERS_SUFFIX",
     "READABLE_SUFFIXES",
     "STDIN_NAME",
     "SUFFIXES",

@@ -17,6 +17,7 @@ DECODING_BYTES = 4
 DETECTION_BYTES, LEAST_DETECTION_BYTES = 15, 100_000_000
 COPIES = 3
 ENCODING_BYTES = {"WEBP": 16, "AVIF": 45}
+LAYERS_SUFFIX = ".ora"  # of a result as layers: one of them is made and encoded at a time, while the result is held
 ALWAYS_TRIED_BYTES = 1 << 30  # estimates are no reason to refuse what takes less
 USABLE_SHARE = 0.9  # of the free memory
 UNKNOWN_MAX_PIXELS = 700_000_000  # where the system does not tell how much memory is free
@@ -43,6 +44,7 @@ def upscaling_bytes(header: PhotoHeader, scale: int, background_bytes: BytesOfSi
     """
     detection = LEAST_DETECTION_BYTES + header.pixels * (header.pixel_bytes + DETECTION_BYTES)
     encoding = ENCODING_BYTES.get(FORMAT_OF_SUFFIX.get(suffix.lower(), ""), header.pixel_bytes + 1)
+    encoding += header.pixel_bytes * (suffix == LAYERS_SUFFIX)
     enlargement = header.pixels * (header.pixel_bytes + scale**2 * (header.pixel_bytes + encoding))
     photo_and_result = header.pixels * header.pixel_bytes * (1 + scale**2)
     background = photo_and_result + background_bytes(header.height, header.width, scale)

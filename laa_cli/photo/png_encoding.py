@@ -37,18 +37,24 @@ class Strip(NamedTuple):
 
 def png(pixels: Pixels, metadata: Metadata) -> bytes:
     """Encodes (h, w, 1-4) uint8 or uint16 pixels as PNG."""
+    return b"".join(png_parts(pixels, metadata))
+
+
+def png_parts(pixels: Pixels, metadata: Metadata) -> Iterator[bytes]:
+    """Encodes as `png` does, and yields the file's content in parts, a strip at a time."""
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, COLOUR_TYPES[channels], 0, 0, 0)
-    before = [(b"IHDR", header), *further_chunks(metadata), *metadata_chunks(metadata)]
-    parts = [SIGNATURE, *(chunk(*each) for each in before)]
+    yield SIGNATURE
+    for each in [(b"IHDR", header), *further_chunks(metadata), *metadata_chunks(metadata)]:
+        yield chunk(*each)
     checksum = 1
     blocks = list(row_blocks(pixels, STRIP_BYTES))
     for rows, strip in zip(blocks, map_strips(lambda rows: encode_strip(pixels, rows), blocks), strict=True):
         checksum = joined_checksum(checksum, strip)
         start = ZLIB_HEADER if rows.start == 0 else b""
         end = struct.pack(">I", checksum) if rows.stop == height else b""
-        parts.append(chunk(b"IDAT", start + strip.data + end))
-    return b"".join([*parts, chunk(b"IEND", b"")])
+        yield chunk(b"IDAT", start + strip.data + end)
+    yield chunk(b"IEND", b"")
 
 
 def further_chunks(metadata: Metadata) -> list[Chunk]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import UsageError
-from ..photo import SUFFIXES
+from ..photo import LAYERS_SUFFIX, SUFFIXES
 from ..utils.atomic import special_kind
 
 STREAM = Path("-")  # stdin or stdout
+PAGE_SUFFIX = ".html"
 SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 Place = str | Path  # as it was given, for a Path has lost the slash at its end, by which text names a folder
 
@@ -22,30 +23,40 @@ def parse_path(text: Place) -> Path:
 
 
 def plan_outputs(
-    inputs: list[Path], output: Place | None, label: str, option: str = "output", *, stream: bool = False
+    inputs: list[Path], output: Place | None, label: str, option: str = "output", *, stream: bool = False, suffix: str = ""
 ) -> list[Path]:
     """The output of each input, as far as names go: `photo.jpg` becomes `photo{label}.jpg` beside it or in a folder.
 
-    `option`: the parameter that gave `output`. UsageError where `output` does not fit several photos, is no place for files, or
-    is "-" though `stream` is not allowed.
+    `option`: the parameter that gave `output`. `suffix`: of names that are not given, by default the photo's own. UsageError
+    where `output` does not fit several photos, is no place for files, or is "-" though `stream` is not allowed.
     """
     several = len(inputs) > 1
     if output is not None and parse_path(output) == STREAM and (several or not stream):
         raise UsageError(f"{option} - is not possible here: give a {'folder' if several else 'file'}", option)
-    return [output_path(source, output, label, option, several=several) for source in inputs]
+    return [output_path(source, output, label, option, several=several, suffix=suffix) for source in inputs]
 
 
-def output_path(source: Path, output: Place | None, label: str, option: str, *, several: bool) -> Path:
+def plan_named(inputs: list[Path], place: Place, label: str, option: str, suffix: str) -> list[Path]:
+    """The file of each input that is of one format: see `plan_outputs`. UsageError where its name ends otherwise, too."""
+    paths = plan_outputs(inputs, place, label, option, suffix=suffix)
+    for path in paths:
+        if path.suffix.lower() != suffix:
+            raise UsageError(f"{option} {path} is no {suffix} file: name it {path.with_suffix(suffix)}", option)
+    return paths
+
+
+def output_path(source: Path, output: Place | None, label: str, option: str, *, several: bool, suffix: str = "") -> Path:
     """Names one input's output: `output` itself, a name in its folder, or a name beside the input."""
+    name = default_name(source, label, suffix)
     if output is None:
-        return STREAM if source == STREAM else source.parent / default_name(source, label)
+        return STREAM if source == STREAM else source.parent / name
     path = parse_path(output)
     is_folder = os.path.isdir(path) or os.fspath(output).endswith(SEPARATORS)
     if path == STREAM or not (several or is_folder or not path.suffix):
         return path
     if not is_folder:
         check_new_folder(path, option, several=several)
-    return path / default_name(source, label)
+    return path / name
 
 
 def check_new_folder(path: Path, option: str, *, several: bool) -> None:
@@ -57,15 +68,15 @@ def check_new_folder(path: Path, option: str, *, several: bool) -> None:
     if kind:
         hint = ", or - for stdout" if option == "output" else ""
         raise UsageError(f"{option} {path} is {kind}: name a file{hint}", option)
-    if several and (os.path.lexists(path) or path.suffix.lower() in SUFFIXES):
+    if several and (os.path.lexists(path) or path.suffix.lower() in {*SUFFIXES, LAYERS_SUFFIX, PAGE_SUFFIX}):
         raise UsageError(f"{option} {path} is a file, but a folder is needed for several photos", option)
     if os.path.lexists(path):
         raise UsageError(f"{option} {path} is a file, and its name says no format: name another, such as {path}.jpg", option)
 
 
-def default_name(source: Path, label: str) -> str:
-    """Names a result: photo.jpg -> photo{label}.jpg; formats that laa reads but does not write become PNG."""
-    suffix = source.suffix if source.suffix.lower() in SUFFIXES else ".png"
+def default_name(source: Path, label: str, suffix: str = "") -> str:
+    """Names a result: photo.jpg -> photo{label}.jpg, or with `suffix`; formats that laa reads but does not write become PNG."""
+    suffix = suffix or (source.suffix if source.suffix.lower() in SUFFIXES else ".png")
     return stem(source) + label + suffix
 
 

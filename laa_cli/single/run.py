@@ -11,10 +11,11 @@ from typing import BinaryIO, TypeVar
 from ..console import Screen
 from ..errors import Exit, LaaError, SetupError, UsageError, exit_code, out_of_memory, out_of_memory_error
 from ..options import EVERY_FACE, FaceChoice, Options
-from ..photo import STDIN_NAME, check_output, read_bytes, without_metadata, write_photo
+from ..photo import LAYERS_SUFFIX, STDIN_NAME, check_output, read_bytes, without_metadata, write_photo
 from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
 from ..process import MARK_STAYS, PhotoRequest, ProcessedPhoto, load_once, process
+from ..restore.proof_page import build_proof_page
 from ..restore.records import FailureRecord
 from ..restore.selection import FaceReport
 from ..upscale import Upscaler
@@ -23,7 +24,8 @@ from ..utils.inputs import Inputs
 from ..utils.partial import remove_partial_files
 from ..utils.steps import unseen
 from ..utils.timing import StageTimer
-from .output_paths import STREAM, Place, check_unique, default_name, plan_outputs, stem
+from .layers import LayeredPhoto, open_raster
+from .output_paths import PAGE_SUFFIX, STREAM, Place, check_unique, default_name, plan_named, plan_outputs, stem
 from .report import face_pair, result_table, side_by_side
 
 Item = TypeVar("Item")
@@ -39,6 +41,8 @@ class UpscaleRequest:
     output: Place | None = None
     faces_dir: Path | None = None
     compare: Place | None = None
+    layers: Place | None = None
+    proof: Place | None = None
     json: bool = False
     overwrite: bool = False
     strip_metadata: bool = False
@@ -55,6 +59,8 @@ class PhotoPaths:
     source: Path
     output: Path
     comparison: Path | None
+    layers: Path | None
+    proof: Path | None
     faces: Path | None  # what the names of its faces' pictures begin with
 
     @property
@@ -71,7 +77,8 @@ class PhotoPaths:
     @property
     def foreseen(self) -> list[Path]:
         """The files that can be named before the photo is read, a first face's among them."""
-        return [path for path in (self.output, self.comparison, *self.face_pictures(1)) if path not in (None, STREAM)]
+        paths = (self.output, self.comparison, self.layers, self.proof, *self.face_pictures(1))
+        return [path for path in paths if path not in (None, STREAM)]
 
 
 def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler], screen: Screen, stdin: Stdin) -> Exit:
@@ -91,15 +98,19 @@ def plan_paths(inputs: list[Path], request: UpscaleRequest) -> list[PhotoPaths]:
     label = f"_x{request.options.scale}"
     outputs = plan_outputs(inputs, request.output, label, stream=True)
     comparisons = plan_outputs(inputs, request.compare, f"{label}_compare", "compare") if request.compare else []
+    layers = plan_named(inputs, request.layers, label, "layers", LAYERS_SUFFIX) if request.layers else []
+    proofs = plan_named(inputs, request.proof, f"{label}_proof", "proof", PAGE_SUFFIX) if request.proof else []
     faces = [request.faces_dir / stem(source) for source in inputs] if request.faces_dir else []
     compared = ((path, f"{source} (--compare)") for path, source in zip(comparisons, inputs, strict=False))
-    check_unique([*zip(outputs, map(str, inputs), strict=True), *compared], "--output")
+    layered = ((path, f"{source} (--layers)") for path, source in zip(layers, inputs, strict=False))
+    proved = ((path, f"{source} (--proof)") for path, source in zip(proofs, inputs, strict=False))
+    check_unique([*zip(outputs, map(str, inputs), strict=True), *compared, *layered, *proved], "--output")
     check_unique(zip(faces, map(str, inputs), strict=False), "--faces-dir")
     missing = [None] * len(inputs)
-    places = zip(inputs, outputs, comparisons or missing, faces or missing, strict=True)
+    further = (places or missing for places in (comparisons, layers, proofs, faces))
     return [
-        PhotoPaths(source=source, output=output, comparison=comparison, faces=faces)
-        for source, output, comparison, faces in places
+        PhotoPaths(source=source, output=output, comparison=comparison, layers=layers, proof=proof, faces=faces)
+        for source, output, comparison, layers, proof, faces in zip(inputs, outputs, *further, strict=True)
     ]
 
 
@@ -192,7 +203,7 @@ class Upscaling:
     def check_foreseen(self, paths: PhotoPaths) -> None:
         """Checks of all files what can be checked before the photo is read. Whether faces' are there counts only if found."""
         for path in paths.foreseen:
-            asked = path in (paths.output, paths.comparison)
+            asked = path in (paths.output, paths.comparison, paths.layers, paths.proof)
             check_writable(path, inputs=self.inputs, overwrite=self.request.overwrite or not asked)
         if paths.comparison is not None:
             check_output(paths.comparison.suffix, 1, 1, str(paths.comparison))
@@ -214,6 +225,8 @@ class Upscaling:
             strip_metadata=self.request.strip_metadata,
             require_face=self.request.require_face,
             mark=self.request.mark,
+            keep_layers=paths.layers is not None,
+            prove=paths.proof is not None,
             source_title=STDIN_NAME if paths.source == STREAM else None,
             output_title="stdout" if paths.output == STREAM else None,
         )
@@ -226,8 +239,15 @@ class Upscaling:
             write_atomically(paths.output, processed.content, inputs=self.inputs, overwrite=self.request.overwrite)
 
     def write_pictures(self, paths: PhotoPaths, processed: ProcessedPhoto) -> None:
-        """Writes the comparison and the faces before and after, where they were asked for. Its LaaError says PARTLY."""
+        """Writes layers, proof, comparison and the faces before and after, where they were asked for. LaaError: PARTLY."""
         try:
+            if paths.layers is not None:
+                layers = open_raster(layered_photo(processed))
+                write_atomically(paths.layers, layers, inputs=self.inputs, overwrite=self.request.overwrite)
+                processed = replace(processed, result=replace(processed.result, layers=None))
+            if paths.proof is not None:
+                page = build_proof_page(processed.request.source, processed.result.faces, processed.proofs)
+                write_atomically(paths.proof, page.encode(), inputs=self.inputs, overwrite=self.request.overwrite)
             for path, pixels in make_pictures(paths, processed).items():
                 picture = without_metadata(replace(processed.photo, pixels=pixels))
                 write_photo(picture, path, inputs=self.inputs, overwrite=self.request.overwrite)
@@ -260,6 +280,14 @@ class Upscaling:
 def restored_faces(processed: ProcessedPhoto) -> list[tuple[int, FaceReport]]:
     """The faces that were restored, with their numbers among all faces."""
     return [(number, face) for number, face in enumerate(processed.result.faces, 1) if face.restored]
+
+
+def layered_photo(processed: ProcessedPhoto) -> LayeredPhoto:
+    """Puts together what the layers of a result are made from, where they were kept."""
+    photo, result = processed.photo, processed.result
+    if result.layers is None:
+        raise ValueError("no layers were kept")
+    return LayeredPhoto(photo.pixels, result.pixels, result.layers, result.background, photo.metadata)
 
 
 def make_pictures(paths: PhotoPaths, processed: ProcessedPhoto) -> dict[Path, Pixels]:
