@@ -26,8 +26,8 @@ from .restore.alignment import extract_crop
 from .restore.background import AutoUpscaler, PlainUpscaler, background_rule, background_weights
 from .restore.choice import check_placed, choose_faces
 from .restore.doubt import estimate_doubt
+from .restore.face_layers import Layers, keep_layers
 from .restore.known_faces import find_faces
-from .restore.layers import Layers, keep_layers
 from .restore.paste import make_patch, paste
 from .restore.picture_upscaler import PictureUpscaler
 from .restore.proof import EstimateDoubt, no_doubt

@@ -23,7 +23,7 @@ from ..photo.metadata.icc import build_profile, fitting_profile
 from ..photo.pixels import Pixels, has_alpha, to_8bit
 from ..photo.png_encoding import png_parts
 from ..photo.resample import enlarge
-from ..restore.layers import FaceLayer, Layers
+from ..restore.face_layers import FaceLayer, Layers
 from ..utils.text import UNPRINTABLE
 
 MIMETYPE = "image/openraster"
@@ -57,7 +57,7 @@ class LayeredPhoto:
 
 
 @dataclass(frozen=True)
-class Layer:
+class StackLayer:
     """A line of the stack and its picture, which is made when it is written, for each may be as large as the result."""
 
     name: str
@@ -98,26 +98,26 @@ def open_raster(layered: LayeredPhoto) -> Iterator[bytes]:
     yield target.drain()
 
 
-def stack(layered: LayeredPhoto) -> list[Layer]:
+def stack(layered: LayeredPhoto) -> list[StackLayer]:
     """Lists the layers, the topmost first: faces by number, the network's background, the photo enlarged plainly.
 
     Where the photo is partly transparent, the plain one is hidden below a network's, lest the two cover more than the photo.
     """
     opaque = is_opaque(layered.photo)
     plain_name = "photo, enlarged plainly" if layered.scale > 1 else "photo"
-    plain = Layer(plain_name, "data/photo.png", lambda: enlarge(layered.photo, layered.scale))
+    plain = StackLayer(plain_name, "data/photo.png", lambda: enlarge(layered.photo, layered.scale))
     faces = [face_layer(face, NORMAL if opaque else ON_TOP) for face in layered.layers.faces]
     if layered.background == PLAIN:
         return [*faces, plain]
-    network = Layer(f"background {layered.background}", "data/background.png", lambda: without_faces(layered))
+    network = StackLayer(f"background {layered.background}", "data/background.png", lambda: without_faces(layered))
     return [*faces, network, replace(plain, visible=opaque)]
 
 
-def face_layer(face: FaceLayer, operator: str) -> Layer:
+def face_layer(face: FaceLayer, operator: str) -> StackLayer:
     """Builds the layer of a face, named by its number and its name."""
     name = f"face {face.number}: {face.name}" if face.name else f"face {face.number}"
     window = face.window
-    return Layer(name, f"data/face{face.number:03}.png", lambda: face.pixels, window.left, window.top, operator)
+    return StackLayer(name, f"data/face{face.number:03}.png", lambda: face.pixels, window.left, window.top, operator)
 
 
 def without_faces(layered: LayeredPhoto) -> Pixels:
@@ -132,7 +132,7 @@ def is_opaque(pixels: Pixels) -> bool:
     return not has_alpha(pixels) or bool((pixels[..., -1] == np.iinfo(pixels.dtype).max).all())
 
 
-def stack_xml(layered: LayeredPhoto, layers: list[Layer]) -> str:
+def stack_xml(layered: LayeredPhoto, layers: list[StackLayer]) -> str:
     """Builds the stack's description; its resolution is in whole dots per inch."""
     height, width = layered.result.shape[:2]
     dpi = [round(value) for value in layered.metadata.dpi or ()]
