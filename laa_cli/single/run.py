@@ -246,7 +246,7 @@ class Upscaling:
                 write_atomically(paths.layers, layers, inputs=self.inputs, overwrite=self.request.overwrite)
                 processed = replace(processed, result=replace(processed.result, layers=None))
             if paths.proof is not None:
-                page = build_proof_page(processed.request.source, processed.result.faces, processed.proofs)
+                page = build_proof_page(paths.source.name, processed.result.faces, processed.proofs)
                 write_atomically(paths.proof, page.encode(), inputs=self.inputs, overwrite=self.request.overwrite)
             for path, pixels in make_pictures(paths, processed).items():
                 picture = without_metadata(replace(processed.photo, pixels=pixels))
