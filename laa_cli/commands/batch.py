@@ -29,6 +29,8 @@ from .parameters import (
     Quiet,
     RuntimeName,
     ScaleFactor,
+    Sign,
+    SignKey,
     StripMetadata,
     Weights,
 )
@@ -77,6 +79,8 @@ def batch(
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
     no_mark: NoMark = False,
+    sign: Sign = None,
+    sign_key: SignKey = None,
     require_face: Annotated[bool, typer.Option("--require-face", help="A photo without faces fails.")] = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
