@@ -23,7 +23,7 @@ from ..errors import LaaError, SetupError, explain_os_error
 from ..options import PLAIN, ModelOptions, Options
 from ..restore.background import background_rule, background_weights
 from ..restore.runtime import TORCH, choose_runtime
-from ..utils.hashing import hash_file
+from ..utils.sha256 import hash_file
 from ..utils.jsonl import JsonLinesFile
 from ..utils.precision import FLOAT32
 from .scan import PhotoFile

@@ -43,7 +43,7 @@ EXAMPLES = {
     "upscale": examples(
         "laa upscale photo.jpg # writes photo_x4.jpg beside it",
         "laa upscale *.jpg -o RESULTS -s 2 # several, twice as large, into a folder",
-        "laa upscale group.jpg --faces 2,5 --proof proof.html # only these, with proof",
+        "laa upscale group.jpg --faces 2,5 --proof proof.html",
     ),
     "detect": examples(
         "laa detect photo.jpg # a table of the faces",
