@@ -49,6 +49,7 @@ EXAMPLES = {
         "laa detect photo.jpg # a table of the faces",
         "laa detect photo.jpg -o faces.png # the faces drawn on a copy",
         "laa detect *.jpg --json # a record for each photo",
+        "laa detect *.jpg --write-tags -o TAGGED/ # copies with tags for the faces found",
     ),
 }
 
@@ -173,6 +174,9 @@ def detect(
     device: DeviceName = MODEL_DEFAULTS.device,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
     confidence: Confidence = MODEL_DEFAULTS.confidence,
+    write_tags: Annotated[
+        bool, typer.Option("--write-tags", help="Write a copy with tags for the faces instead (--output), for photo libraries.")
+    ] = False,
     list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
@@ -191,6 +195,15 @@ def detect(
     load = lambda: build_detector(models)  # noqa: E731
     inputs = [parse_path(photo) for photo in photos]
     code = run(
-        inputs, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels, list_faces=list_faces
+        inputs,
+        output,
+        load,
+        screen,
+        stdin,
+        as_json=json,
+        overwrite=overwrite,
+        max_pixels=max_pixels,
+        list_faces=list_faces,
+        write_tags=write_tags,
     )
     raise typer.Exit(code)
