@@ -34,8 +34,8 @@ from .restore.proof import EstimateDoubt, no_doubt
 from .restore.restorer import NetworkRestorer, Notice, silent
 from .restore.runtime import Runtime, choose_runtime
 from .restore.selection import FaceReport, assess, with_result
-from .utils.hashing import hash_file
 from .utils.precision import BFLOAT16
+from .utils.sha256 import hash_file
 from .utils.steps import Steps, run_to_end
 from .utils.timing import StageTimer
 

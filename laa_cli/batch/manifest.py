@@ -23,9 +23,9 @@ from ..errors import LaaError, SetupError, explain_os_error
 from ..options import PLAIN, ModelOptions, Options
 from ..restore.background import background_rule, background_weights
 from ..restore.runtime import TORCH, choose_runtime
-from ..utils.hashing import hash_file
 from ..utils.jsonl import JsonLinesFile
 from ..utils.precision import FLOAT32
+from ..utils.sha256 import hash_file
 from .scan import PhotoFile
 from .schema import ManifestRecord, RecipeRecord, is_name_pair, parse_record
 

@@ -45,12 +45,13 @@ EXAMPLES = {
     "upscale": examples(
         "laa upscale photo.jpg # writes photo_x4.jpg beside it",
         "laa upscale *.jpg -o RESULTS -s 2 # several, twice as large, into a folder",
-        "laa upscale group.jpg --faces 2,5 --proof proof.html # only these, with proof",
+        "laa upscale group.jpg --faces 2,5 --proof proof.html",
     ),
     "detect": examples(
         "laa detect photo.jpg # a table of the faces",
         "laa detect photo.jpg -o faces.png # the faces drawn on a copy",
         "laa detect *.jpg --json # a record for each photo",
+        "laa detect *.jpg --write-tags -o TAGGED/ # copies with tags for the faces found",
     ),
 }
 
@@ -179,6 +180,9 @@ def detect(
     device: DeviceName = MODEL_DEFAULTS.device,
     min_face: MinFace = MODEL_DEFAULTS.min_face_px,
     confidence: Confidence = MODEL_DEFAULTS.confidence,
+    write_tags: Annotated[
+        bool, typer.Option("--write-tags", help="Write a copy with tags for the faces instead (--output), for photo libraries.")
+    ] = False,
     list_faces: ListFaces = False,
     json: Json = False,
     overwrite: Overwrite = False,
@@ -197,6 +201,15 @@ def detect(
     load = lambda: build_detector(models)  # noqa: E731
     inputs = [parse_path(photo) for photo in photos]
     code = run(
-        inputs, output, load, screen, stdin, as_json=json, overwrite=overwrite, max_pixels=max_pixels, list_faces=list_faces
+        inputs,
+        output,
+        load,
+        screen,
+        stdin,
+        as_json=json,
+        overwrite=overwrite,
+        max_pixels=max_pixels,
+        list_faces=list_faces,
+        write_tags=write_tags,
     )
     raise typer.Exit(code)

@@ -19,7 +19,8 @@ from ..utils.timing import StageTimer
 from .drawing import draw_faces
 from .output_paths import STREAM, Place, check_unique, plan_outputs
 from .report import detection_table
-from .run import Stdin, clear_folders, process_each
+from .run import Stdin, clear_folders, process_each, read_source
+from .tagged_copy import check_copied, plan_copies, write_tagged_copy
 
 
 def run(
@@ -33,12 +34,17 @@ def run(
     overwrite: bool,
     max_pixels: int | None,
     list_faces: bool = False,
+    write_tags: bool = False,
 ) -> Exit:
     """Lists the faces of a photo, counts those of several unless `list_faces`, and returns the exit code.
 
-    Writes drawings where `output` is given.
+    Writes drawings where `output` is given, or with `write_tags` copies of the photos with tags for their faces.
     """
-    drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
+    drawings: list[Path] | list[None]
+    if write_tags:
+        drawings = plan_copies(inputs, output)
+    else:
+        drawings = plan_outputs(inputs, output, "_faces") if output else [None] * len(inputs)
     targets = [(drawing, str(source)) for drawing, source in zip(drawings, inputs, strict=True) if drawing is not None]
     check_unique(targets, "--output")
     originals = Inputs.of(inputs)
@@ -50,11 +56,15 @@ def run(
         source, drawing = item
         if drawing is not None:
             check_writable(drawing, inputs=originals, overwrite=overwrite)
+        if drawing is not None and not write_tags:
             check_output(drawing.suffix, 1, 1, str(drawing))
         clock = StageTimer()
-        photo = read_photo(stdin() if source == STREAM else source, max_pixels=max_pixels)
+        content = read_source(source, stdin, max_pixels)
+        if drawing is not None and write_tags:
+            check_copied(content, source, drawing)
+        photo = read_photo(content, max_pixels=max_pixels, name=None if source == STREAM else str(source))
         faces = find_faces(load(), photo.rgb8(), photo.face_tags)
-        if drawing is not None:
+        if drawing is not None and not write_tags:
             drawn = replace(photo, pixels=draw_faces(photo.rgb8(), faces))
             write_photo(drawn, drawing, inputs=originals, overwrite=overwrite)
         clock.lap("detect")
@@ -65,7 +75,9 @@ def run(
         else:
             found = f"faces found: {len(faces)}" if faces else "no face found"
             screen.say_of(source, f"{photo.width}x{photo.height}, {found}, {sum(clock.seconds.values()):.1f} s")
-        if drawing is not None:
+        if drawing is not None and write_tags:
+            write_tagged_copy(photo, content, faces, (source, drawing), originals, screen, overwrite=overwrite)
+        elif drawing is not None:
             screen.say_of(drawing, f"{photo.width}x{photo.height}, faces drawn: {len(faces)}")
 
     return process_each(list(zip(inputs, drawings, strict=True)), lambda item: item[0], work, screen, as_json=as_json)

@@ -245,7 +245,7 @@ def test_layers_of_several_photos_go_into_a_folder(photo: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["layers.zip", "layers.png", "layers.ora.bak"])
 def test_another_suffix_is_refused_before_any_work(photo: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=rf"layers .*{name} is no .ora file: name it .*\.ora$"):
+    with pytest.raises(UsageError, match=rf"layers .*{name} is no \.ora file: name it .*\.ora$"):
         upscale([photo], refuse_to_load, layers=tmp_path / name)
     with pytest.raises(UsageError, match="layers - is not possible"):
         upscale([photo], refuse_to_load, layers="-")

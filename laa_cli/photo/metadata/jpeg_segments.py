@@ -160,6 +160,11 @@ def trailer_labels(trailer: bytes, pictures: bool) -> list[str]:
     return labels
 
 
+def build_segment(marker: int, body: bytes) -> bytes:
+    """Builds a segment."""
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
 def insert_segments(jpeg: bytes, segments: list[tuple[int, bytes]]) -> bytes:
     """Inserts segments (marker, content) after the first ones of an intact JPEG file, those of applications."""
     place = 2
@@ -167,5 +172,5 @@ def insert_segments(jpeg: bytes, segments: list[tuple[int, bytes]]) -> bytes:
         if not APP0 <= marker <= APP15:
             break
         place = end
-    added = (struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments)
+    added = (build_segment(marker, body) for marker, body in segments)
     return b"".join([jpeg[:place], *added, jpeg[place:]]) if segments else jpeg

@@ -7,7 +7,7 @@ from xml.sax.saxutils import quoteattr
 from ...utils.text import printable
 from .regions import IPTC_EXTENSION
 from .xmp import RDF, Edit, Element, Packet, Property, XmpError, apply_edits, fields, items, normalize
-from .xmp_additions import add_properties, append, new_packet, undeclared
+from .xmp_additions import ARRAYS, add_properties, append, new_packet, undeclared
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPOSITE = f"{SOURCE_TYPES}compositeWithTrainedAlgorithmicMedia"
@@ -15,7 +15,6 @@ ALL_SYNTHETIC = f"{SOURCE_TYPES}trainedAlgorithmicMedia"  # says more than COMPO
 SOURCE_TYPE = (IPTC_EXTENSION, "DigitalSourceType")
 MEDIA, EVENT = "http://ns.adobe.com/xap/1.0/mm/", "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 HISTORY = (MEDIA, "History")
-ARRAYS = {(RDF, "Seq"), (RDF, "Bag"), (RDF, "Alt")}
 SOURCE_ELEMENT = (
     f'<Iptc4xmpExt:DigitalSourceType xmlns:Iptc4xmpExt="{IPTC_EXTENSION}">{COMPOSITE}</Iptc4xmpExt:DigitalSourceType>'.encode()
 )

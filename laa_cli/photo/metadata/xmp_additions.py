@@ -7,6 +7,7 @@ import re
 from .extended_xmp import declarations
 from .xmp import RDF, Edit, Element, Packet
 
+ARRAYS = {(RDF, "Seq"), (RDF, "Bag"), (RDF, "Alt")}
 TAG_NAME = re.compile(rb"<([^\s>/]+)")
 
 
