@@ -84,9 +84,9 @@ class Signer:
         edit = Edit("trial", "trial", f"laa {__version__}", 1, "", ())
         try:
             content = self.sign_with(TRIAL, "image/png", TRIAL, "image/png", edit)
-            with self.c2pa.Context.from_dict(SETTINGS) as context:
-                with self.c2pa.Reader("image/png", io.BytesIO(content), context=context) as reader:
-                    state, problems = reader.get_validation_state(), reader.json()
+            context = self.c2pa.Context.from_dict(SETTINGS)
+            with context, self.c2pa.Reader("image/png", io.BytesIO(content), context=context) as reader:
+                state, problems = reader.get_validation_state(), reader.json()
         except self.c2pa.C2paError as error:
             raise self.refused(str(error)) from error
         if state not in ("Valid", "Trusted"):
@@ -117,10 +117,10 @@ class Signer:
         """Signs as `sign` does, with the original taken for a file of `parent_type`."""
         signed = io.BytesIO()
         parent = {"title": edit.original_title, "relationship": "parentOf", "label": PARENT}
-        with self.c2pa.Context.from_dict(SETTINGS, self.new_signer()) as context:
-            with self.c2pa.Builder(build_manifest(edit), context) as builder:
-                builder.add_ingredient(parent, parent_type, io.BytesIO(original))
-                builder.sign(mime_type, io.BytesIO(content), signed)
+        context = self.c2pa.Context.from_dict(SETTINGS, self.new_signer())
+        with context, self.c2pa.Builder(build_manifest(edit), context) as builder:
+            builder.add_ingredient(parent, parent_type, io.BytesIO(original))
+            builder.sign(mime_type, io.BytesIO(content), signed)
         return signed.getvalue()
 
     def new_signer(self) -> c2pa.Signer:
@@ -153,9 +153,7 @@ def check_signable(suffix: str, name: str) -> None:
     """Raises UsageError where a file of that suffix cannot be signed."""
     kind = FORMAT_OF_SUFFIX.get(suffix.lower())
     if kind is not None and kind not in MIME_TYPES:
-        raise UsageError(
-            f"cannot sign {name}: {kind} has no place for credentials: use .jpg, .png, .webp, .tif or .avif", "sign"
-        )
+        raise UsageError(f"cannot sign {name}: {kind} has no place for it: use .jpg, .png, .webp, .tif or .avif", "sign")
 
 
 def original_type(original: bytes) -> str:

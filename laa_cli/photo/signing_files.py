@@ -41,7 +41,7 @@ class Identity:
 
 
 def read_identity(certificate: Path, key: Path) -> Identity:
-    """Reads a chain of certificates and a key. Raises LaaError where they are no PEM, do not fit each other, or do not hold now."""
+    """Reads a chain of certificates and a key. LaaError where they are no PEM, do not fit each other, or do not hold now."""
     from cryptography.hazmat.primitives import serialization as coding
 
     chain, secret = read_chain(certificate), read_key(key)
