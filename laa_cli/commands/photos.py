@@ -46,9 +46,9 @@ EXAMPLES = {
         "laa upscale group.jpg --faces 2,5 --proof proof.html",
     ),
     "detect": examples(
-        "laa detect photo.jpg -o faces.png # a table, and the faces drawn on a copy",
+        "laa detect photo.jpg -o faces.png # the faces drawn, too",
         "laa detect *.jpg --json # a record for each photo",
-        "laa detect *.jpg --write-tags -o TAGGED/ # copies with tagged faces",
+        "laa detect *.jpg --write-tags -o TAGGED/ # tagged copies",
     ),
 }
 
