@@ -103,15 +103,17 @@ def build_page(done: list[ManifestRecord], failed: list[ManifestRecord], proved:
 
 
 def build_figure(record: ManifestRecord, *, proved: bool = False) -> str:
-    """Builds one photo's figure: before/after slider, name, faces, the way to their proofs."""
+    """Builds one photo's figure: before/after slider, file name, faces and their names, the way to their proofs."""
     before, after = (to_url(thumbnail_path(record["output_sha256"], kind)) for kind in ("before", "after"))
     name, restored = record["input"], restored_faces(record["faces"])
     faces = f"{len(restored)} of {len(record['faces'])} faces restored"
     background = f", background {escaped(record['background'])}" if "background" in record else ""
+    persons = list(dict.fromkeys(face["name"] for face in record["faces"] if face.get("name")))
+    names = f"<br>{escaped(', '.join(persons))}" if persons else ""
     proof = f', <a href="{to_url(gallery_path(record["output_sha256"], PROOF))}">proof</a>' if proved else ""
     caption = (
         f'<a href="{to_url(record["output"])}">{escaped(name)}</a><br>'
-        f"<small>{record['width']}x{record['height']}, {faces}{background}{proof}</small>"
+        f"<small>{record['width']}x{record['height']}, {faces}{background}{proof}{names}</small>"
     )
     strip = f'<div class="faces">{build_face_images(record, restored[:FACES])}</div>' if restored else ""
     picture = slider(before, after, name, record["width"], record["height"])

@@ -56,6 +56,26 @@ class FacesRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DoubtRequest:
+    """What to measure error bars on, and the page to write.
+
+    `weights`: None takes the shipped ones. `limit`: the first faces only. `report`: an HTML file.
+    """
+
+    data: Path
+    weights: Path | None = None
+    device: str = "auto"
+    limit: int | None = None
+    report: Path | None = None
+    overwrite: bool = False
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Files to write."""
+        return [] if self.report is None else [self.report]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackgroundRequest:
     """What to measure background upscalers on, and the page to write. Raises UsageError on values that make no sense.
 

@@ -1,4 +1,4 @@
-"""The commands of `laa bench`: faces, background, speed and compare."""
+"""The commands of `laa bench`: faces, doubt, background, speed and compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ..bench.requests import CURVE_FACES, BackgroundRequest, BatchSpeedRequest, FacesRequest, OutputFormat, SpeedRequest
+from ..bench.requests import (
+    CURVE_FACES,
+    BackgroundRequest,
+    BatchSpeedRequest,
+    DoubtRequest,
+    FacesRequest,
+    OutputFormat,
+    SpeedRequest,
+)
 from ..errors import UsageError
 from .group import CommandGroup, examples
 from .parameters import Debug, DeviceName, Overwrite, PathArgument, PathOption, Weights
@@ -91,6 +99,34 @@ def faces(
         report=report,
         overwrite=overwrite,
     )
+    raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
+
+
+@bench.command(
+    epilog=examples(
+        "laa bench doubt FACES # does the truth lie within the error bars?",
+        "laa bench doubt FACES --limit 40 --report doubt.html",
+        "laa bench doubt FACES --weights RUN/weights.safetensors --json",
+    )
+)
+def doubt(
+    data: Annotated[Path, PathArgument(help="Folder or tar file of faces: crops of 128x128 px or more.", show_default=False)],
+    weights: Weights = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first faces.", show_default="all")] = None,
+    report: Report = None,
+    device: DeviceName = DoubtRequest.device,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """How sure laa is of a face: its error bars beside the true errors."""
+    output_format = choose_format(json=json, csv=csv, markdown=markdown)
+    from ..bench.doubt import run
+    from ..console import Screen
+
+    request = DoubtRequest(data=data, weights=weights, device=device, limit=limit, report=report, overwrite=overwrite)
     raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
 
 

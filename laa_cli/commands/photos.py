@@ -48,10 +48,9 @@ EXAMPLES = {
         "laa upscale group.jpg --faces 2,5 --proof proof.html",
     ),
     "detect": examples(
-        "laa detect photo.jpg # a table of the faces",
-        "laa detect photo.jpg -o faces.png # the faces drawn on a copy",
+        "laa detect photo.jpg -o faces.png # the faces drawn, too",
         "laa detect *.jpg --json # a record for each photo",
-        "laa detect *.jpg --write-tags -o TAGGED/ # copies with tags for the faces found",
+        "laa detect *.jpg --write-tags -o TAGGED/ # tagged copies",
     ),
 }
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from models.protocol import resize
 
 from ..interfaces import FaceCrop, RestoredFace
-from .doubt import LEVELS, Doubt, summarize_doubt
+from .doubt import Doubt, summarize_doubt
+from .doubt_features import LEVELS
 from .selection import FaceReport
 
 DIFFERENCE_GAIN = 8  # how much a difference is amplified to be seen

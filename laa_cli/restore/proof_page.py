@@ -11,7 +11,7 @@ import numpy as np
 from .. import __version__
 from ..photo import Photo, encode_photo
 from ..utils.html import escaped, page
-from .doubt import COVERAGE
+from .doubt_features import COVERAGE
 from .proof import (
     DARKEST_DOUBT,
     DIFFERENCE_GAIN,

@@ -17,6 +17,7 @@ from ..errors import LaaError, out_of_memory
 from ..interfaces import FaceCrop, RestoredFace
 from ..options import ModelOptions
 from .back_projection import back_project_partially, rmse_at_crop_resolution
+from .doubt_features import FEATURES as DOUBT_FEATURES
 from .face_network import Network, build_face_network
 from .fidelity import FEATURES, estimate_fidelity
 from .runtime import Runtime
@@ -138,7 +139,7 @@ def read_weights(path: Path, notice: Notice = silent) -> tuple[LAATransformer, M
         raise LaaError(f"cannot use the weights {path}: the file {error}") from error
     if not isinstance(network, LAATransformer):
         raise LaaError(f"cannot use the weights {path}: their architecture {card.architecture} does not restore faces")
-    if card.fidelity_coefficients and len(card.fidelity_coefficients) != FEATURES:
+    if len(card.fidelity_coefficients) not in (0, FEATURES) or len(card.doubt_coefficients) not in (0, DOUBT_FEATURES):
         raise LaaError(f"cannot use the weights {path}: they are of another version of laa")
     if card.config.image_size != HR_SIZE:
         raise LaaError(f"cannot use the weights {path}: their network is for {card.config.image_size} px, not {HR_SIZE}")

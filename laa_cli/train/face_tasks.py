@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,12 +20,15 @@ from models.protocol import HR_SIZE, LR_SIZE, reduce
 
 from ..errors import UsageError
 from ..faceset.format import training_sources
-from ..restore.restorer import read_weights
+from ..restore.face_network import build_face_network
+from ..restore.restorer import NetworkRestorer, read_weights
+from ..restore.runtime import Runtime
 from ..utils.hardware import count_flops
 from .calibration import calibrate
 from .canvas_samples import CanvasSamples, back_project_canvases, make_canvas_samples
 from .corruptions import corrupt, uniform
 from .crop_draws import CLEAN_SHARE, CROP_PX, draw_parameters, random_side_px
+from .doubt_calibration import calibrate_doubt
 from .face_data import FaceSamples, choose_validation_sources, read_splits
 from .face_views import random_crops, random_flips, random_views
 from .initial import training_history
@@ -167,6 +171,13 @@ class BlindTask(FaceTask):
 
     def calibrate(self, network: Network, training: Tensor, device: torch.device) -> tuple[float, ...]:
         return calibrate(network, training, device, BlindTask().make_single_samples)
+
+    def calibrate_doubt(
+        self, network: LAATransformer, fidelity_coefficients: tuple[float, ...], training: Tensor, device: torch.device
+    ) -> tuple[float, ...]:
+        run = build_face_network(deepcopy(network), Runtime.on(device))  # as `laa upscale` runs it
+        restorer = NetworkRestorer(run, device, self.crop_px, None, fidelity_coefficients)
+        return calibrate_doubt(restorer, training, BlindTask().make_single_samples)
 
 
 # The network's settings

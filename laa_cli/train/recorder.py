@@ -46,6 +46,7 @@ class Recorder:
         self.inputs = inputs
         self.figures: dict[str, Any] = {}  # of the last validation
         self.fidelity_coefficients: tuple[float, ...] = ()  # fitted only at the end
+        self.doubt_coefficients: tuple[float, ...] = ()  # likewise
         self.events: Any = None  # a SummaryWriter
 
     def save(self, trainer: Trainer) -> None:
@@ -91,7 +92,14 @@ class Recorder:
         name = training.pop("name")
         task = trainer.task
         card = ModelCard(
-            trainer.network.config, name, training, self.figures, task.crop_px, self.fidelity_coefficients, task.architecture
+            trainer.network.config,
+            name,
+            training,
+            self.figures,
+            task.crop_px,
+            self.fidelity_coefficients,
+            task.architecture,
+            self.doubt_coefficients,
         )
         self.write(WEIGHTS, save_bytes(trainer.ema, card))
 

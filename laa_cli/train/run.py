@@ -129,6 +129,7 @@ def train(request: TrainRequest, model: ModelConfig, config: TrainConfig, distri
         raise LaaError(f"not enough memory for --batch-size {config.batch_size}: choose a smaller one") from error
     if distributed.is_main:
         recorder.fidelity_coefficients = task.calibrate(trainer.ema, splits.training, device)
+        recorder.doubt_coefficients = task.calibrate_doubt(trainer.ema, recorder.fidelity_coefficients, splits.training, device)
         recorder.record(trainer, figures)
         gain = f"{recorder.figures['gain_db']:+.2f} dB over bicubic"
         screen.say(f"{request.folder / WEIGHTS}: {gain} after {trainer.progress.faces} {task.noun}")

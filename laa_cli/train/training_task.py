@@ -148,3 +148,9 @@ class TrainingTask(ABC):
     def calibrate(self, network: nn.Module, training: Any, device: torch.device) -> tuple[float, ...]:
         """Fits the coefficients of the fidelity estimator to training data; none by default."""
         return ()
+
+    def calibrate_doubt(
+        self, network: Any, fidelity_coefficients: tuple[float, ...], training: Any, device: torch.device
+    ) -> tuple[float, ...]:
+        """Fits the coefficients of the error bars to training data, the fidelity's being fitted; none by default."""
+        return ()

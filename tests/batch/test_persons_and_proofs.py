@@ -97,7 +97,10 @@ def test_a_photo_without_the_person_fails_where_a_face_is_required(folder: Path)
 
 def test_the_gallery_leads_to_a_page_of_proofs_for_each_photo(folder: Path) -> None:
     assert run_batch(folder, upscaler, report=True, prove=True) == Exit.OK
-    addresses = re.findall(r'href="([^"]+proof\.html)"', (folder / "out" / "index.html").read_text())
+    index = (folder / "out" / "index.html").read_text()
+    assert "<br>Ada, Ben<" in index
+    assert index.count("<br>Ben<") == 1
+    addresses = re.findall(r'href="([^"]+proof\.html)"', index)
     pages = [(folder / "out" / unquote(address)).read_text() for address in addresses]
     assert len(set(addresses)) == 3
     assert all("faces restored" in page for page in pages)

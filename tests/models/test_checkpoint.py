@@ -60,6 +60,16 @@ def test_a_card_keeps_its_bytes() -> None:
     assert ModelCard.from_json(TINY_JSON) == TINY_CARD
 
 
+def test_error_bars_are_a_key_that_older_cards_have_not() -> None:
+    card = replace(TINY_CARD, doubt_coefficients=(1.5, -2.0))
+    text = card.to_json()
+    assert json.loads(text) == json.loads(TINY_JSON) | {"doubt": [1.5, -2.0]}
+    assert ModelCard.from_json(text) == card
+    for wrong in ('[1, "2"]', "3", "[NaN]", "[1e999]", "[true]"):
+        with pytest.raises(CheckpointError):
+            ModelCard.from_json(text.replace("[1.5, -2.0]", wrong))
+
+
 @pytest.mark.parametrize("path", [PROTOCOL_WEIGHTS, DEFAULT_WEIGHTS])
 def test_the_shipped_files_keep_their_bytes(path: Path, tmp_path: Path) -> None:
     """But for the digest in the file, which older ones lack and none needs: SHA256SUMS has one of each."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laa_cli.restore.back_projection import back_project
+from laa_cli.restore.doubt_features import FEATURES as DOUBT_FEATURES
 from laa_cli.restore.fidelity import FEATURES
 from laa_cli.train.canvas_samples import CanvasSamples, back_project_canvases, enlarge
 from laa_cli.train.crop_draws import CROP_PX
@@ -145,3 +146,5 @@ def test_only_the_task_for_photos_measures_more_and_calibrates() -> None:
     assert ProtocolTask().calibrate(network, faces, CPU) == ()
     assert BlindTask().validate(network, faces, CPU).keys() == BlindTask().gain_labels.keys()
     assert len(BlindTask().calibrate(network, faces, CPU)) == FEATURES
+    assert ProtocolTask().calibrate_doubt(network, (), faces, CPU) == ()
+    assert len(BlindTask().calibrate_doubt(network, (), faces, CPU)) == DOUBT_FEATURES

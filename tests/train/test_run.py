@@ -21,6 +21,7 @@ from torch import Tensor
 from laa_cli.console import Screen
 from laa_cli.errors import LaaError, UsageError
 from laa_cli.faceset.format import read_faces
+from laa_cli.restore.doubt_features import FEATURES as DOUBT_FEATURES
 from laa_cli.restore.fidelity import FEATURES
 from laa_cli.train.face_data import FaceSamples
 from laa_cli.train.face_tasks import BlindTask, ProtocolTask, parse_laa_config
@@ -73,6 +74,7 @@ def test_training_for_photos_starts_from_weights(data: tuple[Path, Path], tmp_pa
     assert card.training["faces"] == 6
     assert "photo_gain_db" in card.validation
     assert len(card.fidelity_coefficients) == FEATURES
+    assert len(card.doubt_coefficients) == DOUBT_FEATURES
     moved = network.state_dict()["head.weight"]
     torch.testing.assert_close(moved, known.state_dict()["head.weight"], atol=1e-3, rtol=1e-3)
 
