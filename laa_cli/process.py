@@ -29,7 +29,7 @@ from .photo import (
     without_metadata,
 )
 from .photo.metadata.credentials import CREDENTIALS
-from .photo.signing import Edit, Signer, check_signable
+from .photo.signing import Claim, Signer, check_signable
 from .restore.choice import has_person
 from .restore.proof import FaceProof, prove_faces, with_doubts
 from .restore.provenance import restored_regions
@@ -190,7 +190,7 @@ def process_steps(
 def sign(content: bytes, original: bytes, request: PhotoRequest, result: Upscaled, agent: str) -> bytes:
     """Signs the content of a result's file. Raises LaaError where that fails."""
     assert request.signer is not None
-    edit = Edit(
+    claim = Claim(
         title=Path(request.output).name,
         original_title=Path(request.source).name,
         agent=agent,
@@ -198,7 +198,7 @@ def sign(content: bytes, original: bytes, request: PhotoRequest, result: Upscale
         background=result.background,
         regions=restored_regions(result.faces, result.pixels, request.options.scale),
     )
-    return request.signer.sign(content, request.suffix, original, edit)
+    return request.signer.sign(content, request.suffix, original, claim)
 
 
 def prove_steps(

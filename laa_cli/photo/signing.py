@@ -53,7 +53,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Edit:
+class Claim:
     """What was made of a photo. `agent`: the program as in the photo's mark; `title`, `original_title`: the files' names."""
 
     title: str
@@ -81,9 +81,9 @@ class Signer:
 
     def try_out(self) -> None:
         """Signs a picture of one pixel, since c2pa says only then what it does not like. Raises LaaError."""
-        edit = Edit("trial", "trial", f"laa {__version__}", 1, "", ())
+        claim = Claim("trial", "trial", f"laa {__version__}", 1, "", ())
         try:
-            content = self.sign_with(TRIAL, "image/png", TRIAL, "image/png", edit)
+            content = self.sign_with(TRIAL, "image/png", TRIAL, "image/png", claim)
             context = self.c2pa.Context.from_dict(SETTINGS)
             with context, self.c2pa.Reader("image/png", io.BytesIO(content), context=context) as reader:
                 state, problems = reader.get_validation_state(), reader.json()
@@ -98,27 +98,27 @@ class Signer:
         needs = "it needs the key usage digitalSignature, and emailProtection or documentSigning among the extended ones"
         return LaaError(f"cannot sign with {self.identity.certificate_path}: c2pa refuses it ({reason}): {needs}")
 
-    def sign(self, content: bytes, suffix: str, original: bytes, edit: Edit) -> bytes:
+    def sign(self, content: bytes, suffix: str, original: bytes, claim: Claim) -> bytes:
         """Returns a result's file with its credentials. `suffix`: its format; `original`: the photo's file, which they name.
 
         What credentials the original has are kept in them. Raises LaaError.
         """
         mime_type = MIME_TYPES[FORMAT_OF_SUFFIX[suffix.lower()]]
         try:
-            return self.sign_with(content, mime_type, original, original_type(original), edit)
+            return self.sign_with(content, mime_type, original, original_type(original), claim)
         except self.c2pa.C2paError:  # it may be the original that c2pa cannot read, though laa could
             pass
         try:
-            return self.sign_with(content, mime_type, original, ANY_TYPE, edit)
+            return self.sign_with(content, mime_type, original, ANY_TYPE, claim)
         except self.c2pa.C2paError as error:
-            raise LaaError(f"cannot sign {edit.title}: {error}: leave --sign out, or choose another format") from error
+            raise LaaError(f"cannot sign {claim.title}: {error}: leave --sign out, or choose another format") from error
 
-    def sign_with(self, content: bytes, mime_type: str, original: bytes, parent_type: str, edit: Edit) -> bytes:
+    def sign_with(self, content: bytes, mime_type: str, original: bytes, parent_type: str, claim: Claim) -> bytes:
         """Signs as `sign` does, with the original taken for a file of `parent_type`."""
         signed = io.BytesIO()
-        parent = {"title": edit.original_title, "relationship": "parentOf", "label": PARENT}
+        parent = {"title": claim.original_title, "relationship": "parentOf", "label": PARENT}
         context = self.c2pa.Context.from_dict(SETTINGS, self.new_signer())
-        with context, self.c2pa.Builder(build_manifest(edit), context) as builder:
+        with context, self.c2pa.Builder(build_manifest(claim), context) as builder:
             builder.add_ingredient(parent, parent_type, io.BytesIO(original))
             builder.sign(mime_type, io.BytesIO(content), signed)
         return signed.getvalue()
@@ -163,25 +163,25 @@ def original_type(original: bytes) -> str:
     return next((kind for magic, kind in MIME_OF_MAGIC if original.startswith(magic)), ANY_TYPE)
 
 
-def build_manifest(edit: Edit) -> dict[str, Any]:
+def build_manifest(claim: Claim) -> dict[str, Any]:
     """Builds c2pa's definition of what is claimed."""
     return {
         "claim_generator_info": [{"name": "laa", "version": __version__}],
-        "title": edit.title,
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": list_actions(edit)}}],
+        "title": claim.title,
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": list_actions(claim)}}],
     }
 
 
-def list_actions(edit: Edit) -> list[dict[str, Any]]:
+def list_actions(claim: Claim) -> list[dict[str, Any]]:
     """Lists what was done: the photo opened, enlarged, its faces restored; at least it was written anew."""
-    name, _, version = edit.agent.partition(" ")
+    name, _, version = claim.agent.partition(" ")
     agent = {"softwareAgent": {"name": name, "version": version}}
     actions: list[dict[str, Any]] = [{"action": "c2pa.opened", "parameters": {"ingredientIds": [PARENT]}}]
-    if edit.scale > 1:
-        enlarged = f"enlarged {edit.scale} times, background {edit.background}"
+    if claim.scale > 1:
+        enlarged = f"enlarged {claim.scale} times, background {claim.background}"
         actions.append({"action": "c2pa.resized", **agent, "description": enlarged})
-    if edit.regions:
-        changes = [{"name": region.name, "region": [spatial(region)]} for region in edit.regions]
+    if claim.regions:
+        changes = [{"name": region.name, "region": [spatial(region)]} for region in claim.regions]
         restored = {"description": "faces restored by a trained network", "digitalSourceType": COMPOSITE, "changes": changes}
         actions.append({"action": "c2pa.edited", **agent, **restored})
     return actions if len(actions) > 1 else [*actions, {"action": "c2pa.transcoded", **agent}]

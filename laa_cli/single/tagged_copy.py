@@ -11,6 +11,7 @@ from ..detect.face import Face
 from ..errors import LaaError, UsageError
 from ..photo import STDIN_NAME, Photo, peek
 from ..photo.encode import FORMAT_OF_SUFFIX
+from ..photo.metadata.credentials import CREDENTIALS
 from ..photo.tagging import add_face_tags, check_taggable
 from ..utils.atomic import write_atomically
 from ..utils.inputs import Inputs
@@ -72,5 +73,5 @@ def write_tagged_copy(
     tagged, added = add_face_tags(content, [face.box_xyxy for face in faces], name_of(source))
     write_atomically(copy, tagged, inputs=inputs, overwrite=overwrite)
     screen.say_of(copy, f"{photo.width}x{photo.height}, faces found: {len(faces)}, face tags added: {added}")
-    if added and "content credentials" in photo.metadata.left_out:
+    if added and CREDENTIALS in photo.metadata.left_out:
         screen.notice(f"{copy}: its content credentials are those of {name_of(source)}, and no longer fit")

@@ -33,7 +33,7 @@ from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.options import ModelOptions, Options
 from laa_cli.photo import Photo, encode_photo, read_photo
 from laa_cli.photo.metadata.credentials import CREDENTIALS
-from laa_cli.photo.signing import Edit, Region, Signer, check_signable, load_signer
+from laa_cli.photo.signing import Claim, Region, Signer, check_signable, load_signer
 from laa_cli.process import PhotoRequest, process
 from laa_cli.single.run import UpscaleRequest, run
 from laa_cli.upscale import Upscaler
@@ -43,7 +43,7 @@ from certificates import certify, other_kinds  # noqa: E402  (needs cryptography
 
 SUFFIXES = (".jpg", ".png", ".webp", ".tif", ".avif")
 MIME = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".tif": "image/tiff", ".avif": "image/avif"}
-EDIT = Edit("new.jpg", "old.jpg", "laa 1.2.3 (laa-photo 0123abcd)", 4, "plain", (Region("face 3", 8, 9, 20, 21),))
+CLAIM = Claim("new.jpg", "old.jpg", "laa 1.2.3 (laa-photo 0123abcd)", 4, "plain", (Region("face 3", 8, 9, 20, 21),))
 COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
 
@@ -76,7 +76,7 @@ def original() -> bytes:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_signed_file_of_each_format_holds_and_shows_the_same_pixels(signer: Signer, suffix: str) -> None:
     content = encode_photo(Photo(noise_pixels(3, np.uint8, 40, 50)), suffix)
-    signed = signer.sign(content, suffix, original(), EDIT)
+    signed = signer.sign(content, suffix, original(), CLAIM)
     manifest = verify(signed, suffix)
     assert manifest["title"] == "new.jpg"
     assert manifest["claim_generator_info"][0]["name"] == "laa"
@@ -88,7 +88,7 @@ def test_a_signed_file_of_each_format_holds_and_shows_the_same_pixels(signer: Si
 
 def test_a_changed_file_does_not_hold(signer: Signer) -> None:
     content = encode_photo(Photo(noise_pixels(3, np.uint8, 40, 50)), ".tif")
-    signed = bytearray(signer.sign(content, ".tif", original(), EDIT))
+    signed = bytearray(signer.sign(content, ".tif", original(), CLAIM))
     signed[1000] ^= 1  # in the pixels, which come first
     with c2pa.Reader(MIME[".tif"], io.BytesIO(bytes(signed))) as reader:
         codes = [status["code"] for status in json.loads(reader.json())["validation_status"]]
@@ -97,7 +97,7 @@ def test_a_changed_file_does_not_hold(signer: Signer) -> None:
 
 def test_the_actions_say_what_was_done_and_where(signer: Signer) -> None:
     content = encode_photo(Photo(noise_pixels()), ".png")
-    opened, resized, edited = actions(verify(signer.sign(content, ".png", original(), EDIT), ".png"))
+    opened, resized, edited = actions(verify(signer.sign(content, ".png", original(), CLAIM), ".png"))
     assert (opened["action"], resized["action"], edited["action"]) == ("c2pa.opened", "c2pa.resized", "c2pa.edited")
     assert opened["parameters"]["ingredients"]
     assert edited["digitalSourceType"] == COMPOSITE
@@ -110,23 +110,23 @@ def test_the_actions_say_what_was_done_and_where(signer: Signer) -> None:
 
 @pytest.mark.parametrize(("scale", "action"), [(4, "c2pa.resized"), (1, "c2pa.transcoded")])
 def test_without_restored_faces_nothing_is_said_of_trained_networks(signer: Signer, scale: int, action: str) -> None:
-    edit = replace(EDIT, scale=scale, regions=())
-    done = actions(verify(signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", original(), edit), ".png"))
+    claim = replace(CLAIM, scale=scale, regions=())
+    done = actions(verify(signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", original(), claim), ".png"))
     assert [each["action"] for each in done] == ["c2pa.opened", action]
     assert "digitalSourceType" not in json.dumps(done)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_credentials_of_the_original_are_kept_in_the_new_ones(signer: Signer, suffix: str) -> None:
-    first = signer.sign(encode_photo(Photo(ramp_pixels()), suffix), suffix, original(), replace(EDIT, title="first"))
-    second = signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", first, replace(EDIT, title="second"))
+    first = signer.sign(encode_photo(Photo(ramp_pixels()), suffix), suffix, original(), replace(CLAIM, title="first"))
+    second = signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", first, replace(CLAIM, title="second"))
     assert sorted(each["title"] for each in verify(second, ".png")["all"].values()) == ["first", "second"]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xd8 damaged", b"", b"RIFF", encode_image(Image.new("RGB", (4, 4)), "BMP"),
                                      encode_image(Image.new("P", (4, 4)), "GIF")])  # fmt: skip
 def test_an_original_that_c2pa_does_not_read_is_named_all_the_same(signer: Signer, content: bytes) -> None:
-    manifest = verify(signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", content, EDIT), ".png")
+    manifest = verify(signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", content, CLAIM), ".png")
     assert manifest["ingredients"][0]["title"] == "old.jpg"
 
 
@@ -135,7 +135,7 @@ def test_the_way_of_signing_follows_from_the_key(tmp_path: Path, kind: str) -> N
     key = other_kinds()[kind]
     signer = Signer.load(*certify(key).write(tmp_path))
     assert signer.identity.algorithm == kind
-    verify(signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", original(), EDIT), ".png")
+    verify(signer.sign(encode_photo(Photo(noise_pixels()), ".png"), ".png", original(), CLAIM), ".png")
 
 
 def test_a_key_in_openssls_own_form_serves_too(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_upscale_signs_the_result_with_a_region_for_each_restored_face(photo: Pa
 def test_credentials_that_no_longer_hold_are_named_once_unless_it_signs(
     photo: Path, signer: Signer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photo.write_bytes(signer.sign(photo.read_bytes(), ".jpg", original(), EDIT))
+    photo.write_bytes(signer.sign(photo.read_bytes(), ".jpg", original(), CLAIM))
     assert upscale(photo, None) == Exit.OK  # type: ignore[arg-type]
     assert capsys.readouterr().err.count(CREDENTIALS) == 1
     assert upscale(photo, signer, overwrite=True) == Exit.OK
