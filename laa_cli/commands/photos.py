@@ -47,7 +47,6 @@ EXAMPLES = {
         "laa detect photo.jpg # a table of the faces",
         "laa detect photo.jpg -o faces.png # the faces drawn on a copy",
         "laa detect *.jpg --json # a record for each photo",
-        "laa detect *.jpg --write-tags -o TAGGED/ # copies with tags for the faces found",
     ),
 }
 
