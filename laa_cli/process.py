@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from .errors import Exit, LaaError, SetupError
@@ -27,8 +28,11 @@ from .photo import (
     read_photo,
     without_metadata,
 )
+from .photo.metadata.credentials import CREDENTIALS
+from .photo.signing import Edit, Signer, check_signable
 from .restore.choice import has_person
 from .restore.proof import FaceProof, prove_faces, with_doubts
+from .restore.provenance import restored_regions
 from .restore.records import PhotoRecord, photo_record
 from .upscale import Prepared, Upscaled, Upscaler
 from .utils.steps import Show, Steps, run_to_end, unseen
@@ -53,6 +57,7 @@ class PhotoRequest:
     mark: bool = True  # whether a photo with restored faces says so
     prove: bool = False  # whether the result has the proofs of its faces
     keep_layers: bool = False  # whether the result keeps what it was put together from
+    signer: Signer | None = None  # of the result's content credentials
     source_title: str | None = None
     output_title: str | None = None
 
@@ -112,12 +117,14 @@ def process(content: bytes, request: PhotoRequest, load: Callable[[], Upscaler],
     """
     clock = StageTimer()
     photo = decode_photo(content, request)
+    original = content if request.signer else b""
     del content  # as large as the photo, where its file is not compressed
     clock.lap("read")
     upscaler = load()
     if upscaler.background_bytes(photo.height, photo.width, request.options.scale):  # unknown until they were loaded
         upscaler.check_size(photo.pixels, request.options, request.title)
-    processed = run_to_end(process_steps(photo, request, upscaler, upscaler.restore), show)
+    steps = process_steps(photo, request, upscaler, upscaler.restore, original=original)
+    processed = run_to_end(steps, show)
     return processed.with_seconds(clock.seconds | processed.result.seconds)
 
 
@@ -127,6 +134,8 @@ def decode_photo(content: bytes, request: PhotoRequest, background_bytes: BytesO
     `background_bytes`: as `Upscaler.background_bytes`, where the models are loaded already.
     """
     name, scale, max_pixels = request.title, request.options.scale, request.options.max_pixels
+    if request.signer:
+        check_signable(request.suffix, request.output)
     header = read_header(content, name, max_pixels)
     for suffix in (request.suffix, *[LAYERS_SUFFIX] * request.keep_layers):
         check_enlargement(header, scale, max_pixels, name, background_bytes, suffix)
@@ -135,12 +144,17 @@ def decode_photo(content: bytes, request: PhotoRequest, background_bytes: BytesO
 
 
 def process_steps(
-    photo: Photo, request: PhotoRequest, upscaler: Upscaler, restore: Restore, crops_per_call: int | None = None
+    photo: Photo,
+    request: PhotoRequest,
+    upscaler: Upscaler,
+    restore: Restore,
+    crops_per_call: int | None = None,
+    original: bytes = b"",
 ) -> Steps[ProcessedPhoto]:
     """Upscales and encodes a decoded photo. Yields where it may be given up, first of all when its faces are found.
 
     What it yields is how much of the photo is enlarged, 0..1. `restore` gets `crops_per_call` crops at once, by default all.
-    Raises LaaError where a required face is not found.
+    `original`: the photo's file, which a signature needs. Raises LaaError where a required face is not found.
     """
     prepared = upscaler.prepare(photo.pixels, request.options, request.choice, photo.face_tags, request.title)
     if request.require_face:
@@ -163,9 +177,28 @@ def process_steps(
     if request.mark and result.restored:
         enlarged = enlarged.marked(upscaler.agent)
     content = encode_photo(enlarged, request.suffix, name=request.output_title or request.output)
+    if request.signer:
+        content = sign(content, original, request, result, upscaler.agent)
     clock.lap("encode")
     result = replace(result, seconds=result.seconds | clock.seconds)
-    return ProcessedPhoto(request, content, photo, result, left_out(enlarged, request.suffix), proofs)
+    names = left_out(enlarged, request.suffix)
+    if request.signer:
+        names = tuple(name for name in names if name != CREDENTIALS)  # the signature holds the original's
+    return ProcessedPhoto(request, content, photo, result, names, proofs)
+
+
+def sign(content: bytes, original: bytes, request: PhotoRequest, result: Upscaled, agent: str) -> bytes:
+    """Signs the content of a result's file. Raises LaaError where that fails."""
+    assert request.signer is not None
+    edit = Edit(
+        title=Path(request.output).name,
+        original_title=Path(request.source).name,
+        agent=agent,
+        scale=request.options.scale,
+        background=result.background,
+        regions=restored_regions(result.faces, result.pixels, request.options.scale),
+    )
+    return request.signer.sign(content, request.suffix, original, edit)
 
 
 def prove_steps(

@@ -107,7 +107,7 @@ class Recipe:
     `background`: the rule that holds for the background (`background_rule`); `background_weights`: the SHA-256 of those that it
     may use. `precision`, `runtime`: those of the face network that device and precision came to (`restore.runtime.Runtime`).
     `persons`: whose faces are restored, by the photos' face tags; none: everybody's. `mark`: whether results say that laa made
-    them.
+    them. `signer`: the SHA-256 of the certificates that results are signed with; empty: they are not.
     """
 
     options: Options
@@ -121,6 +121,7 @@ class Recipe:
     require_face: bool = False
     persons: tuple[str, ...] = ()
     mark: bool = True
+    signer: str = ""
 
     @classmethod
     def of(
@@ -132,6 +133,7 @@ class Recipe:
         require_face: bool,
         persons: tuple[str, ...] = (),
         mark: bool = True,
+        signer: str = "",
     ) -> Recipe:
         """The recipe of these options, its weights read and hashed. Raises LaaError where they cannot be read."""
         runtime = choose_runtime(models.device, models.precision)
@@ -150,6 +152,7 @@ class Recipe:
             require_face=require_face,
             persons=persons,
             mark=mark,
+            signer=signer,
         )
 
     def to_dict(self) -> RecipeRecord:
@@ -159,7 +162,8 @@ class Recipe:
         versions = {"laa": __version__, "torch": torch.__version__}
         persons = {"persons": "\n".join(self.persons)} if self.persons else {}
         unmarked = {} if self.mark else {"mark": False}
-        options = asdict(self.options) | model_settings(self.models) | rules | limits | persons | unmarked
+        signed = {"signer": self.signer} if self.signer else {}
+        options = asdict(self.options) | model_settings(self.models) | rules | limits | persons | unmarked | signed
         return {
             "versions": versions,
             "weights": self.weights,

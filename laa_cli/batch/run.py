@@ -16,6 +16,7 @@ from ..console import Screen
 from ..errors import Exit, LaaError, UsageError
 from ..options import AUTO, AUTO_MAX_PIXELS
 from ..photo import unmuted
+from ..photo.signing import Signer
 from ..process import MARK_STAYS, load_once
 from ..restore.background import HOW_TO_HAVE_IT
 from ..restore.choice import describe_names, normalize_name
@@ -49,6 +50,7 @@ class BatchRequest:
     report: bool = False
     prove: bool = False
     json: bool = False
+    signer: Signer | None = None  # fits the recipe's
     workers: int = field(default_factory=usable_cpus)
 
     def __post_init__(self) -> None:
@@ -113,6 +115,7 @@ class Batch:
                 self.screen.error(unreadable_message(folder, reason))
         self.counts.unreadable = found.unreadable
         read = [photo.path for photo in found.photos] + self.request.recipe.models.files
+        read += self.request.signer.identity.files if self.request.signer else []
         try:
             self.inputs = Inputs.in_folder(source, out, read)
         except OSError as error:
@@ -217,6 +220,7 @@ class Batch:
             upscaler=upscaler,
             micro_batcher=micro_batcher,
             inputs=self.inputs,
+            signer=self.request.signer,
             overwrite=self.request.overwrite,
             report=self.request.report,
             prove=self.request.prove,

@@ -13,6 +13,7 @@ from typing import cast
 from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_memory, out_of_memory_error
 from ..options import FaceChoice
 from ..photo import Photo, peek, read_bytes, upscaling_bytes
+from ..photo.signing import Signer
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
 from ..restore.proof_page import build_proof_page
 from ..restore.records import rounded_seconds
@@ -39,6 +40,7 @@ class BatchContext:
     upscaler: Upscaler
     micro_batcher: MicroBatcher
     inputs: Inputs
+    signer: Signer | None = None
     overwrite: bool = False
     report: bool = False  # whether thumbnails for the gallery are made
     prove: bool = False  # and pages with the proofs of faces
@@ -54,6 +56,7 @@ class BatchContext:
             choice=FaceChoice(persons=self.recipe.persons, person_required=False),
             strip_metadata=self.recipe.strip_metadata,
             require_face=self.recipe.require_face,
+            signer=self.signer,
             mark=self.recipe.mark,
             prove=self.prove,
         )
@@ -76,6 +79,7 @@ class PhotoTask:
             "input": source.name, "output": source.output, "size": None, "mtime_ns": None, "sha256": None,
         }  # fmt: skip
         self.photo: Photo | None = None
+        self.original = b""  # the photo's file, where its result is signed
         self.result: ResultRecord | None = None
         self.content = b""
         self.thumbnails: Thumbnails = {}
@@ -95,7 +99,9 @@ class PhotoTask:
     def read(self) -> None:
         """Reads and decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""
         self.clock = StageTimer()
-        self.photo = decode_photo(self.read_file(), self.request, self.context.upscaler.background_bytes)
+        content = self.read_file()
+        self.photo = decode_photo(content, self.request, self.context.upscaler.background_bytes)
+        self.original = content if self.request.signer else b""
         self.clock.lap("read")
 
     def read_file(self) -> bytes:
@@ -133,12 +139,13 @@ class PhotoTask:
         """Upscales and encodes the photo. Raises LaaError."""
         photo, micro_batcher = self.photo, self.context.micro_batcher
         assert photo is not None  # it was read
-        steps = process_steps(photo, self.request, self.context.upscaler, micro_batcher, micro_batcher.size)
+        upscaler, original = self.context.upscaler, self.original
+        steps = process_steps(photo, self.request, upscaler, micro_batcher, micro_batcher.size, original)
         next(steps)  # finds the faces
         self.failure_is_final = False
         yield 0.0
         self.accept((yield from steps))
-        self.photo = None
+        self.photo, self.original = None, b""
 
     def accept(self, processed: ProcessedPhoto) -> None:
         """Takes over the result, ready to be written."""
@@ -178,7 +185,7 @@ class PhotoTask:
                 self.error = error
         if self.error is not None:
             self.record_failure(self.error)
-        self.photo = None
+        self.photo, self.original = None, b""
         self.content = b""
         self.thumbnails = {}
         self.proof_page = ""

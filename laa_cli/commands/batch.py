@@ -29,6 +29,8 @@ from .parameters import (
     Quiet,
     RuntimeName,
     ScaleFactor,
+    Sign,
+    SignKey,
     StripMetadata,
     Weights,
 )
@@ -77,6 +79,8 @@ def batch(
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
     no_mark: NoMark = False,
+    sign: Sign = None,
+    sign_key: SignKey = None,
     require_face: Annotated[bool, typer.Option("--require-face", help="A photo without faces fails.")] = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
@@ -90,6 +94,7 @@ def batch(
     from ..batch.scan import NameFilter
     from ..batch.watch import watch
     from ..console import Screen
+    from ..photo.signing import load_signer
     from ..upscale import Upscaler
 
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
@@ -104,11 +109,21 @@ def batch(
     )
     choice = FaceChoice(persons=tuple(persons or ()))
     selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
+    signer = load_signer(sign, sign_key)
     settled = settle_device(models, source, out, selection)
     request = BatchRequest(
         source=source,
         out=out,
-        recipe=Recipe.of(options, settled, strip_metadata=strip_metadata, require_face=require_face, persons=choice.persons),
+        recipe=Recipe.of(
+            options,
+            settled,
+            strip_metadata=strip_metadata,
+            require_face=require_face,
+            persons=choice.persons,
+            mark=not no_mark,
+            signer=signer.identity.digest if signer else "",
+        ),
+        signer=signer,
         memory_bytes=parse_size(memory),
         selection=selection,
         overwrite=overwrite,

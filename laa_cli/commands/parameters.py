@@ -55,6 +55,13 @@ Persons = Annotated[
     ),
 ]
 StripMetadata = Annotated[bool, typer.Option("--strip-metadata", help="Leave all metadata out (colours stay).")]
+Sign = Annotated[
+    Path | None,
+    PathOption(
+        metavar="CERTIFICATE", help="Sign with content credentials: a chain, PEM (pip install 'laa[c2pa]').", show_default=False
+    ),
+]
+SignKey = Annotated[Path | None, PathOption(metavar="KEY", help="The certificate's private key, PEM.", show_default=False)]
 NoMark = Annotated[bool, typer.Option("--no-mark", help="Do not say in the photo's metadata that faces in it were restored.")]
 MinFace = Annotated[float, typer.Option(help="Smallest face looked for, in px across its crop (1.25 x the box).")]
 Confidence = Annotated[

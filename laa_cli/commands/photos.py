@@ -34,6 +34,8 @@ from .parameters import (
     Quiet,
     RuntimeName,
     ScaleFactor,
+    Sign,
+    SignKey,
     StripMetadata,
     Weights,
     stdin,
@@ -111,6 +113,8 @@ def upscale(
     overwrite: Overwrite = False,
     strip_metadata: StripMetadata = False,
     no_mark: NoMark = False,
+    sign: Sign = None,
+    sign_key: SignKey = None,
     require_face: Annotated[bool, typer.Option("--require-face", help="No face in a photo is an error (exit code 4).")] = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     quiet: Quiet = False,
@@ -118,6 +122,7 @@ def upscale(
 ) -> None:
     """Runs `laa upscale`."""
     from ..console import Screen
+    from ..photo.signing import load_signer
     from ..single.output_paths import STREAM, parse_path
     from ..single.run import UpscaleRequest, run
     from ..upscale import Upscaler
@@ -152,6 +157,7 @@ def upscale(
         require_face=require_face,
         mark=not no_mark,
         list_faces=list_faces,
+        signer=load_signer(sign, sign_key),
         model_files=tuple(models.files),
     )
     inputs = [parse_path(photo) for photo in photos]

@@ -14,6 +14,7 @@ from ..options import EVERY_FACE, FaceChoice, Options
 from ..photo import LAYERS_SUFFIX, STDIN_NAME, check_output, read_bytes, without_metadata, write_photo
 from ..photo.pixels import Pixels
 from ..photo.resample import enlarge
+from ..photo.signing import Signer
 from ..process import MARK_STAYS, PhotoRequest, ProcessedPhoto, load_once, process
 from ..restore.proof_page import build_proof_page
 from ..restore.records import FailureRecord
@@ -49,6 +50,7 @@ class UpscaleRequest:
     require_face: bool = False
     mark: bool = True
     list_faces: bool = False  # those of several photos, too; a single one's are always listed
+    signer: Signer | None = None
     model_files: tuple[Path, ...] = ()  # that are read, lest they be written to
 
 
@@ -87,7 +89,8 @@ def run(inputs: list[Path], request: UpscaleRequest, load: Callable[[], Upscaler
         raise UsageError("faces, except and at speak of one photo's faces: give one photo", "faces", "except", "at")
     request = replace(request, list_faces=request.list_faces or len(inputs) == 1)
     planned = plan_paths(inputs, request)
-    originals = Inputs.of([*inputs, *request.model_files])
+    keys = request.signer.identity.files if request.signer else []
+    originals = Inputs.of([*inputs, *request.model_files, *keys])
     clear_folders((path for paths in planned for path in paths.foreseen), originals)
     upscaling = Upscaling(request, originals, load_once(load), screen, stdin, alone=len(inputs) == 1)
     return process_each(planned, lambda paths: paths.source, upscaling.upscale, screen, as_json=request.json)
@@ -226,6 +229,7 @@ class Upscaling:
             require_face=self.request.require_face,
             mark=self.request.mark,
             keep_layers=paths.layers is not None,
+            signer=self.request.signer,
             prove=paths.proof is not None,
             source_title=STDIN_NAME if paths.source == STREAM else None,
             output_title="stdout" if paths.output == STREAM else None,

@@ -9,6 +9,7 @@ import struct
 
 import numpy as np
 
+from .credentials import CREDENTIALS, TIFF_TAG
 from .ifd import MAX_BYTES, SHORT, Directory, Entry, first_offset, layout, next_offset, read_directory, serialize, subdirectory
 from .regions import Move, move_subject
 
@@ -28,6 +29,7 @@ LEFT_OUT = {
     330: "further pictures",
     37724: "Photoshop layers",
     50341: "print settings",
+    TIFF_TAG: CREDENTIALS,
 }
 
 

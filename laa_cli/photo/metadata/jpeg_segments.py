@@ -7,11 +7,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .credentials import CREDENTIALS, JUMBF_MARK, JUMBF_PREFIX
 from .extended_xmp import MAIN_PREFIX as XMP_PREFIX
 from .extended_xmp import PREFIX as EXTENDED_XMP_PREFIX
 from .photoshop import JPEG_PREFIX as PHOTOSHOP_PREFIX
 
-SOI, EOI, SOS, COM, APP0, APP1, APP2, APP13, APP14, APP15 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF
+SOI, EOI, SOS, COM, APP0, APP1, APP2, APP11 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xEB
+APP13, APP14, APP15 = 0xED, 0xEE, 0xEF
 EXIF_PREFIX, ICC_PREFIX, MPF_PREFIX = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # in a scan: neither an escaped 0xFF, nor a restart, nor fill bytes
 GAIN_MAP_MARKS = (b"hdrgainmap", b"HDRGainMap", b"hdr-gain-map", b"iso:ts:21496")
@@ -70,6 +72,7 @@ def read_jpeg(content: bytes) -> JpegMetadata:
     """Reads a JPEG file's metadata."""
     found, profile, last = JpegMetadata(), [], 2
     pictures = False
+    boxes: dict[bytes, bytes] = {}  # JUMBF by its number: what is too long for a segment goes on in the next
     for marker, start, end in read_segments(content):
         body, last = content[start + 4 : end], end
         if marker == APP0:
@@ -78,11 +81,14 @@ def read_jpeg(content: bytes) -> JpegMetadata:
             profile.append(body[len(ICC_PREFIX) :])
         elif marker == APP2 and body.startswith(MPF_PREFIX):
             pictures = True
+        elif marker == APP11 and body.startswith(JUMBF_PREFIX):
+            boxes.setdefault(body[2:4], body)
         elif is_metadata(marker):
             read_segment(marker, body, found)
     found.icc = join_profile(profile)
     if profile and found.icc is None:
         found.left_out.append("damaged colour profile")
+    found.left_out += [segment_label(APP11, body) for body in boxes.values()]
     found.left_out += trailer_labels(content[picture_end(content, last) :], pictures)
     return found
 
@@ -116,8 +122,8 @@ def segment_label(marker: int, body: bytes) -> str:
     """Returns what a segment that is left out is called."""
     if any(mark in body[:64] for mark in GAIN_MAP_MARKS):
         return "gain map"
-    if b"c2pa" in body:
-        return "content credentials"
+    if marker == APP11 and JUMBF_MARK in body:
+        return CREDENTIALS
     name = IDENTIFIER.match(body)
     return f"APP{marker - APP0} {name[0].decode().strip() if name else ''}".strip()
 

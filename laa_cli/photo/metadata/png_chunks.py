@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .credentials import CREDENTIALS, PNG_CHUNK
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TEXT_BYTES = 64 << 20  # of all texts of a file, once they are decompressed
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
@@ -16,7 +18,7 @@ COLOR_SIZES = {b"cICP": 4, b"mDCV": 24, b"mDCv": 24, b"cLLI": 8, b"cLLi": 8, b"s
 TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 # What was said of the pixels' storage before enlarging: significant bits, background, palettes, and hints for decoders.
 STORAGE = {b"sBIT", b"bKGD", b"hIST", b"sPLT", b"iDOT", b"vpAg", b"dSIG"}
-LABELS = {b"caBX": "content credentials"}
+LABELS = {PNG_CHUNK: CREDENTIALS}
 RAW_PROFILE = re.compile(rb"\n[^\n]+\n\s*\d+\n([0-9A-Fa-f\s]*)")
 
 Chunk = tuple[bytes, bytes]  # type and content

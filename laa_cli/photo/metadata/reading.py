@@ -11,6 +11,7 @@ from typing import Any
 from . import exif
 from .avif_boxes import left_out_of, read_nclx
 from .color_signals import Signals, from_nclx
+from .credentials import CREDENTIALS, has_credentials
 from .extended_xmp import join_extended
 from .fields import Metadata
 from .icc import fitting_profile, profile_space
@@ -117,6 +118,7 @@ def from_pillow(kind: str, content: bytes, info: Mapping[Any, object]) -> Stored
         stored.comments = [comment] if comment else []
         match = GIF_XMP.search(content)
         stored.xmp = match[1] if match else b""
+    stored.left_out += [CREDENTIALS] * has_credentials(kind, content)
     return stored
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metadata_samples import captioned_jpeg, extended_jpeg, gain_map_jpeg, jpeg, motion_jpeg
 from PIL import Image
 
+from laa_cli.photo.metadata.credentials import CREDENTIALS
 from laa_cli.photo.metadata.jpeg_segments import (
     APP0,
     APP2,
@@ -39,7 +40,7 @@ def test_segments_are_read() -> None:
 @pytest.mark.parametrize(
     ("segment", "name"),
     [
-        ((APP0 + 11, b"JP\0\1jumbc2pa"), "content credentials"),
+        ((APP0 + 11, b"JP\0\1jumbc2pa"), CREDENTIALS),
         ((APP0 + 12, b"Ducky\0\1"), "APP12 Ducky"),
         ((APP15, b"\x1b[2J"), "APP15"),
         ((APP2, b"urn:iso:std:iso:ts:21496:-1\0"), "gain map"),

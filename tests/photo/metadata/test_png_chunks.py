@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metadata_samples import HDR_CHUNKS, IPTC_BLOCK, P3_CHUNKS, TEXT_CHUNKS, png, resource, xmp_packet
 
 from laa_cli.photo.metadata import png_chunks
+from laa_cli.photo.metadata.credentials import CREDENTIALS
 from laa_cli.photo.metadata.png_chunks import chunk, pixels_only, raw_profile, read_png, read_text, text_chunk
 
 
@@ -32,7 +33,7 @@ def test_colours_and_texts_are_read_as_they_are() -> None:
         ((b"tIME", b"\0"), "damaged tIME"),
         ((b"iCCP", b"name\0\0nonsense"), "damaged iCCP"),
         ((b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(b"\niptc\n 5\nzz")), "damaged zTXt"),
-        ((b"caBX", b"c2pa"), "content credentials"),
+        ((b"caBX", b"c2pa"), CREDENTIALS),
         ((b"abCd", b""), "PNG's abCd"),
     ],
 )
