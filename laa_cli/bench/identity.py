@@ -78,12 +78,13 @@ def read_pairs(request: IdentityRequest, sources: list[Path], screen: Screen) ->
     """Reads the faces of known persons, and draws pairs of them."""
     persons, missing = read_persons(request.persons, sources)
     if missing:
-        screen.notice(
-            f"{missing} faces of {request.persons} are not among the {sum(map(len, persons.values()))} that were found"
-        )
+        screen.notice(f"{missing} faces that {request.persons} names are not there; {sum(map(len, persons.values()))} are")
     shuffled = shuffle_persons(persons)
     faces = DistinctFaces(read_contents(sources, {name for names in shuffled.values() for name in names}), screen)
-    return draw_pairs(shuffled, request.pairs, faces.accept), faces
+    pairs = draw_pairs(shuffled, request.pairs, faces.accept)
+    if len(pairs.genuine) < request.pairs:
+        screen.notice(f"{len(pairs.genuine)} of {request.pairs} pairs: for more, add persons, or photos of each")
+    return pairs, faces
 
 
 @torch.inference_mode()

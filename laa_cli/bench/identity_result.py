@@ -103,7 +103,7 @@ class IdentityResult:
         repeated = f"; {self.repeated} photos were left out for being the same as another" if self.repeated else ""
         return [
             "a pair: a true face of 128 px, and another photo, of the same person or of another one, reduced to the crop and "
-            f"brought back; each person has {max(self.pair_counts)} genuine pairs at most{repeated}",
+            f"brought back; genuine pairs of a person: {max(self.pair_counts)} at most{repeated}",
             f"accuracy: in {self.pairs.fold_count} folds without common persons, by the threshold that is best on the others; "
             "TAR: true-accept rate, at 1 % false accepts (FAR); ±: half the 95 % confidence interval, bootstrap over persons",
             *(f"{judge.title} not available: {judge.unavailable}" for judge in self.judges if judge.embed is None),

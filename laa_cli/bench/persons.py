@@ -37,9 +37,12 @@ def read_persons(table: Path, sources: list[Path]) -> tuple[Persons, int]:
     rows = read_rows(table)
     faces = FaceIndex(sources)
     people: dict[str, str] = {}
+    missing = 0
     for row in rows:
-        name = faces.find(row.get(SHARD) or "", row["file"], table)
-        if name is not None and people.setdefault(name, row["person"]) != row["person"]:
+        name = faces.find(row[SHARD], row["file"], table)
+        if name is None:
+            missing += 1
+        elif people.setdefault(name, row["person"]) != row["person"]:
             raise LaaError(f"{table}: {name} is both {people[name]!r} and {row['person']!r}: leave one person a face")
     if not people:
         raise LaaError(
@@ -49,7 +52,7 @@ def read_persons(table: Path, sources: list[Path]) -> tuple[Persons, int]:
     persons: defaultdict[str, list[str]] = defaultdict(list)
     for name, person in people.items():
         persons[person].append(name)
-    return dict(persons), len(rows) - len(people)
+    return dict(persons), missing
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
@@ -63,7 +66,7 @@ def read_rows(table: Path) -> list[dict[str, str]]:
         raise LaaError(f"cannot read the persons {table}: {error}: give a CSV file in UTF-8") from error
     if missing := [column for column in COLUMNS if column not in names]:
         raise LaaError(f"{table} lacks the column {missing[0]}: its first line has to name {' and '.join(COLUMNS)}")
-    known = [row for row in rows if row["person"].strip()]
+    known = [{key: row.get(key, "").strip() for key in (*COLUMNS, SHARD)} for row in rows if row["person"].strip()]
     if not known:
         raise LaaError(f"{table} names no person: fill its column person, with the same value for the same person")
     return known
