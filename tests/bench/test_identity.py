@@ -13,17 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes import pictures, save_network, small_swinir
 from PIL import Image
 
 from laa_cli.bench import identity
 from laa_cli.bench.evaluate import back_project_bicubic
-from laa_cli.bench.identity import run
+from laa_cli.bench.identity import restore_probes, run
 from laa_cli.bench.identity_faces import DistinctFaces, crop_known_face
 from laa_cli.bench.identity_judges import Judge
 from laa_cli.bench.persons import list_sources, read_persons
 from laa_cli.bench.requests import IdentityRequest
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, LaaError
+from models.checkpoint import ModelCard, save_bytes
+from models.laa.config import LAAConfig
+from models.laa.network import LAATransformer
 from models.protocol import network_input
 
 QUIET = Screen(quiet=True)
@@ -147,6 +151,24 @@ def test_no_judge_is_an_error_before_anything_is_read(folder: Path, monkeypatch:
     monkeypatch.setattr(identity, "load_judges", lambda **_: [Judge("a", "A", None, "gone"), Judge("b", "B", None, "lost")])
     with pytest.raises(LaaError, match="nobody to judge who is who: A: gone; B: lost"):
         run(request_of(folder, persons=folder / "gone.csv"), QUIET, "table")
+
+
+def test_every_method_takes_crops_of_every_size(tmp_path: Path) -> None:
+    tiny = LAAConfig(base_channels=2, blocks=1, mlp_ratio=1)
+    weights = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
+    for path in weights:
+        path.write_bytes(save_bytes(LAATransformer(tiny), ModelCard(tiny)))
+    peer = save_network(small_swinir(4), tmp_path / "peer.safetensors")
+    request = IdentityRequest(data=(), persons=tmp_path, weights=tuple(weights), peers=(peer,))
+    methods = identity.list_methods(request, torch.device("cpu"))
+    assert list(methods) == ["bicubic", *(f"laa, {path}" for path in weights), "peer (SwinIR)"]
+    with torch.inference_mode():
+        points = restore_probes(methods, pictures(1, 128) / 255)
+    assert [point for point, _ in points[:2]] == [(128, "true crop"), (12, "bicubic")]
+    assert len(points) == 1 + 5 * 4
+    for _, faces in points:
+        assert faces.shape == (1, 3, 128, 128)
+        assert torch.equal((faces * 255).round() / 255, faces)
 
 
 def test_a_stored_training_face_is_cropped_to_the_protocols() -> None:
