@@ -21,7 +21,7 @@ MODELS_PACKAGE = "face_recognition_models"
 NETWORK_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 LANDMARKS_FILE = "shape_predictor_5_face_landmarks.dat"
 # Where dlib looks for the five landmarks, of 128 px (left, top, right, bottom): the median of the boxes that its own detector
-# finds. Any box of 72 to 114 px there gives the same figures on true faces: see docs/laa-photo.md.
+# finds. Any box of 72 to 88 px there gives the same figures on true faces: see docs/laa-photo.md.
 BOX_PX = (20, 25, 108, 113)
 
 
