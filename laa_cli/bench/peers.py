@@ -22,6 +22,7 @@ def load_peer(path: Path, device: torch.device) -> Method:
 
     The face's 16x16 is enlarged bicubically until the network's own scale leads to 128 px: an 8x network gets 16x16, a 4x
     network 32x32, a 1x network 128x128. Face restorers get 512x512. Larger outputs are reduced to 128x128 by the protocol.
+    A crop that is larger than that stays as it is.
     """
     model = load_descriptor(path, device)
     side_px = input_px(model)
@@ -36,10 +37,10 @@ def load_peer(path: Path, device: torch.device) -> Method:
 
 
 def make_restore(model: Any, side_px: int, device: torch.device) -> Restore:
-    """Wraps a network with its enlargement before and its reduction after: crops (n, 3, 16, 16) -> (n, 3, 128, 128)."""
+    """Wraps a network with its enlargement before and its reduction after: crops (n, 3, e, e) -> (n, 3, 128, 128)."""
 
     def restore(crops: Tensor) -> Tensor:
-        inputs = to_8_bits(resize(crops, side_px)).to(device)
+        inputs = to_8_bits(resize(crops, max(side_px, crops.shape[-1]))).to(device)
         outputs = torch.cat([model(face[None]) for face in inputs]).float().cpu()  # one by one, as spandrel's interface says
         return outputs if outputs.shape[-1] == HR_SIZE else reduce(outputs, HR_SIZE)
 

@@ -24,6 +24,7 @@ TIMEOUT_S = 20  # of a download, for a server that does not answer
 FACENET_PX = 160
 
 Metric = Callable[[Tensor, Tensor], Tensor]  # output and truth, (n, 3, h, w) RGB in [0, 1] -> (n,)
+Embedding = Callable[[Tensor], Tensor]  # faces (n, 3, h, w) RGB in [0, 1] -> (n, d); the nearer, the more alike
 StateDict = dict[str, Tensor]
 
 
@@ -107,10 +108,18 @@ def build_lpips() -> nn.Module:
 
 
 def load_identity_similarity(state: StateDict | None = None, *, fetch: bool = False) -> Metric:
-    """Loads the cosine similarity of face embeddings by facenet-pytorch's InceptionResnetV1 (VGGFace2).
+    """Loads the cosine similarity of face embeddings by `load_face_embedding`.
 
-    1 is the same person's very same face. Raises UnavailableError. `state`: the network's weights under facenet-pytorch's
-    names, by default those in torch's cache.
+    1 is the same person's very same face. Raises UnavailableError.
+    """
+    embed = load_face_embedding(state, fetch=fetch)
+    return lambda output, truth: F.cosine_similarity(embed(output), embed(truth))
+
+
+def load_face_embedding(state: StateDict | None = None, *, fetch: bool = False) -> Embedding:
+    """Loads facenet-pytorch's InceptionResnetV1 (VGGFace2), whose embeddings have length 1. Raises UnavailableError.
+
+    `state`: the network's weights under facenet-pytorch's names, by default those in torch's cache.
     """
     from facenet_pytorch import InceptionResnetV1
 
@@ -119,11 +128,10 @@ def load_identity_similarity(state: StateDict | None = None, *, fetch: bool = Fa
     load_strictly(network, {name: state.get(name) for name in network.state_dict()})
 
     @torch.inference_mode()
-    def measure(output: Tensor, truth: Tensor) -> Tensor:
-        pair = (resize(to_8_bits(faces), FACENET_PX) * 255 for faces in (output, truth))
-        return F.cosine_similarity(*(network((faces - 127.5) / 128) for faces in pair))
+    def embed(faces: Tensor) -> Tensor:
+        return network((resize(to_8_bits(faces), FACENET_PX) * 255 - 127.5) / 128)
 
-    return measure
+    return embed
 
 
 def load_strictly(network: nn.Module, state: dict[str, Tensor | None]) -> None:

@@ -76,6 +76,30 @@ class DoubtRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentityRequest:
+    """What to measure on faces of known persons, and the page to write.
+
+    `data`: folders or tar files of faces. `persons`: a CSV file, see `persons.read_persons`. `pairs`: genuine pairs at most,
+    and as many impostor pairs. `fetch`: as in FacesRequest.
+    """
+
+    data: tuple[Path, ...]
+    persons: Path
+    weights: tuple[Path, ...] = ()
+    peers: tuple[Path, ...] = ()
+    device: str = "auto"
+    pairs: int = 300
+    fetch: bool = False
+    report: Path | None = None
+    overwrite: bool = False
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Files to write."""
+        return [] if self.report is None else [self.report]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackgroundRequest:
     """What to measure background upscalers on, and the page to write. Raises UsageError on values that make no sense.
 

@@ -1,4 +1,4 @@
-"""The commands of `laa bench`: faces, doubt, background, speed and compare."""
+"""The commands of `laa bench`: faces, doubt, identity, background, speed and compare."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..bench.requests import (
     BatchSpeedRequest,
     DoubtRequest,
     FacesRequest,
+    IdentityRequest,
     OutputFormat,
     SpeedRequest,
 )
@@ -127,6 +128,57 @@ def doubt(
     from ..console import Screen
 
     request = DoubtRequest(data=data, weights=weights, device=device, limit=limit, report=report, overwrite=overwrite)
+    raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
+
+
+@bench.command(
+    epilog=examples(
+        "laa bench identity FACES --persons FACES/manifest.csv",
+        "laa bench identity a.tar b.tar --persons WHO.csv --pairs 1000",
+        "laa bench identity FOLDER --persons WHO.csv --peer FILE.pth --json",
+    )
+)
+def identity(
+    data: Annotated[
+        list[Path], PathArgument(help="Folders or tar files of faces: crops of 128x128 px or more.", show_default=False)
+    ],
+    persons: Annotated[
+        Path, PathOption(help="A CSV file with the columns file, person and, of several tars, shard.", show_default=False)
+    ],
+    pairs: Annotated[
+        int, typer.Option(min=1, help="Pairs of the same person at most, and as many of two persons.")
+    ] = IdentityRequest.pairs,
+    weights: Annotated[
+        list[Path] | None, PathOption(help="Weights in place of the shipped ones; again for more.", show_default=False)
+    ] = None,
+    peer: Annotated[
+        list[Path] | None, PathOption(help="A network that spandrel can load; again for more.", show_default=False)
+    ] = None,
+    report: Report = None,
+    fetch: Fetch = False,
+    device: DeviceName = IdentityRequest.device,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """Is a restored face still the same person? Bicubic, laa, and the peers."""
+    output_format = choose_format(json=json, csv=csv, markdown=markdown)
+    from ..bench.identity import run
+    from ..console import Screen
+
+    request = IdentityRequest(
+        data=tuple(data),
+        persons=persons,
+        weights=tuple(weights or ()),
+        peers=tuple(peer or ()),
+        device=device,
+        pairs=pairs,
+        fetch=fetch,
+        report=report,
+        overwrite=overwrite,
+    )
     raise typer.Exit(run(request, Screen(data_on_stdout=output_format != "table"), output_format))
 
 

@@ -112,10 +112,10 @@ def test_what_was_left_out_of_metadata_is_recorded_and_counted(folder: Path, cap
     (folder / "in" / "phone.jpg").write_bytes(gain_map_jpeg())
     run_batch(folder)
     left_out = {record["input"]: record["left_out"] for record in records(folder)}
-    assert {name: names for name, names in left_out.items() if names} == {"phone.jpg": ["gain map"]}
+    assert {name: names for name, names in left_out.items() if names} == {"phone.jpg": ["gain map"], "d.bmp": ["mark"]}
     captured = capsys.readouterr()
     said = captured.out.split()
-    assert said[said.index("metadata") + 4] == "1"
+    assert said[said.index("metadata") + 4] == "2"
     assert captured.err == ""
 
 
@@ -123,9 +123,9 @@ def test_the_results_are_those_of_the_python_api(folder: Path) -> None:
     from laa_cli.photo import encode_photo, read_photo
 
     run_batch(folder)
-    photo = read_photo(folder / "in" / "a.png", max_pixels=10**6)
-    enlarged = photo.with_pixels(fake_upscaler()(photo.pixels, Options(scale=2)).pixels)
-    assert result_files(folder / "out")["a.png"] == encode_photo(enlarged, ".png")
+    photo, upscaler = read_photo(folder / "in" / "a.png", max_pixels=10**6), fake_upscaler()
+    enlarged = photo.with_pixels(upscaler(photo.pixels, Options(scale=2)).pixels)
+    assert result_files(folder / "out")["a.png"] == encode_photo(enlarged.marked(upscaler.agent), ".png")
 
 
 def test_large_photos_come_first(folder: Path) -> None:

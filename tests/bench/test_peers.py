@@ -42,6 +42,15 @@ def test_a_peer_is_fed_by_its_scale(network: nn.Module, fed_px: int, tmp_path: P
     assert type(network).__name__ in method.name
 
 
+def test_a_larger_crop_is_not_reduced_before_a_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+    forward = SwinIR.forward
+    monkeypatch.setattr(SwinIR, "forward", lambda self, x: (shapes.append(tuple(x.shape)), forward(self, x))[1])
+    method = load_peer(save_network(small_swinir(8), tmp_path / "peer.safetensors"), CPU)
+    assert method.restore(reduce(pictures(1, 128) / 255, 24)).shape == (1, 3, 128, 128)
+    assert shapes[1:] == [(1, 3, 24, 24)]
+
+
 def test_a_peer_that_fails_is_named_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("shapes differ\nin many lines")

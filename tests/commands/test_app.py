@@ -76,8 +76,8 @@ def all_commands() -> dict[str, Any]:
 
 def test_there_are_all_commands() -> None:
     assert [*all_commands()] == [
-        "upscale", "batch", "detect", "prepare", "train", "bench faces", "bench doubt", "bench background",
-        "bench speed", "bench compare",
+        "upscale", "batch", "detect", "prepare", "train",
+        "bench faces", "bench doubt", "bench identity", "bench background", "bench speed", "bench compare",
     ]  # fmt: skip
 
 
@@ -156,6 +156,9 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["bench", "faces", "gone.tar", "--json", "--csv"], 2),
         (["bench", "faces", "gone.tar", "--limit", "0"], 2),
         (["bench", "doubt", "gone.tar"], 2),
+        (["bench", "identity", "gone.tar", "--persons", "gone.csv"], 2),
+        (["bench", "identity", "gone.tar"], 2),
+        (["bench", "identity", "gone.tar", "--persons", "gone.csv", "--pairs", "0"], 2),
         (["bench", "background", "gone.tar"], 2),
         (["bench", "background", "gone.tar", "--scale", "5"], 2),
         (["bench", "background", "gone.tar", "--json", "--csv"], 2),

@@ -93,10 +93,7 @@ def mwg_tags(regions: Element, schema: RegionSchema, width: int, height: int) ->
 
 def unit_px(regions: Element, width: int, height: int) -> tuple[float, float] | None:
     """Returns how many pixels of the picture one of AppliedToDimensions is, across and down; None in another shape."""
-    try:
-        applied = applied_size(dimensions_of(regions))
-    except ValueError:
-        applied = None
+    applied = applied_size(dimensions_of(regions))
     if applied is None:
         return 1.0, 1.0
     size = parse_number(f"{width}"), parse_number(f"{height}")

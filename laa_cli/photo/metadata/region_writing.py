@@ -105,10 +105,7 @@ def mwg_edits(packet: Packet, regions: Element, areas: Sequence[Area], size: Siz
 
 def has_dimensions(regions: Element, size: Size) -> bool:
     """Whether AppliedToDimensions say the picture's shape; False without any. Raises ValueError where they say another."""
-    try:
-        applied = applied_size(dimensions_of(regions))
-    except ValueError:
-        return False
+    applied = applied_size(dimensions_of(regions))
     picture: Point = Decimal(size[0]), Decimal(size[1])
     if applied is not None and not same_shape(applied, picture):
         width, height = map(format_number, applied)

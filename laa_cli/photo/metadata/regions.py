@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from .geometry import ONE, Turn, format_number, parse_number
 from .xmp import EXIF, Edit, Element, Name, Packet, Property, Value, fields, items, removal
@@ -82,12 +83,18 @@ def move_regions(packet: Packet, move: Move) -> tuple[list[Edit], list[str]]:
     faces = replace(move, orientation=face_orientation(properties, move))
     for found in properties:
         label, edit = kind_of(found)
-        try:
-            edits += edit(found, faces if edit in (face_edits, microsoft_edits) else move)
-        except ValueError:
-            edits.append(removal(found))
-            left_out.append(label)
+        moved = moved_or_removed(found, partial(edit, found, faces if edit in (face_edits, microsoft_edits) else move))
+        edits += moved
+        left_out += [label] * any(not edit.replacement for edit in moved)
     return edits, left_out
+
+
+def moved_or_removed(found: Property, edit: Callable[[], list[Edit]]) -> list[Edit]:
+    """Returns the edits of a property or a region, or the removal of one that is damaged."""
+    try:
+        return edit()
+    except ValueError:
+        return [removal(found)]
 
 
 def kind_of(found: Property) -> tuple[str, Callable[[Property, Move], list[Edit]]]:
@@ -110,18 +117,14 @@ def kind_of(found: Property) -> tuple[str, Callable[[Property, Move], list[Edit]
 
 def face_orientation(properties: list[Property], move: Move) -> int:
     """Returns the orientation that face regions have to be turned by: 1 where they were written for the upright picture."""
-    for found in properties:
-        if found.name in REGIONS:
-            try:
-                size = applied_size(dimensions_of(found))
-            except ValueError:
-                continue
-            width, height = (Decimal(value) for value in move.old)
-            transposed = (height, width)
-            if size is None or move.orientation < 5 or size == (width, height):
-                return move.orientation
-            if size == transposed or (same_shape(size, transposed) and not same_shape(size, (width, height))):
-                return 1
+    sizes = [applied_size(dimensions_of(found)) for found in properties if found.name in REGIONS]
+    size = next((size for size in sizes if size is not None), None)
+    width, height = (Decimal(value) for value in move.old)
+    transposed = (height, width)
+    if size is None or move.orientation < 5 or size == (width, height):
+        return move.orientation
+    if size == transposed or (same_shape(size, transposed) and not same_shape(size, (width, height))):
+        return 1
     return move.orientation
 
 
@@ -139,35 +142,43 @@ def dimensions_of(regions: Property) -> dict[Name, Property]:
 
 
 def applied_size(dimensions: dict[Name, Property]) -> Point | None:
-    """Returns width and height of AppliedToDimensions, None where there are none. Raises ValueError on damage."""
-    by_name = {name[1]: found.value for name, found in dimensions.items()}
-    if not {"w", "h"} <= by_name.keys():
+    """Returns width and height of AppliedToDimensions, None where there are none, or damaged ones."""
+    by_name = {name[1]: found.value.text for name, found in dimensions.items()}
+    try:
+        width, height = (parse_number(by_name[key]) for key in "wh")
+    except (KeyError, ValueError):
         return None
-    width, height = (parse_number(by_name[key].text) for key in "wh")
-    if width <= 0 or height <= 0:
-        raise ValueError("the dimensions are not positive")
-    return width, height
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def face_edits(found: Property, move: Move) -> list[Edit]:
-    """Moves regions, and writes AppliedToDimensions anew. Raises ValueError on damage."""
+    """Moves regions, and writes AppliedToDimensions anew; removes damaged ones. Raises ValueError on what is no structure."""
     if not isinstance(found, Element):
         raise ValueError("the regions are no structure")
-    schema = REGIONS[found.name]
-    dimensions = dimensions_of(found)
-    old = applied_size(dimensions) or (Decimal(move.old[0]), Decimal(move.old[1]))
+    schema, said, dimensions = REGIONS[found.name], fields(found), dimensions_of(found)
+    applied = applied_size(dimensions)
+    old = applied or (Decimal(move.old[0]), Decimal(move.old[1]))
     upright_size = Turn(move.orientation).size(*old)
     by_name = {name[1]: place.value for name, place in dimensions.items()}
     counts_pixels = "unit" not in by_name or by_name["unit"].text.strip() == "pixel"
     new = new_dimensions(upright_size, move) if counts_pixels else upright_size
     edits: list[Edit] = []
-    if {"w", "h"} <= by_name.keys():
+    if applied:
         edits += [*number_edit(by_name["w"], new[0]), *number_edit(by_name["h"], new[1])]
+    elif damaged := said.get((schema.regions, "AppliedToDimensions")):
+        edits.append(removal(damaged))
     frame = Frame(move.orientation, old, (new[0] / upright_size[0], new[1] / upright_size[1]))
-    for region in items(fields(found).get((schema.regions, "RegionList"))):
-        for name, area in fields(region).items():
-            if name[0] == schema.regions and name[1] in schema.areas and isinstance(area, Element):
-                edits += area_edits({key[1]: place.value for key, place in fields(area).items()}, frame)
+    for region in items(said.get((schema.regions, "RegionList"))):
+        edits += moved_or_removed(region, partial(region_edits, region, schema, frame))
+    return edits
+
+
+def region_edits(region: Element, schema: RegionSchema, frame: Frame) -> list[Edit]:
+    """Moves one region. Raises ValueError on damage."""
+    edits: list[Edit] = []
+    for name, area in fields(region).items():
+        if name[0] == schema.regions and name[1] in schema.areas and isinstance(area, Element):
+            edits += area_edits({key[1]: place.value for key, place in fields(area).items()}, frame)
     return edits
 
 
@@ -220,19 +231,22 @@ def number_edit(value: Value, number: Decimal) -> list[Edit]:
 
 
 def microsoft_edits(found: Property, move: Move) -> list[Edit]:
-    """Turns Microsoft's rectangles: "x, y, w, h", normalized, from the upper left corner. Raises ValueError on damage."""
+    """Turns Microsoft's rectangles: "x, y, w, h", normalized, from the upper left corner; damaged regions are removed."""
     edits: list[Edit] = []
     regions = fields(found).get((MICROSOFT_INFO, "Regions")) if isinstance(found, Element) else None
-    for region in items(regions):
-        rectangle = fields(region).get((MICROSOFT_REGION, "Rectangle"))
-        if rectangle is None or move.orientation == 1:
-            continue
-        x, y, width, height = (parse_number(part) for part in rectangle.value.text.split(","))
-        turn = Turn(move.orientation)
-        numbers = *turn.corner(x, y, width, height), *turn.size(width, height)
-        text = ", ".join(map(format_number, numbers))
-        edits.append(Edit(rectangle.value.start, rectangle.value.end, text.encode()))
+    for region in items(regions) if move.orientation != 1 else ():
+        edits += moved_or_removed(region, partial(rectangle_edits, region, Turn(move.orientation)))
     return edits
+
+
+def rectangle_edits(region: Element, turn: Turn) -> list[Edit]:
+    """Turns one rectangle. Raises ValueError on damage."""
+    rectangle = fields(region).get((MICROSOFT_REGION, "Rectangle"))
+    if rectangle is None:
+        return []
+    x, y, width, height = (parse_number(part) for part in rectangle.value.text.split(","))
+    numbers = *turn.corner(x, y, width, height), *turn.size(width, height)
+    return [Edit(rectangle.value.start, rectangle.value.end, ", ".join(map(format_number, numbers)).encode())]
 
 
 def subject_edits(found: Property, move: Move) -> list[Edit]:

@@ -28,6 +28,7 @@ USUAL_PREFIXES = {
     "GCamera": GOOGLE_CAMERA,
 }  # fmt: skip
 MAX_DEPTH = 200  # of elements in elements
+MAX_PARTS = 250_000  # elements and attributes that are kept: a hostile packet of 10 MB has millions
 MAX_TEXT = 1024  # characters of an element's text that are looked at: no number is longer
 ATTRIBUTE = re.compile(rb"""\s([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 START_TAG = re.compile(rb"""<[^\s<>"'/]+(?:\s+[^\s=<>"']+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*(/?)>""")
@@ -117,6 +118,7 @@ class Packet:
         self.namespaces = {RDF, *namespaces}
         self.stack: list[Element] = []
         self.skipped = 0  # elements that are open inside one that is not kept
+        self.parts = 0
         self.root: Element | None = None
         parser = expat.ParserCreate("utf-8")
         parser.ordered_attributes = True
@@ -134,10 +136,14 @@ class Packet:
         """Opens an element whose tag begins at byte `at`."""
         if self.skipped or (self.stack and not self.kept(self.stack[-1])):
             self.skipped += 1
+            check(self.skipped <= MAX_DEPTH, "it is nested too deeply")
             return
+        self.parts += 1 + len(attributes) // 2
+        check(self.parts <= MAX_PARTS, "it has too many parts")
+        check(len(self.stack) <= MAX_DEPTH, "it is nested too deeply")
         match = START_TAG.match(self.content, at)
-        if match is None or len(self.stack) > MAX_DEPTH:
-            raise XmpError("it is nested too deeply, or its bytes are not as they were parsed")
+        if match is None:
+            raise XmpError("its bytes are not as they were parsed")
         spans = list(ATTRIBUTE.finditer(self.content, at, match.end()))
         pairs = list(zip(attributes[::2], attributes[1::2], spans, strict=True))
         declared = {key[6:]: uri for key, uri, _ in pairs if key == "xmlns" or key.startswith("xmlns:")}
@@ -191,6 +197,12 @@ class Packet:
         for description in self.descriptions():
             yield from description.attributes
             yield from description.children
+
+
+def check(holds: bool, reason: str) -> None:
+    """Raises XmpError with that reason where a condition does not hold."""
+    if not holds:
+        raise XmpError(reason)
 
 
 def refuse_document_type(*_: object) -> NoReturn:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
-from metadata_samples import MWG, face_regions, xmp_packet
+from fakes import decode_photo, exif_block
+from metadata_samples import MWG, face_regions, png, xmp_packet
 
 from laa_cli.photo import FaceTag
 from laa_cli.photo.metadata.face_tags import MAX_NAME, MAX_TAGS, read_face_tags
@@ -172,3 +176,29 @@ def test_damaged_packets() -> None:
     assert [
         tag.name for tag in read_face_tags(packet.replace(b"</x:xmpmeta>", b"</x:xmpmeta>" + b" " * 10_000_000), WIDTH, HEIGHT)
     ] == ["Ada"]
+
+
+def stored(packet: bytes) -> bytes:
+    """A photo that is stored turned."""
+    return png((b"eXIf", exif_block(6)[6:]), (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
+
+
+def test_every_tag_of_many_is_turned_and_kept() -> None:
+    places = [((number % 100) / 100 + 0.005, (number // 100) / 100 + 0.005) for number in range(10_000)]
+    many = (region(f"P{number}", (x, y, 0.05, 0.05)) for number, (x, y) in enumerate(places))
+    photo = decode_photo(stored(xmp_packet(mwg(*many, size='stDim:w="64" stDim:h="48"'))))
+    xmp = photo.with_pixels(photo.pixels.repeat(2, 0).repeat(2, 1)).metadata.xmp or b""
+    assert not photo.metadata.left_out
+    assert [float(text) for text in re.findall(rb'stArea:x="([^"]*)"', xmp)] == pytest.approx([1 - y for _, y in places])
+    assert xmp.count(b"mwg-rs:Name=") == 10_000
+    assert b'stDim:w="96" stDim:h="128"' in xmp
+
+
+def test_damage_is_one_notice_and_costs_no_pixels() -> None:
+    packet = xmp_packet(mwg(region("Ada"), size=""))
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>' + packet.replace(b"Ada", b"&b;")
+    for damaged in (packet[: len(packet) // 2], b"no XML", bomb, b"<a>" * 3_000_000):
+        photo = decode_photo(stored(damaged))
+        assert photo.metadata.left_out == ("damaged XMP",)
+        assert (photo.face_tags, photo.metadata.xmp) == ((), None)
+        np.testing.assert_array_equal(photo.pixels, decode_photo(stored(packet)).pixels)

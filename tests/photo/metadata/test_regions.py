@@ -151,9 +151,29 @@ def test_acdsee_has_the_same_structure() -> None:
 def test_damaged_tags_are_left_out(number: str) -> None:
     xmp, left_out = cleaned(ELEMENT_FORM.format(64, 48, number, "0.7") + CAPTION)
     assert left_out == ("damaged face regions",)
-    assert "Regions" not in xmp
+    assert "Ada" not in xmp
     assert CAPTION in xmp
     assert cleaned(f"<MP:RegionInfo>{tags((1, 2, 3, 4)).split('<MP:RegionInfo>')[1].replace('0.0', 'x')}")[1] == left_out
+
+
+def test_a_damaged_tag_costs_no_other() -> None:
+    both = tags((8, 16, 20, 12))
+    item, rectangle = re.findall("<rdf:li>.*?</rdf:li>", both)
+    damaged = re.sub(r'stArea:x="[^"]*"', 'stArea:x="?"', item).replace("Ada", "Bob")
+    worse = re.sub(r'Rectangle="[^"]*"', 'Rectangle="1, 2"', rectangle).replace("Ada", "Bob")
+    expected = cleaned(both)[0]
+    assert cleaned(both.replace(item, damaged + item).replace(rectangle, rectangle + worse)) == (
+        expected,
+        ("damaged face regions",),
+    )
+
+
+@pytest.mark.parametrize("size", ["", "NaN", "0", "-64"])
+def test_damaged_dimensions_cost_no_tag(size: str) -> None:
+    both = tags((8, 16, 20, 12))
+    xmp, left_out = cleaned(both.replace('stDim:w="64"', f'stDim:w="{size}"'))
+    assert left_out == ("damaged face regions",)
+    assert re.sub("<mwg-rs:AppliedToDimensions[^>]*>", "", cleaned(both)[0]) == xmp
 
 
 def test_tags_in_a_tiff_are_turned_with_its_pixels() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from metadata_samples import CAPTION, RDF, tagged_jpeg, xmp_packet
 
 from laa_cli.photo.metadata.xmp import (
+    MAX_PARTS,
     TIFF,
     XMP,
     Edit,
@@ -110,3 +111,17 @@ def test_no_damage_raises_anything_else(data: st.DataObject) -> None:
     except XmpError:
         return
     assert all(isinstance(found, Element) or found.start < found.end for found in packet.properties())
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"<a>" * 300,
+        b"<y/>" * (MAX_PARTS + 1),
+        b"<x " + b" ".join(b"a%d='1'" % n for n in range(MAX_PARTS)) + b"/>",
+    ],
+    ids=["deep", "elements", "attributes"],
+)
+def test_packets_beyond_any_measure(hostile: bytes) -> None:
+    with pytest.raises(XmpError, match="too"):
+        Packet(f"<r:RDF xmlns:r='{RDF}'><r:Description>".encode() + hostile)
