@@ -124,7 +124,8 @@ def upscale(
     from ..console import Screen
     from ..photo.signing import load_signer
     from ..single.output_paths import STREAM, parse_path
-    from ..single.run import UpscaleRequest, run
+    from ..single.plan import UpscaleRequest
+    from ..single.run import run
     from ..upscale import Upscaler
 
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)

@@ -35,7 +35,8 @@ from laa_cli.photo import Photo, encode_photo, read_photo
 from laa_cli.photo.metadata.credentials import CREDENTIALS
 from laa_cli.photo.signing import Claim, Region, Signer, check_signable, load_signer
 from laa_cli.process import PhotoRequest, process
-from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.single.plan import UpscaleRequest
+from laa_cli.single.run import run
 from laa_cli.upscale import Upscaler
 
 c2pa = pytest.importorskip("c2pa")

@@ -15,7 +15,8 @@ from laa_cli.errors import Exit, UsageError
 from laa_cli.options import FaceChoice, Options, PlacedFace
 from laa_cli.photo import Metadata, encode_photo, read_photo
 from laa_cli.single import detect
-from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.single.plan import UpscaleRequest
+from laa_cli.single.run import run
 from laa_cli.upscale import Upscaler
 
 

@@ -30,7 +30,8 @@ from laa_cli.photo.limits import LAYERS_SUFFIX, upscaling_bytes
 from laa_cli.photo.metadata.color_signals import BT709, SRGB_CURVE, Signals
 from laa_cli.photo.metadata.icc import build_profile
 from laa_cli.single.layers import LayeredPhoto, open_raster, with_profile
-from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.single.plan import UpscaleRequest
+from laa_cli.single.run import run
 from laa_cli.upscale import Upscaler
 from models.protocol import HR_SIZE
 

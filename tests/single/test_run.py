@@ -23,7 +23,8 @@ from laa_cli.errors import Exit, LaaError, UsageError
 from laa_cli.interfaces import RestoredFace
 from laa_cli.restore.background import AutoUpscaler
 from laa_cli.single.output_paths import STREAM
-from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.single.plan import UpscaleRequest
+from laa_cli.single.run import run
 from laa_cli.upscale import Options, Upscaler
 from models.protocol import HR_SIZE
 
@@ -395,7 +396,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from fakes import FakeBackground, fake_upscaler, no_stdin
 from laa_cli import console
-from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.single.plan import UpscaleRequest
+from laa_cli.single.run import run
 from laa_cli.upscale import Options
 console.PATIENCE_SECONDS = 0
 request = UpscaleRequest(options=Options(), overwrite=True)

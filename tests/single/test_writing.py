@@ -12,7 +12,8 @@ from fakes import brighter, no_stdin, one_face, write_photo_of_noise
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
-from laa_cli.single.run import UpscaleRequest, run
+from laa_cli.single.plan import UpscaleRequest
+from laa_cli.single.run import run
 from laa_cli.upscale import Options, Upscaler
 
 [FACE] = one_face(None)
