@@ -124,7 +124,7 @@ def doubt(
 ) -> None:
     """How sure laa is of a face: its error bars beside the true errors."""
     output_format = choose_format(json=json, csv=csv, markdown=markdown)
-    from ..bench.doubt import run
+    from ..bench.coverage import run
     from ..console import Screen
 
     request = DoubtRequest(data=data, weights=weights, device=device, limit=limit, report=report, overwrite=overwrite)

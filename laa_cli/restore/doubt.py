@@ -39,7 +39,7 @@ class Perturbation:
         return torch.tensor([[flip * cosine, -sine, shift[0]], [flip * sine, cosine, shift[1]], [0, 0, 1]])
 
 
-# Four say as much as nine: rank correlation with the error 0.566 and 0.567, see docs/laa-photo.md.
+# Four say as much as nine: see docs/laa-photo.md.
 PERTURBATIONS = (
     Perturbation(-0.5, 0.5),
     Perturbation(0.5, -0.5, mirrored=True),

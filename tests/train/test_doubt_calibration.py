@@ -15,7 +15,7 @@ from laa_cli.restore.doubt import estimate_doubt
 from laa_cli.restore.doubt_features import FEATURES
 from laa_cli.restore.restorer import NetworkRestorer
 from laa_cli.train import doubt_calibration
-from laa_cli.train.doubt_calibration import calibrate_doubt, draw_pair, fit_quantile
+from laa_cli.train.doubt_calibration import calibrate_doubt, draw_pair, fit_quantile, sharper_half
 from laa_cli.train.face_tasks import BlindTask
 from laa_cli.train.refit_doubt import refit
 from models.checkpoint import ModelCard, load, read_checkpoint, save_bytes
@@ -48,14 +48,15 @@ def blurring(inputs: Tensor) -> Tensor:
 
 def test_error_bars_hold_on_faces_that_they_were_not_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doubt_calibration, "FACES", 60)
-    faces = torch.cat([grainy_portrait(seed) for seed in range(60)]).mul(255).byte()
+    faces = torch.cat([grainy_portrait(seed) for seed in range(120)]).mul(255).byte()
     restorer = NetworkRestorer(blurring, CPU, (10, 96))
     coefficients = calibrate_doubt(restorer, faces, BlindTask().make_single_samples)
     assert len(coefficients) == FEATURES
     restorer.doubt_coefficients = coefficients
     random, within = torch.Generator().manual_seed(1), []
-    for seed in range(100, 124):
-        truth, crop = draw_pair(grainy_portrait(seed).mul(255).byte(), BlindTask().make_single_samples, random)
+    others = torch.cat([grainy_portrait(seed) for seed in range(200, 248)]).mul(255).byte()
+    for other in sharper_half(others):
+        truth, crop = draw_pair(other[None], BlindTask().make_single_samples, random)
         (face,) = restorer([FaceCrop(crop)])
         doubt = estimate_doubt(restorer, FaceCrop(crop), face)
         assert doubt is not None
@@ -74,6 +75,12 @@ def test_pairs_are_faces_as_photos_show_them() -> None:
         assert (resize(crop[None], 8) - resize(truth[None], 8)).abs().mean() < 0.1
         sides.add(crop.shape[-1])
     assert len(sides) > 10
+
+
+def test_soft_faces_are_left_out() -> None:
+    sharp = torch.cat([grainy_portrait(seed) for seed in range(4)])
+    faces = torch.stack([sharp, resize(resize(sharp, 60), 128)], 1).flatten(0, 1).mul(255).byte()
+    assert torch.equal(sharper_half(faces), faces[::2])
 
 
 def test_faces_that_are_left_as_they_are_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

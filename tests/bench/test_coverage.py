@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from fakes import CPU, TINY, folder_of, gaussian_noise, pictures, textured_faces
+from fakes import CPU, TINY, folder_of, gaussian_noise, grainy_portrait, pictures, textured_faces
 
-from laa_cli.bench import doubt as bench
+from laa_cli.bench import coverage as bench
 from laa_cli.bench.doubt_result import DoubtCell, average_ranks, format_cells, mean_figures, rank_correlation
 from laa_cli.bench.requests import DoubtRequest
 from laa_cli.console import Screen
@@ -21,6 +21,7 @@ from laa_cli.interfaces import FaceCrop, RestoredFace
 from laa_cli.restore.doubt import Doubt
 from laa_cli.restore.doubt_features import FEATURES
 from laa_cli.restore.restorer import NetworkRestorer
+from laa_cli.restore.runtime import choose_runtime
 from models.checkpoint import ModelCard, save_bytes
 from models.laa.network import LAATransformer
 
@@ -145,6 +146,15 @@ def test_every_form(folder: Path, sure: Path, tmp_path: Path, capsys: pytest.Cap
     assert all(0 <= float(row["coverage"]) <= 1 for row in rows)
     assert bench.run(request, Screen(), "table") == Exit.OK
     assert "rank" in capsys.readouterr().out
+
+
+def test_the_shipped_weights_are_less_sure_of_fewer_pixels() -> None:
+    restorer = NetworkRestorer.load(None, choose_runtime("cpu"))
+    truth = grainy_portrait()[0]
+    small, large = (bench.measure_face(restorer, truth, "clean", side)[0] for side in (16, 48))
+    assert small.mean() > 1.2 * large.mean()
+    assert large.min() > 1
+    assert small.max() < 255
 
 
 def test_weights_without_error_bars_are_refused_before_the_work(folder: Path, tmp_path: Path) -> None:
