@@ -135,8 +135,7 @@ def load_signer(certificate: Path | None, key: Path | None) -> Signer | None:
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        given, missing = ("sign-key", "sign") if certificate is None else ("sign", "sign-key")
-        raise UsageError(f"--{given} needs --{missing}, too: a certificate and its key, both PEM files", missing)
+        raise UsageError("sign and sign_key go together: a certificate and its key, both PEM files", "sign", "sign_key")
     return Signer.load(certificate, key)
 
 
