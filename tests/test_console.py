@@ -76,24 +76,28 @@ def test_a_share_has_no_bar_where_nobody_looks(capfd: Any, monkeypatch: pytest.M
 
 TABLE = """
 from laa_cli.console import Screen
-from laa_cli.single.report import RESULT_COLUMNS, RESULT_DROP
-lines = [("1", "11034, 8012", "100 px", "0.987", "125 px", "left: over --max-face 96", ""),
-         ("2", "34, 12", "20 px", "1.000", "25 px", "restored", "3.8")]
-Screen(data_on_stdout=True).table("a-folder/" * 20 + "photo.jpg", RESULT_COLUMNS, lines, RESULT_DROP)
+from laa_cli.single.report import RESULT_COLUMNS, RESULT_DROP, without_empty_names
+lines = [("1", {name!r}, "11034, 8012", "100 px", "0.987", "125 px", "left: over --max-face 96", ""),
+         ("2", "", "34, 12", "20 px", "1.000", "25 px", "restored", "3.8")]
+table = without_empty_names(RESULT_COLUMNS, lines, RESULT_DROP)
+Screen(data_on_stdout=True).table("a-folder/" * 20 + "photo.jpg", *table)
 """
 
 
 @pytest.mark.parametrize(
-    ("columns", "heads"),
+    ("columns", "name", "heads"),
     [
-        (100, ["#", "place", "face", "confidence", "crop", "done", "off by"]),
-        (80, ["#", "place", "face", "crop", "done", "off by"]),
-        (40, ["#", "face", "done"]),
-        (20, ["#", "done"]),
+        (100, "", ["#", "place", "face", "confidence", "crop", "done", "off by"]),
+        (80, "", ["#", "place", "face", "crop", "done", "off by"]),
+        (40, "", ["#", "face", "done"]),
+        (20, "", ["#", "done"]),
+        (120, "Ada King, Countess of Lovelace", ["#", "name", "place", "face", "confidence", "crop", "done", "off by"]),
+        (60, "Ada King, Countess of Lovelace", ["#", "name", "face", "done"]),
+        (30, "Ada King, Countess of Lovelace", ["#", "name", "done"]),
     ],
 )
-def test_a_face_takes_one_line_at_every_width(tmp_path: Path, columns: int, heads: list[str]) -> None:
-    shown, _ = in_a_terminal(tmp_path, TABLE, columns=columns)
+def test_a_face_takes_one_line_at_every_width(tmp_path: Path, columns: int, name: str, heads: list[str]) -> None:
+    shown, _ = in_a_terminal(tmp_path, TABLE.format(name=name), columns=columns)
     lines = STYLES.sub("", shown).splitlines()
     assert max(map(len, lines)) <= columns
     title, *rows = [line for line in lines if re.search("[a-z]", line)]
