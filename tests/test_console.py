@@ -92,7 +92,7 @@ Screen(data_on_stdout=True).table("a-folder/" * 20 + "photo.jpg", *table)
         (40, "", ["#", "face", "done"]),
         (20, "", ["#", "done"]),
         (120, "Ada King, Countess of Lovelace", ["#", "name", "place", "face", "confidence", "crop", "done", "off by"]),
-        (60, "Ada King, Countess of Lovelace", ["#", "name", "face", "done"]),
+        (60, "Ada King, Countess of Lovelace", ["#", "name", "done"]),
         (30, "Ada King, Countess of Lovelace", ["#", "name", "done"]),
     ],
 )
