@@ -17,6 +17,19 @@ OutputFormat = Literal["table", "json", "csv", "markdown"]  # of stdout
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageRequest:
+    """The page that a measurement writes, if any: `report`, an HTML file."""
+
+    report: Path | None = None
+    overwrite: bool = False
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Files to write."""
+        return [] if self.report is None else [self.report]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FacesRequest:
     """What to measure on faces whose truth is known, and the files to write.
 
@@ -56,27 +69,20 @@ class FacesRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoubtRequest:
+class DoubtRequest(PageRequest):
     """What to measure error bars on, and the page to write.
 
-    `weights`: None takes the shipped ones. `limit`: the first faces only. `report`: an HTML file.
+    `weights`: None takes the shipped ones. `limit`: the first faces only.
     """
 
     data: Path
     weights: Path | None = None
     device: str = "auto"
     limit: int | None = None
-    report: Path | None = None
-    overwrite: bool = False
-
-    @property
-    def outputs(self) -> list[Path]:
-        """Files to write."""
-        return [] if self.report is None else [self.report]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentityRequest:
+class IdentityRequest(PageRequest):
     """What to measure on faces of known persons, and the page to write.
 
     `data`: folders or tar files of faces. `persons`: a CSV file, see `persons.read_persons`. `pairs`: genuine pairs at most,
@@ -90,17 +96,10 @@ class IdentityRequest:
     device: str = "auto"
     pairs: int = 300
     fetch: bool = False
-    report: Path | None = None
-    overwrite: bool = False
-
-    @property
-    def outputs(self) -> list[Path]:
-        """Files to write."""
-        return [] if self.report is None else [self.report]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackgroundRequest:
+class BackgroundRequest(PageRequest):
     """What to measure background upscalers on, and the page to write. Raises UsageError on values that make no sense.
 
     `data`: a folder or tar file of pictures. `backgrounds`: networks beside the shipped one. `faults`: also under each
@@ -114,18 +113,11 @@ class BackgroundRequest:
     faults: bool = False
     limit: int | None = None
     fetch: bool = False
-    report: Path | None = None
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the work."""
         if self.scale not in BACKGROUND_SCALES:
             raise UsageError(f"scale must be one of {', '.join(map(str, BACKGROUND_SCALES))}, not {self.scale}", "scale")
-
-    @property
-    def outputs(self) -> list[Path]:
-        """Files to write."""
-        return [] if self.report is None else [self.report]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON record on stdout, e
 Csv = Annotated[bool, typer.Option("--csv", help="The same as CSV, a line for each figure.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="The tables as Markdown on stdout.")]
 Fetch = Annotated[bool, typer.Option("--fetch", help="Download weights that metrics need where they are missing.")]
+Peers = Annotated[list[Path] | None, PathOption(help="A network that spandrel can load; again for more.", show_default=False)]
 Report = Annotated[Path | None, PathOption(help="One HTML page with everything.", show_default=False)]
 
 
@@ -60,9 +61,7 @@ def faces(
     weights: Annotated[
         list[Path] | None, PathOption(help="Weights beside the shipped ones; again for more.", show_default=False)
     ] = None,
-    peer: Annotated[
-        list[Path] | None, PathOption(help="A network that spandrel can load; again for more.", show_default=False)
-    ] = None,
+    peer: Peers = None,
     prepare: Annotated[bool, typer.Option("--prepare", help="DATA are photos: find and cut the faces first.")] = False,
     sizes: Annotated[bool, typer.Option("--sizes", help="Also measure over the size of the face in the photo.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="The same with JPEG, noise and blur.")] = False,
@@ -142,18 +141,14 @@ def identity(
     data: Annotated[
         list[Path], PathArgument(help="Folders or tar files of faces: crops of 128x128 px or more.", show_default=False)
     ],
-    persons: Annotated[
-        Path, PathOption(help="A CSV file with the columns file, person and, of several tars, shard.", show_default=False)
-    ],
+    persons: Annotated[Path, PathOption(help="A CSV file: file, person and, of several tars, shard.", show_default=False)],
     pairs: Annotated[
         int, typer.Option(min=1, help="Pairs of the same person at most, and as many of two persons.")
     ] = IdentityRequest.pairs,
     weights: Annotated[
         list[Path] | None, PathOption(help="Weights in place of the shipped ones; again for more.", show_default=False)
     ] = None,
-    peer: Annotated[
-        list[Path] | None, PathOption(help="A network that spandrel can load; again for more.", show_default=False)
-    ] = None,
+    peer: Peers = None,
     report: Report = None,
     fetch: Fetch = False,
     device: DeviceName = IdentityRequest.device,

@@ -7,7 +7,7 @@ from xml.sax.saxutils import quoteattr
 from ...utils.text import printable
 from .regions import IPTC_EXTENSION
 from .xmp import RDF, Edit, Element, Packet, Property, XmpError, apply_edits, fields, items, normalize
-from .xmp_additions import ARRAYS, add_properties, append, new_packet, undeclared
+from .xmp_additions import add_properties, append, arrays_in, new_packet, undeclared
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPOSITE = f"{SOURCE_TYPES}compositeWithTrainedAlgorithmicMedia"
@@ -60,7 +60,7 @@ def source_edits(found: Property) -> list[Edit]:
 
 def history_edits(packet: Packet, history: Element, agent: str) -> list[Edit]:
     """Adds an item to the history; a history that is no array gives way to one."""
-    arrays = [child for child in history.children if child.name in ARRAYS]
+    arrays = arrays_in(history)
     if not arrays:
         return [Edit(history.start, history.end, history_element(agent))]
     said = [event_of(item) for item in items(history)]

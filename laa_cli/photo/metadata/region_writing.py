@@ -22,7 +22,7 @@ from .regions import (
     same_shape,
 )
 from .xmp import RDF, Edit, Element, Packet, apply_edits, fields
-from .xmp_additions import ARRAYS, add_properties, append, new_packet, undeclared
+from .xmp_additions import add_properties, append, arrays_in, new_packet, undeclared
 
 MWG = SCHEMAS[0]
 PREFIXES = {"mwg-rs": MWG.regions, "stDim": MWG.dimensions, "stArea": MWG.area}
@@ -92,7 +92,7 @@ def mwg_edits(packet: Packet, regions: Element, areas: Sequence[Area], size: Siz
         edits += [Edit(dimensions.start, dimensions.end)] if dimensions else []
         missing += dimensions_element(size, declared)
     listed = said.get((MWG.regions, "RegionList"))
-    arrays = [child for child in listed.children if child.name in ARRAYS] if isinstance(listed, Element) else []
+    arrays = arrays_in(listed)
     if arrays:
         items = b"".join(mwg_item(area, undeclared(arrays[0], PREFIXES)) for area in areas)
         edits.append(append(packet, arrays[0], items))
@@ -146,7 +146,7 @@ def mwg_item(area: Area, declared: bytes = b"") -> bytes:
 def microsoft_edits(packet: Packet, info: Element, areas: Sequence[Area]) -> list[Edit]:
     """Adds rectangles to those that are there."""
     regions = fields(info).get((MICROSOFT_INFO, "Regions"))
-    arrays = [child for child in regions.children if child.name in ARRAYS] if isinstance(regions, Element) else []
+    arrays = arrays_in(regions)
     if not arrays:
         return []
     declared = undeclared(arrays[0], MICROSOFT_PREFIXES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .extended_xmp import declarations
-from .xmp import RDF, Edit, Element, Packet
+from .xmp import RDF, Edit, Element, Packet, Property
 
 ARRAYS = {(RDF, "Seq"), (RDF, "Bag"), (RDF, "Alt")}
 TAG_NAME = re.compile(rb"<([^\s>/]+)")
@@ -33,6 +33,11 @@ def new_packet(properties: bytes) -> bytes:
     start = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">'.encode()
     rdf = b"<rdf:RDF%b>%b</rdf:RDF>" % (declarations({"rdf": RDF}), description(properties))
     return start + rdf + b'</x:xmpmeta>\n<?xpacket end="w"?>'
+
+
+def arrays_in(element: Property | None) -> list[Element]:
+    """Returns the arrays in an element; none in what is no element."""
+    return [child for child in element.children if child.name in ARRAYS] if isinstance(element, Element) else []
 
 
 def append(packet: Packet, element: Element, added: bytes) -> Edit:
