@@ -1,0 +1,107 @@
+"""Storages: folders of files by name, on this machine or elsewhere, behind one contract."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from .atomic import check_target, write_atomically
+from .inputs import NO_INPUTS, Inputs
+
+
+class FileStatus(NamedTuple):
+    """A file's size in bytes, and the time of its last change in ns; None where the storage does not tell."""
+
+    size: int
+    mtime_ns: int | None
+
+
+class Storage(Protocol):
+    """A folder and all below it. `name`: of a file in it, relative, with slashes. Any thread may call.
+
+    Reading raises OSError, whatever lies below; checking and writing raise LaaError, which says what to do.
+    """
+
+    place: str  # what messages call the folder: a path or a URL, without a slash at its end
+
+    def locate(self, name: str) -> str:
+        """Says what messages call a file."""
+
+    def local_path(self, name: str) -> Path | None:
+        """Returns where a file lies on this machine; None where it lies elsewhere."""
+
+    def files(self, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
+        """Lists all files below a folder of it, hidden ones, too, in any order; none where the folder is not there."""
+
+    def status(self, name: str) -> FileStatus | None:
+        """Looks at a file; None where there is none."""
+
+    def read(self, name: str, limit_bytes: int | None = None) -> bytes:
+        """Reads a file, or what it begins with."""
+
+    def check_target(self, name: str, *, overwrite: bool) -> None:
+        """Checks that a file may be written; without `overwrite` also that there is none yet."""
+
+    def write(
+        self, name: str, content: bytes, *, overwrite: bool, ready: Callable[[FileStatus], None] | None = None
+    ) -> None:
+        """Writes a file, whole or not at all, and the folders it lies in.
+
+        `ready` gets its status: where files are renamed when they are on disk, right before that, and what it raises keeps the
+        file from its name; elsewhere when it is written.
+        """
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+
+
+class LocalStorage:
+    """A folder on this machine. Nothing that is written takes the place of one of `inputs`."""
+
+    def __init__(self, folder: Path, inputs: Inputs = NO_INPUTS) -> None:
+        self.folder = folder
+        self.inputs = inputs
+        self.place = str(folder)
+
+    def locate(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def local_path(self, name: str) -> Path:
+        return self.folder / name
+
+    def files(self, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
+        """Lists files; a link to a folder is none, and leads nowhere."""
+        for place, _, names in os.walk(self.folder / folder):
+            for name in names:
+                path = Path(place, name)
+                relative = path.relative_to(self.folder).as_posix()
+                if (status := self.status(relative)) is not None:
+                    yield relative, status
+
+    def status(self, name: str) -> FileStatus | None:
+        try:
+            status = os.stat(self.folder / name)
+        except (OSError, ValueError):
+            return None
+        return FileStatus(status.st_size, status.st_mtime_ns)
+
+    def read(self, name: str, limit_bytes: int | None = None) -> bytes:
+        with (self.folder / name).open("rb") as file:
+            return file.read(-1 if limit_bytes is None else limit_bytes)
+
+    def check_target(self, name: str, *, overwrite: bool) -> None:
+        check_target(self.folder / name, inputs=self.inputs, overwrite=overwrite)
+
+    def write(
+        self, name: str, content: bytes, *, overwrite: bool, ready: Callable[[FileStatus], None] | None = None
+    ) -> None:
+        def tell(status: os.stat_result) -> None:
+            if ready is not None:
+                ready(FileStatus(status.st_size, status.st_mtime_ns))
+
+        write_atomically(self.folder / name, content, inputs=self.inputs, overwrite=overwrite, ready=tell)
+
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
