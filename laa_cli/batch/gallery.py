@@ -21,9 +21,9 @@ from ..photo import encode_thumbnail, read_photo
 from ..photo.pixels import Pixels, blend_on_white, to_rgb8
 from ..restore.alignment import Square, crop_square
 from ..restore.records import FaceRecord, restored_faces
-from ..utils.atomic import write_atomically
 from ..utils.html import escaped, page, slider
 from ..utils.inputs import Inputs
+from ..utils.storage import LocalStorage, Storage
 from .manifest import Manifest
 from .scan import PhotoFile
 from .schema import ManifestRecord
@@ -48,27 +48,28 @@ def write_gallery(photos: list[PhotoFile], out: Path, manifest: Manifest, inputs
     """Writes the page, and first the thumbnails of results that were made without --report. Raises LaaError."""
     records = [record for photo in photos if (record := manifest.records.get(photo.name))]
     done = [record for record in records if record["error"] is None and os.path.exists(out / record["output"])]
+    results = LocalStorage(out, inputs)
     sources = {photo.name: photo.path for photo in photos}
     for record in done:
         if not (out / thumbnail_path(record["output_sha256"], "after")).exists():
-            backfill(record, sources[record["input"]], out, inputs)
+            backfill(record, sources[record["input"]], results)
     remove_stale_thumbnails(out, {thumbnail_stem(record["output_sha256"]) for record in done})
     failed = [record for record in records if record["error"] is not None]
-    proved = {record["output_sha256"] for record in done if has_proof(record, out)}
-    write_atomically(out / NAME, build_page(done, failed, proved).encode(), inputs=inputs, overwrite=True)
+    proved = {record["output_sha256"] for record in done if has_proof(record, results)}
+    results.write(NAME, build_page(done, failed, proved).encode(), overwrite=True)
     return out / NAME
 
 
-def backfill(record: ManifestRecord, path: Path, out: Path, inputs: Inputs) -> None:
+def backfill(record: ManifestRecord, path: Path, results: LocalStorage) -> None:
     """Makes the thumbnails of an earlier result from its files. One that cannot be opened any more has none."""
     limit = record["options"].get("max_pixels") or DEFAULTS.max_pixels
     try:
         before = read_photo(path, max_pixels=limit).pixels
-        after = read_photo(out / record["output"], max_pixels=limit).pixels
+        after = read_photo(results.local_path(record["output"]), max_pixels=limit).pixels
         crops = [Square(**face["crop"]) for face in restored_faces(record["faces"])]
         squares = [square for square in crops if touches(square, before.shape[1], before.shape[0])]
         thumbnails = make_thumbnails(before, after, squares, record["options"]["scale"])
-        write_thumbnails(thumbnails, out, record["output_sha256"], inputs)
+        write_thumbnails(thumbnails, results, record["output_sha256"])
     except LaaError:
         return
 
@@ -197,14 +198,14 @@ def gallery_path(output_sha256: str, suffix: str) -> str:
     return f".laa/{output_sha256[:2]}/{thumbnail_stem(output_sha256)}.{suffix}"
 
 
-def has_proof(record: ManifestRecord, out: Path) -> bool:
+def has_proof(record: ManifestRecord, results: Storage) -> bool:
     """Whether there is a page of the proofs of a result's faces."""
-    return (out / gallery_path(record["output_sha256"], PROOF)).exists()
+    return results.status(gallery_path(record["output_sha256"], PROOF)) is not None
 
 
-def write_proof(page: str, out: Path, output_sha256: str, inputs: Inputs) -> None:
+def write_proof(page: str, results: Storage, output_sha256: str) -> None:
     """Writes the page of the proofs of a result's faces. Raises LaaError."""
-    write_atomically(out / gallery_path(output_sha256, PROOF), page.encode(), inputs=inputs, overwrite=True)
+    results.write(gallery_path(output_sha256, PROOF), page.encode(), overwrite=True)
 
 
 def thumbnail_stem(output_sha256: str) -> str:
@@ -212,7 +213,7 @@ def thumbnail_stem(output_sha256: str) -> str:
     return output_sha256[:32]
 
 
-def write_thumbnails(thumbnails: Thumbnails, out: Path, output_sha256: str, inputs: Inputs) -> None:
+def write_thumbnails(thumbnails: Thumbnails, results: Storage, output_sha256: str) -> None:
     """Writes the thumbnails of a result. Raises LaaError."""
     for kind, content in thumbnails.items():
-        write_atomically(out / thumbnail_path(output_sha256, kind), content, inputs=inputs, overwrite=True)
+        results.write(thumbnail_path(output_sha256, kind), content, overwrite=True)

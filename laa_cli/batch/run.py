@@ -25,6 +25,7 @@ from ..utils.inputs import NO_INPUTS, Inputs
 from ..utils.locks import locked
 from ..utils.partial import remove_partial_files
 from ..utils.signals import graceful_interrupt, restored_signals
+from ..utils.storage import LocalStorage
 from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import NAME as GALLERY
@@ -167,9 +168,9 @@ class Batch:
 
     def add_unproved(self, status: Status) -> None:
         """Adds the photos that an earlier run did without proofs to those that are to be done."""
-        records, out = self.manifest.records, self.request.out
-        status.todo += [photo for photo in status.done if not has_proof(records[photo.name], out)]
-        status.done = [photo for photo in status.done if has_proof(records[photo.name], out)]
+        records, results = self.manifest.records, LocalStorage(self.request.out)
+        status.todo += [photo for photo in status.done if not has_proof(records[photo.name], results)]
+        status.done = [photo for photo in status.done if has_proof(records[photo.name], results)]
 
     def notify_left_out(self, count: int) -> None:
         """Says why photos that are to be done, or could be tried again, are not."""
@@ -214,12 +215,12 @@ class Batch:
     def make_context(self, upscaler: Upscaler, micro_batcher: MicroBatcher) -> BatchContext:
         """What the tasks share."""
         return BatchContext(
-            out=self.request.out,
+            photos=LocalStorage(self.request.source),
+            results=LocalStorage(self.request.out, self.inputs),
             recipe=self.request.recipe,
-            manifest=self.manifest,
+            records=self.manifest,
             upscaler=upscaler,
             micro_batcher=micro_batcher,
-            inputs=self.inputs,
             signer=self.request.signer,
             overwrite=self.request.overwrite,
             report=self.request.report,

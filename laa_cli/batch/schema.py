@@ -66,7 +66,7 @@ class ManifestRecord(SourceRecord):
     left_out: NotRequired[list[str]]
     output_sha256: NotRequired[Sha256]
     output_size: NotRequired[ByteCount]
-    output_mtime_ns: NotRequired[TimeNs]
+    output_mtime_ns: NotRequired[TimeNs | None]
     versions: NotRequired[dict[str, str]]
     weights: NotRequired[str]
     background_weights: NotRequired[str | None]

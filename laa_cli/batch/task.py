@@ -4,54 +4,72 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
-from collections.abc import Iterator
+import io
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol, cast
 
 from ..errors import FileError, LaaError, OutOfMemoryError, SetupError, out_of_memory, out_of_memory_error
 from ..options import FaceChoice
-from ..photo import Photo, peek, read_bytes, upscaling_bytes
+from ..photo import Photo, max_file_bytes, peek, read_bytes, upscaling_bytes
 from ..photo.signing import Signer
 from ..process import PhotoRequest, ProcessedPhoto, decode_photo, process_steps
 from ..restore.proof_page import build_proof_page
 from ..restore.records import rounded_seconds
 from ..upscale import Upscaler
-from ..utils.atomic import check_target, write_atomically
-from ..utils.inputs import Inputs
+from ..utils.storage import FileStatus, Storage
 from ..utils.timing import StageTimer
 from .gallery import Thumbnails, make_thumbnails, write_proof, write_thumbnails
-from .manifest import Manifest, Recipe
+from .manifest import Recipe
 from .microbatch import MicroBatcher
-from .scan import PhotoFile
 from .schema import ManifestRecord, ResultRecord, SourceRecord
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what concerns every photo to come
+
+
+class PhotoName(Protocol):
+    """A photo's name in the folder of photos, and its result's in the folder of results."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def output(self) -> str: ...
+
+
+class Records(Protocol):
+    """Where records go. `outputs`: the names of results that may be replaced, for laa made them."""
+
+    @property
+    def outputs(self) -> Collection[str]: ...
+
+    def append(self, record: ManifestRecord) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchContext:
     """What all tasks of a run share."""
 
-    out: Path
+    photos: Storage
+    results: Storage
     recipe: Recipe
-    manifest: Manifest
+    records: Records
     upscaler: Upscaler
     micro_batcher: MicroBatcher
-    inputs: Inputs
     signer: Signer | None = None
     overwrite: bool = False
     report: bool = False  # whether thumbnails for the gallery are made
     prove: bool = False  # and pages with the proofs of faces
 
-    def photo_request(self, photo: PhotoFile) -> PhotoRequest:
+    def photo_request(self, photo: PhotoName) -> PhotoRequest:
         """What is to be made of one photo."""
-        output = self.out / photo.output
         return PhotoRequest(
-            source=str(photo.path),
-            output=str(output),
-            suffix=output.suffix,
+            source=self.photos.locate(photo.name),
+            output=self.results.locate(photo.output),
+            suffix=PurePosixPath(photo.output).suffix,
             options=self.recipe.options,
             choice=FaceChoice(persons=self.recipe.persons, person_required=False),
             strip_metadata=self.recipe.strip_metadata,
@@ -67,11 +85,11 @@ class PhotoTask:
 
     record: ManifestRecord
 
-    def __init__(self, source: PhotoFile, context: BatchContext) -> None:
+    def __init__(self, source: PhotoName, context: BatchContext) -> None:
         self.source = source
         self.context = context
         self.request = context.photo_request(source)
-        self.target = context.out / source.output
+        self.fetched: bytes | None = None  # the content of a file that lies elsewhere
         self.error: Exception | None = None
         self.failure_is_final = False  # whether a failure would be the photo's own
         self.clock = StageTimer()
@@ -87,14 +105,27 @@ class PhotoTask:
 
     def size(self) -> int:
         """Estimates the bytes of memory it will take, from the photo's header."""
-        try:
-            file_bytes = self.source.path.stat().st_size
-        except OSError:  # reading will say so
+        self.note_status()
+        file_bytes = self.file["size"]
+        if file_bytes is None:  # reading will say so
             return 0
-        header = peek(self.source.path)
+        header = peek(self.header_file())
         background_bytes = self.context.upscaler.background_bytes
         scale, suffix = self.request.options.scale, self.request.suffix
         return file_bytes + (upscaling_bytes(header, scale, background_bytes, suffix) if header else 0)
+
+    def header_file(self) -> Path | BinaryIO:
+        """Returns a file that begins with the photo's header. One that lies elsewhere comes as a whole, for `read_content`."""
+        path = self.context.photos.local_path(self.source.name)
+        if path is not None:
+            return path
+        with suppress(OSError):  # reading will say so
+            self.fetched = self.fetch(max_file_bytes(self.request.options.max_pixels) + 1)
+        return io.BytesIO(self.fetched or b"")
+
+    def fetch(self, limit_bytes: int) -> bytes:
+        """Reads the file, or what it begins with. Raises OSError."""
+        return self.context.photos.read(self.source.name, limit_bytes)
 
     def read(self) -> None:
         """Reads and decodes the photo, after everything that can be checked before any work is done. Raises LaaError."""
@@ -113,27 +144,30 @@ class PhotoTask:
 
     def read_content(self) -> bytes:
         """Reads the file. What is recorded of it was true before it was read, so that no later change is missed."""
+        source = self.fetched or self.context.photos.local_path(self.source.name) or self.fetch
+        if self.fetched is None:
+            self.note_status()
+        self.fetched = None
         try:
-            status = self.source.path.stat()
-            self.file["size"] = status.st_size
-            self.file["mtime_ns"] = status.st_mtime_ns
-        except OSError:  # the next line says so
-            pass
-        try:
-            content = read_bytes(self.source.path, self.request.source, self.request.options.max_pixels)
+            content = read_bytes(source, self.request.source, self.request.options.max_pixels)
         except LaaError as error:
             self.failure_is_final = not isinstance(error, FileError)  # an empty or endless file, not one that cannot be opened
             raise
         self.file["sha256"] = hashlib.sha256(content).hexdigest()
         return content
 
+    def note_status(self) -> None:
+        """Notes the file's size and time for the record; where it has gone, reading will say so."""
+        if (status := self.context.photos.status(self.source.name)) is not None:
+            self.file["size"], self.file["mtime_ns"] = status
+
     def check_target(self) -> None:
         """Refuses to replace an input, or what is there already, unless an earlier run made it."""
-        check_target(self.target, inputs=self.context.inputs, overwrite=self.may_replace())
+        self.context.results.check_target(self.source.output, overwrite=self.may_replace())
 
     def may_replace(self) -> bool:
         """Whether a file with the result's name may be replaced."""
-        return self.context.overwrite or self.source.output in self.context.manifest.outputs
+        return self.context.overwrite or self.source.output in self.context.records.outputs
 
     def work(self) -> Iterator[float]:
         """Upscales and encodes the photo. Raises LaaError."""
@@ -195,44 +229,42 @@ class PhotoTask:
         result = self.result
         assert result is not None  # it was worked on
 
-        def record_success(status: os.stat_result) -> None:
-            self.record_success(result, status.st_mtime_ns)
-
-        inputs = self.context.inputs
-        write_thumbnails(self.thumbnails, self.context.out, result["output_sha256"], inputs)
+        results = self.context.results
+        write_thumbnails(self.thumbnails, results, result["output_sha256"])
         if self.proof_page:
-            write_proof(self.proof_page, self.context.out, result["output_sha256"], inputs)
-        write_atomically(self.target, self.content, inputs=inputs, overwrite=self.may_replace(), ready=record_success)
+            write_proof(self.proof_page, results, result["output_sha256"])
+        ready = partial(self.record_success, result)
+        results.write(self.source.output, self.content, overwrite=self.may_replace(), ready=ready)
 
-    def record_success(self, result: ResultRecord, output_mtime_ns: int) -> None:
+    def record_success(self, result: ResultRecord, status: FileStatus) -> None:
         """Records the result."""
         self.clock.lap("write")
         self.record = {
             **self.file,
             **result,
             "recipe": self.context.recipe.digest(failed=False),
-            "output_mtime_ns": output_mtime_ns,
+            "output_mtime_ns": status.mtime_ns,
             "error": None,
             **self.context.recipe.to_dict(),
             "seconds": rounded_seconds(self.clock.seconds),
         }
-        self.context.manifest.append(self.record)
+        self.context.records.append(self.record)
 
     def record_failure(self, error: Exception) -> None:
         """Records why the photo has no result. Only failures of its own are final: others have no recipe, so that none fits."""
         final = self.failure_is_final and isinstance(error, LaaError) and not isinstance(error, OutOfMemoryError)
         outcome = {
             "recipe": self.context.recipe.digest(failed=True) if final else None,
-            "error": failure_reason(error, self.source.path),
+            "error": failure_reason(error, self.request.source),
         }
         self.record = cast(ManifestRecord, {**self.file, **outcome})
-        self.context.manifest.append(cast(ManifestRecord, {**self.record, **self.context.recipe.to_dict()}))
+        self.context.records.append(cast(ManifestRecord, {**self.record, **self.context.recipe.to_dict()}))
 
 
-def failure_reason(error: Exception, path: Path) -> str:
+def failure_reason(error: Exception, photo: str) -> str:
     """Says what a person should know of a failure."""
     if isinstance(error, LaaError):
         return error.for_command_line()
     if out_of_memory(error):
-        return str(out_of_memory_error(path, "a smaller --memory, or --device cpu"))
-    return f"laa failed unexpectedly on {path} ({type(error).__name__}: {error}): please report it with `laa upscale --debug`"
+        return str(out_of_memory_error(photo, "a smaller --memory, or --device cpu"))
+    return f"laa failed unexpectedly on {photo} ({type(error).__name__}: {error}): please report it with `laa upscale --debug`"

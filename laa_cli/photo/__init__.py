@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -112,8 +113,11 @@ def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int | None, name:
     return Photo(pixels, metadata)
 
 
-def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int | None) -> bytes:
-    """Reads a photo's file. Raises LaaError where it is missing, empty or larger than a photo of `max_pixels` can be."""
+def read_bytes(source: Path | BinaryIO | bytes | Callable[[int], bytes], name: str, max_pixels: int | None) -> bytes:
+    """Reads a photo's file. Raises LaaError where it is missing, empty or larger than a photo of `max_pixels` can be.
+
+    `source` may be a function that reads so many bytes at most, and raises OSError where it cannot.
+    """
     max_bytes = max_file_bytes(max_pixels)
     if isinstance(source, Path) and os.path.isdir(source):
         raise LaaError(f"cannot read {name}: it is a folder: give the photos in it")
@@ -129,8 +133,10 @@ def read_bytes(source: Path | BinaryIO | bytes, name: str, max_pixels: int | Non
     return content
 
 
-def read_at_most(source: Path | BinaryIO, size: int) -> bytes:
+def read_at_most(source: Path | BinaryIO | Callable[[int], bytes], size: int) -> bytes:
     """Reads the first `size` bytes of a file, and takes memory only for what it has."""
+    if callable(source):
+        return source(size)
     if isinstance(source, Path):
         with source.open("rb") as file:
             return read_at_most(file, size)

@@ -44,9 +44,7 @@ class Storage(Protocol):
     def check_target(self, name: str, *, overwrite: bool) -> None:
         """Checks that a file may be written; without `overwrite` also that there is none yet."""
 
-    def write(
-        self, name: str, content: bytes, *, overwrite: bool, ready: Callable[[FileStatus], None] | None = None
-    ) -> None:
+    def write(self, name: str, content: bytes, *, overwrite: bool, ready: Callable[[FileStatus], None] | None = None) -> None:
         """Writes a file, whole or not at all, and the folders it lies in.
 
         `ready` gets its status: where files are renamed when they are on disk, right before that, and what it raises keeps the
@@ -94,9 +92,7 @@ class LocalStorage:
     def check_target(self, name: str, *, overwrite: bool) -> None:
         check_target(self.folder / name, inputs=self.inputs, overwrite=overwrite)
 
-    def write(
-        self, name: str, content: bytes, *, overwrite: bool, ready: Callable[[FileStatus], None] | None = None
-    ) -> None:
+    def write(self, name: str, content: bytes, *, overwrite: bool, ready: Callable[[FileStatus], None] | None = None) -> None:
         def tell(status: os.stat_result) -> None:
             if ready is not None:
                 ready(FileStatus(status.st_size, status.st_mtime_ns))
