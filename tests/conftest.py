@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import SRGB, decode_photo, encode_image, exif_block, folder_of, pictures, save_background
 from PIL import Image
+from stores import forget_connections, s3_server
 
 from laa_cli.photo import Metadata
 
@@ -31,3 +34,41 @@ def shipped_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in ("models.checkpoint", "laa_cli.restore.picture_network"):
         monkeypatch.setattr(f"{module}.BACKGROUND_WEIGHTS", path)
     return path
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    """What to set to find an S3 server on this machine, started for the first test that needs it."""
+    pytest.importorskip("moto")
+    with s3_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of the S3 server that this test's environment names."""
+    pytest.importorskip("s3fs")
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    forget_connections()
+    yield s3_environment["AWS_ENDPOINT_URL"]
+    forget_connections()
+
+
+@pytest.fixture
+def shared_protocol() -> Iterator[None]:
+    """A folder on this machine as `shared://`, by a driver that writes files in place and renames, as those of SFTP and SMB."""
+    pytest.importorskip("fsspec")
+    from fsspec.implementations.local import LocalFileSystem
+    from fsspec.registry import _registry, register_implementation
+
+    class SharedFileSystem(LocalFileSystem):
+        protocol = "shared"
+
+        @classmethod
+        def _strip_protocol(cls, path: Any) -> str:
+            return super()._strip_protocol(str(path).removeprefix("shared://"))
+
+    register_implementation("shared", SharedFileSystem, clobber=True)
+    yield
+    del _registry["shared"]

@@ -17,7 +17,7 @@ SPECIAL = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a 
 WRITTEN = threading.Event()  # set once this process has written a file
 
 
-def already_exists(path: Path) -> LaaError:
+def already_exists(path: Path | str) -> LaaError:
     """Builds the error for an output that exists."""
     return LaaError(f"{path} exists already: choose another place, or allow it with --overwrite")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,9 +20,9 @@ class FileStatus(NamedTuple):
 
 
 class Storage(Protocol):
-    """A folder and all below it. `name`: of a file in it, relative, with slashes. Any thread may call.
+    """A folder and all below it. `name`: of a file in it, relative, with slashes. Any thread may call; it may be pickled.
 
-    Reading raises OSError, whatever lies below; checking and writing raise LaaError, which says what to do.
+    Listing, reading and removing raise OSError, whatever lies below; checking and writing LaaError, which says what to do.
     """
 
     place: str  # what messages call the folder: a path or a URL, without a slash at its end
@@ -32,14 +33,21 @@ class Storage(Protocol):
     def local_path(self, name: str) -> Path | None:
         """Returns where a file lies on this machine; None where it lies elsewhere."""
 
-    def files(self, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
-        """Lists all files below a folder of it, hidden ones, too, in any order; none where the folder is not there."""
+    def files(self, folder: str = "", unreadable: dict[str, str] | None = None) -> Iterator[tuple[str, FileStatus]]:
+        """Lists all files below a folder of it, hidden ones, too, in any order; none where the folder is not there.
+
+        Never from a cache. `unreadable` gets what could not be read on the way, as messages call it, with the reason: folders,
+        and in object stores files whose names lead nowhere, such as a//b and ../b.
+        """
 
     def status(self, name: str) -> FileStatus | None:
         """Looks at a file; None where there is none."""
 
     def read(self, name: str, limit_bytes: int | None = None) -> bytes:
         """Reads a file, or what it begins with."""
+
+    def read_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Reads small files, some dozens at a time where they come over a network; yields them in the order of the names."""
 
     def check_target(self, name: str, *, overwrite: bool) -> None:
         """Checks that a file may be written; without `overwrite` also that there is none yet."""
@@ -53,6 +61,9 @@ class Storage(Protocol):
 
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """Removes files, if they are there."""
 
 
 class LocalStorage:
@@ -69,25 +80,34 @@ class LocalStorage:
     def local_path(self, name: str) -> Path:
         return self.folder / name
 
-    def files(self, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
+    def files(self, folder: str = "", unreadable: dict[str, str] | None = None) -> Iterator[tuple[str, FileStatus]]:
         """Lists files; a link to a folder is none, and leads nowhere."""
-        for place, _, names in os.walk(self.folder / folder):
+
+        def note(error: OSError) -> None:
+            if unreadable is not None and not isinstance(error, FileNotFoundError):
+                unreadable[str(error.filename)] = error.strerror or str(error)
+
+        start = str(self.folder / folder)
+        for place, _, names in os.walk(start, onerror=note):
+            inner = os.path.relpath(place, self.folder).replace(os.sep, "/")
+            before = "" if inner == "." else f"{inner}/"
             for name in names:
-                path = Path(place, name)
-                relative = path.relative_to(self.folder).as_posix()
-                if (status := self.status(relative)) is not None:
-                    yield relative, status
+                if (status := self.status(before + name)) is not None:
+                    yield before + name, status
 
     def status(self, name: str) -> FileStatus | None:
         try:
-            status = os.stat(self.folder / name)
+            status = os.stat(os.path.join(self.folder, name))
         except (OSError, ValueError):
             return None
-        return FileStatus(status.st_size, status.st_mtime_ns)
+        return FileStatus(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
     def read(self, name: str, limit_bytes: int | None = None) -> bytes:
         with (self.folder / name).open("rb") as file:
             return file.read(-1 if limit_bytes is None else limit_bytes)
+
+    def read_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        return ((name, self.read(name)) for name in names)
 
     def check_target(self, name: str, *, overwrite: bool) -> None:
         check_target(self.folder / name, inputs=self.inputs, overwrite=overwrite)
@@ -101,3 +121,7 @@ class LocalStorage:
 
     def remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.remove(name)
