@@ -80,6 +80,11 @@ def touches(square: Square, width: int, height: int) -> bool:
     return near and square.side <= LARGEST_CROP * max(width, height)
 
 
+def is_gallery_file(path: str) -> bool:
+    """Whether a file, named relative to the folder of the results, is a thumbnail or a page of proofs."""
+    return path.startswith(".laa/") and FILE_NAME.fullmatch(path.rpartition("/")[2]) is not None
+
+
 def remove_stale_thumbnails(out: Path, current: set[str]) -> None:
     """Removes thumbnails of results that there are no more. `current`: what the file names of the others begin with.
 

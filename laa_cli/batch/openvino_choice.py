@@ -25,13 +25,25 @@ LEAST_PHOTOS = 1000  # of a folder, done or not, from which OpenVINO is chosen
 
 def settle_device(models: ModelOptions, source: Path, out: Path, selection: NameFilter) -> ModelOptions:
     """Replaces the device AUTO by OpenVINO where that is installed and pays for a folder. Raises as `check_folders` does."""
-    if models.device != AUTO or not has_openvino() or not may_pay(models):
+    if not has_choice(models):
         return models
     source, out = check_folders(source, out)
     earlier = recorded_runtime(out / NAME)
+    return prefer_openvino(models, 0 if earlier else len(scan(source, out, selection).photos), earlier)
+
+
+def prefer_openvino(models: ModelOptions, photos: int, earlier: str | None) -> ModelOptions:
+    """Replaces the device AUTO likewise. `photos`: of the folder; `earlier`: the runtime of its last result, if it has one."""
+    if not has_choice(models):
+        return models
     if earlier is not None:
         return replace(models, device=earlier) if earlier.startswith(OPENVINO) else models
-    return replace(models, device=OPENVINO) if len(scan(source, out, selection).photos) >= LEAST_PHOTOS else models
+    return replace(models, device=OPENVINO) if photos >= LEAST_PHOTOS else models
+
+
+def has_choice(models: ModelOptions) -> bool:
+    """Whether nobody chose a device, and OpenVINO is there and could be the faster one."""
+    return models.device == AUTO and has_openvino() and may_pay(models)
 
 
 def may_pay(models: ModelOptions) -> bool:

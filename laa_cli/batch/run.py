@@ -14,12 +14,9 @@ import torch
 
 from ..console import Screen
 from ..errors import Exit, LaaError, UsageError
-from ..options import AUTO, AUTO_MAX_PIXELS
 from ..photo import unmuted
 from ..photo.signing import Signer
-from ..process import MARK_STAYS, load_once
-from ..restore.background import HOW_TO_HAVE_IT
-from ..restore.choice import describe_names, normalize_name
+from ..process import load_once
 from ..upscale import Upscaler
 from ..utils.inputs import NO_INPUTS, Inputs
 from ..utils.locks import locked
@@ -31,10 +28,12 @@ from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import NAME as GALLERY
 from .gallery import has_proof, write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
+from .messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from .microbatch import MicroBatcher, micro_batch_size
 from .scan import NameFilter, PhotoFile, ScanResult, check_folders, file_state, scan
 from .summary import Counts
 from .task import BatchContext, PhotoTask
+from .unit_manifest import fold_unit_manifests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def run(
     `through`: how the photos come, by default all at once (`Batch.run_once`), or as they arrive (`watch.watch`).
     """
     busy = f"another `laa batch` is writing to {request.out}: wait until it ends, or choose another folder"
-    with locked(request.out, busy), Manifest(request.out) as manifest:
+    with locked(request.out, busy), opened_manifest(request.out) as manifest:
         remove_partial_files(request.out, deep=True)
         for complaint in manifest.complaints():
             screen.notice(complaint)
@@ -83,9 +82,15 @@ def run(
             raise
         finally:
             batch.counts.show(screen)
-            batch.notify_plain()
-            batch.notify_mark()
+            notify_plain(screen, batch.counts, request.recipe.background)
+            notify_mark(screen, batch.counts, request.recipe)
         return batch.counts.exit_code
+
+
+def opened_manifest(out: Path) -> Manifest:
+    """Opens the manifest, with what runs over storages have added to the folder. SetupError where it cannot be used."""
+    fold_unit_manifests(out)
+    return Manifest(out)
 
 
 def make_executor(request: BatchRequest) -> Executor[PhotoTask]:
@@ -136,11 +141,7 @@ class Batch:
         """Raises LaaError where no photo has a face of the persons asked for."""
         records = (self.manifest.records.get(photo.name) for photo in found.photos)
         names = {face.get("name", "") for record in records if record for face in record.get("faces", [])} - {""}
-        persons = self.request.recipe.persons
-        if persons and {normalize_name(name) for name in persons}.isdisjoint(map(normalize_name, names)):
-            raise LaaError(
-                f"no photo in {self.request.source} has a face tagged {' or '.join(persons)}: {describe_names(names)}"
-            )
+        check_persons(self.request.recipe.persons, names, self.request.source)
 
     def write_gallery(self, found: ScanResult) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
@@ -159,7 +160,8 @@ class Batch:
         self.counts.add_earlier(len(status.done), [self.manifest.records[photo.name] for photo in status.failed])
         self.counts.ignored = found.ignored
         todo = self.failed_before(status) if self.request.retry_failed else status.todo
-        self.notify_left_out(len(status.todo) + len(status.failed) - len(todo))
+        left_out = len(status.todo) + len(status.failed) - len(todo)
+        notify_left_out(self.screen, left_out, retry_failed=self.request.retry_failed)
         try:
             if todo:
                 self.run_tasks(todo)
@@ -171,25 +173,6 @@ class Batch:
         records, results = self.manifest.records, LocalStorage(self.request.out)
         status.todo += [photo for photo in status.done if not has_proof(records[photo.name], results)]
         status.done = [photo for photo in status.done if has_proof(records[photo.name], results)]
-
-    def notify_left_out(self, count: int) -> None:
-        """Says why photos that are to be done, or could be tried again, are not."""
-        if count and self.request.retry_failed:
-            self.screen.notice(f"new or changed photos, left for a run without --retry-failed: {count}")
-        elif count:
-            self.screen.notice(f"photos that failed in an earlier run and are as they were: {count}; --retry-failed tries them")
-
-    def notify_plain(self) -> None:
-        """Says that photos were too large for the background's network, where their size decides."""
-        if self.counts.plain and self.request.recipe.background == AUTO:
-            limit = f"photos of more than {AUTO_MAX_PIXELS / 1e6:g} megapixels, enlarged, have a plain background"
-            self.screen.notice(f"{limit}: {self.counts.plain}; {HOW_TO_HAVE_IT}")
-
-    def notify_mark(self) -> None:
-        """Says that the mark stays where all other metadata go."""
-        recipe = self.request.recipe
-        if recipe.strip_metadata and recipe.mark and self.counts.restored:
-            self.screen.notice(MARK_STAYS)
 
     def failed_before(self, status: Status) -> list[PhotoFile]:
         """The photos whose last record is a failure, be it their own or one of the moment."""
@@ -210,7 +193,7 @@ class Batch:
                 for task in executor.run(PhotoTask(photo, context) for photo in largest_first(photos)):
                     self.counts.add(task.record)
                     progress.advance(len(task.record.get("faces", [])))
-                    self.report_photo(task)
+                    report_photo(self.screen, task.record, json=self.request.json)
 
     def make_context(self, upscaler: Upscaler, micro_batcher: MicroBatcher) -> BatchContext:
         """What the tasks share."""
@@ -226,14 +209,6 @@ class Batch:
             report=self.request.report,
             prove=self.request.prove,
         )
-
-    def report_photo(self, task: PhotoTask) -> None:
-        """Reports a photo that is done."""
-        if self.request.json:
-            self.screen.record(task.record)
-        if task.record["error"] is not None:
-            with unmuted():
-                self.screen.error(task.record["error"])
 
     def notify(self, text: str) -> None:
         """Shows a notice while other threads may have muted standard error."""

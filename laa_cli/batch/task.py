@@ -103,6 +103,11 @@ class PhotoTask:
         self.thumbnails: Thumbnails = {}
         self.proof_page = ""
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the photo was worked on, rather than found to be done."""
+        return True
+
     def size(self) -> int:
         """Estimates the bytes of memory it will take, from the photo's header."""
         self.note_status()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..options import DEFAULTS, MODEL_DEFAULTS, FaceChoice, ModelOptions, Options
 from .group import examples
 from .parameters import (
@@ -23,7 +25,6 @@ from .parameters import (
     MinFace,
     NoMark,
     Overwrite,
-    PathArgument,
     Persons,
     Precision,
     Quiet,
@@ -35,6 +36,14 @@ from .parameters import (
     Weights,
 )
 
+if TYPE_CHECKING:
+    from ..batch.scan import NameFilter
+    from ..cluster.ray_executor import RayOptions
+    from ..cluster.settings import WorkerSettings
+    from ..console import Screen
+    from ..errors import Exit
+
+CLUSTER = "On a cluster (pip install 'laa[cluster]')"
 EXAMPLES = {
     "batch": examples(
         "laa batch PHOTOS RESULTS # all photos of a folder",
@@ -45,8 +54,8 @@ EXAMPLES = {
 
 
 def batch(
-    source: Annotated[Path, PathArgument(metavar="IN", help="Folder of photos.", show_default=False)],
-    out: Annotated[Path, PathArgument(metavar="OUT", help="Folder for the results.", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="IN", help="Folder of photos, or its URL: s3://...", show_default=False)],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the results, or its URL.", show_default=False)],
     include: Annotated[
         list[str] | None,
         typer.Option(help="Only photos whose name, or path below IN, fits; '*.jpg' fits .JPG, too.", show_default=False),
@@ -83,19 +92,29 @@ def batch(
     sign_key: SignKey = None,
     require_face: Annotated[bool, typer.Option("--require-face", help="A photo without faces fails.")] = False,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Ray's cluster: auto, its address, or local.", rich_help_panel=CLUSTER, show_default=False
+        ),
+    ] = None,
+    actors: Annotated[
+        int | None, typer.Option(help="Workers.", rich_help_panel=CLUSTER, show_default="all there is room for")
+    ] = None,
+    actor_cpus: Annotated[
+        int | None, typer.Option(help="CPUs of a worker.", rich_help_panel=CLUSTER, show_default="up to 4")
+    ] = None,
+    actor_gpus: Annotated[
+        float | None, typer.Option(help="GPUs of a worker, or a part of one.", rich_help_panel=CLUSTER, show_default="1 if any")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Runs `laa batch`."""
-    from ..batch.executor import parse_size
-    from ..batch.manifest import Recipe
-    from ..batch.openvino_choice import settle_device
-    from ..batch.run import Batch, BatchRequest, run
     from ..batch.scan import NameFilter
-    from ..batch.watch import watch
+    from ..cluster.settings import WorkerSettings
     from ..console import Screen
-    from ..photo.signing import load_signer
-    from ..upscale import Upscaler
+    from ..utils.url_storage import is_url
 
     options = Options(scale=int(scale.value), max_face_px=max_face, margin=margin, feather=feather, max_pixels=max_pixels)
     models = ModelOptions(
@@ -107,34 +126,90 @@ def batch(
         fidelity=fidelity,
         background=background,
     )
-    choice = FaceChoice(persons=tuple(persons or ()))
+    settings = WorkerSettings(
+        source=source,
+        out=out,
+        options=options,
+        models=models,
+        strip_metadata=strip_metadata,
+        require_face=require_face,
+        persons=FaceChoice(persons=tuple(persons or ())).persons,
+        mark=not no_mark,
+        certificate=sign,
+        key=sign_key,
+        overwrite=overwrite,
+        report=report,
+        prove=proof,
+        memory=memory,
+    )
     selection = NameFilter(tuple(include or ()), tuple(exclude or ()))
-    signer = load_signer(sign, sign_key)
-    settled = settle_device(models, source, out, selection)
+    screen = Screen(quiet=quiet, data_on_stdout=json)
+    cluster = ray_options(ray, actors, actor_cpus, actor_gpus)
+    if cluster is None and not is_url(source) and not is_url(out):
+        code = run_folder(settings, selection, screen, retry_failed=retry_failed, watched=watched, json=json)
+    elif watched:
+        raise UsageError("watch is for folders of this machine, without ray", "watch", "ray")
+    else:
+        code = run_storages(settings, selection, screen, cluster, retry_failed=retry_failed, json=json)
+    raise typer.Exit(code)
+
+
+def ray_options(ray: str | None, actors: int | None, actor_cpus: int | None, actor_gpus: float | None) -> RayOptions | None:
+    """Gathers what concerns a cluster; None where there is to be none. Raises UsageError."""
+    if ray is None:
+        for name, value in (("actors", actors), ("actor_cpus", actor_cpus), ("actor_gpus", actor_gpus)):
+            if value is not None:
+                raise UsageError(f"{name} is for a cluster: add ray, such as --ray auto", name, "ray")
+        return None
+    from ..cluster.ray_executor import RayOptions
+
+    return RayOptions(address=ray, actors=actors, cpus=actor_cpus, gpus=actor_gpus)
+
+
+def run_folder(
+    settings: WorkerSettings, selection: NameFilter, screen: Screen, *, retry_failed: bool, watched: bool, json: bool
+) -> Exit:
+    """Does a folder of this machine."""
+    from ..batch.executor import parse_size
+    from ..batch.openvino_choice import settle_device
+    from ..batch.run import Batch, BatchRequest, run
+    from ..batch.watch import watch
+    from ..upscale import Upscaler
+
+    source, out = Path(settings.source), Path(settings.out)
+    signer = settings.signer()
+    settled = settle_device(settings.models, source, out, selection)
     request = BatchRequest(
         source=source,
         out=out,
-        recipe=Recipe.of(
-            options,
-            settled,
-            strip_metadata=strip_metadata,
-            require_face=require_face,
-            persons=choice.persons,
-            mark=not no_mark,
-            signer=signer.identity.digest if signer else "",
-        ),
+        recipe=replace(settings, models=settled).recipe(),
         signer=signer,
-        memory_bytes=parse_size(memory),
+        memory_bytes=parse_size(settings.memory),
         selection=selection,
-        overwrite=overwrite,
+        overwrite=settings.overwrite,
         retry_failed=retry_failed,
-        report=report,
-        prove=proof,
+        report=settings.report,
+        prove=settings.prove,
         json=json,
     )
-    screen = Screen(quiet=quiet, data_on_stdout=json)
-    if settled != models:
+    if settled != settings.models:
         why = "the folder is large, or was begun so"
         screen.notice(f"OpenVINO runs the face network in {request.recipe.precision}: {why}; --device cpu has torch do it")
     load = lambda: Upscaler.from_options(settled, screen.notice)  # noqa: E731
-    raise typer.Exit(run(request, load, screen, watch if watched else Batch.run_once))
+    return run(request, load, screen, watch if watched else Batch.run_once)
+
+
+def run_storages(
+    settings: WorkerSettings,
+    selection: NameFilter,
+    screen: Screen,
+    cluster: RayOptions | None,
+    *,
+    retry_failed: bool,
+    json: bool,
+) -> Exit:
+    """Does a place of photos, be it elsewhere, here or on a cluster."""
+    from ..cluster.run import ClusterRequest, run
+
+    request = ClusterRequest(settings=settings, selection=selection, retry_failed=retry_failed, json=json, ray=cluster)
+    return run(request, screen)

@@ -63,6 +63,10 @@ class JsonLinesFile:
         if self.fsync:
             os.fsync(self.handle)
 
+    def sync(self) -> None:
+        """Waits until all records are on disk."""
+        os.fsync(self.handle)
+
     def truncate(self, length: int) -> None:
         """Cuts the file off after `length` bytes."""
         os.ftruncate(self.handle, length)

@@ -1,0 +1,102 @@
+"""Unit manifests, `manifest-RRRR-UUUUU.jsonl`: the records of one unit of one run, written whole and last.
+
+Object stores neither append nor rename, so each unit has a file of its own, where the local batch adds to one. Records of later
+runs hold; those of `manifest.jsonl`, which is older, come before all of them. Before a unit begins, its names are written to
+`.laa/begun/`, and removed when its manifest is there: results of a unit that was killed are known as laa's own by them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import SetupError, explain_os_error
+from ..utils.jsonl import JsonLinesFile, parse_line
+from ..utils.storage import LocalStorage, Storage
+from .manifest import NAME
+from .schema import ManifestRecord
+
+BEGUN = ".laa/begun"
+MANIFEST_NAME = re.compile(r"manifest-(\d{4,})-(\d{5,})\.jsonl")
+BEGUN_NAME = re.compile(r"(\d{4,})-(\d{5,})\.jsonl")
+
+
+def unit_name(run: int, number: int) -> str:
+    """Names a unit, so that names sort as runs and units do."""
+    return f"{run:04}-{number:05}"
+
+
+def manifest_path(unit: str) -> str:
+    """Names a unit's manifest, relative to the results."""
+    return f"manifest-{unit}.jsonl"
+
+
+def begun_path(unit: str) -> str:
+    """Names the file that says that a unit was begun, relative to the results."""
+    return f"{BEGUN}/{unit}.jsonl"
+
+
+def run_of(path: str) -> int | None:
+    """Returns the run that a unit's manifest, or the file that says that it was begun, is of; None for any other file."""
+    folder, _, name = path.rpartition("/")
+    pattern = {"": MANIFEST_NAME, BEGUN: BEGUN_NAME}.get(folder)
+    found = pattern.fullmatch(name) if pattern else None
+    return int(found[1]) if found else None
+
+
+def order_of(path: str) -> tuple[int, int]:
+    """Sorts manifests by run and unit; `manifest.jsonl` comes first."""
+    found = MANIFEST_NAME.fullmatch(path)
+    return (int(found[1]), int(found[2])) if found else (-1, 0)
+
+
+def is_manifest(path: str) -> bool:
+    """Whether it is a manifest of a batch, of whatever kind."""
+    return path == NAME or MANIFEST_NAME.fullmatch(path) is not None
+
+
+def to_lines(values: Iterable[Any]) -> bytes:
+    """Writes values as JSON Lines."""
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+
+
+def parse_lines(content: bytes) -> Iterator[Any]:
+    """Reads JSON Lines; None for a line that is none, or is torn."""
+    return map(parse_line, content.splitlines(keepends=True))
+
+
+def write_unit_manifest(results: Storage, unit: str, records: Iterable[ManifestRecord]) -> None:
+    """Writes a unit's manifest, then removes what says that it was begun. Raises LaaError."""
+    results.write(manifest_path(unit), to_lines(sorted(records, key=lambda record: record["input"])), overwrite=True)
+    results.remove(begun_path(unit))
+
+
+def fold_unit_manifests(out: Path) -> None:
+    """Adds the lines of unit manifests to the local batch's manifest, which is on disk before they are removed. SetupError.
+
+    A run that is killed in between adds them again, to no harm.
+    """
+    results = LocalStorage(out)
+    names = [path.name for path in out.iterdir() if MANIFEST_NAME.fullmatch(path.name)]
+    begun = [name for name, _ in results.files(BEGUN) if run_of(name) is not None]
+    if not names and not begun:
+        return
+    try:
+        file = JsonLinesFile(out / NAME, fsync=False)
+        try:
+            file.recover()
+            for name in [*sorted(begun), *sorted(names, key=order_of)]:  # so that what was finished holds
+                for value in parse_lines(results.read(name)):
+                    if isinstance(value, dict):
+                        file.append(value)
+            file.sync()
+        finally:
+            file.close()
+        for name in [*names, *begun]:
+            results.remove(name)
+    except OSError as error:
+        reason = explain_os_error(error, "make room or check its permissions")
+        raise SetupError(f"cannot add unit manifests to {out / NAME}: {reason}, then run the same command again") from error

@@ -1,0 +1,115 @@
+"""Lists the photos and the results of a run once, with what their storages say of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..batch.gallery import is_gallery_file
+from ..batch.scan import NameFilter, check_folders, output_name, scan, suffix
+from ..batch.unit_manifest import is_manifest, run_of
+from ..errors import LaaError, UsageError
+from ..photo import READABLE_SUFFIXES, SUFFIXES
+from ..utils.storage import FileStatus, LocalStorage, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhoto:
+    """A photo: its name, its result's, and its file's size and time."""
+
+    name: str
+    output: str
+    status: FileStatus
+
+
+@dataclass
+class PhotoListing:
+    """The photos in the order of their names, the number of other files, and what could not be listed, and why."""
+
+    photos: list[ListedPhoto]
+    ignored: int
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class ResultListing:
+    """What there is in the place of the results. `runs`: the number of the last run; `gallery`: the names of its files."""
+
+    files: dict[str, FileStatus] = field(default_factory=dict)
+    manifests: list[str] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
+    gallery: set[str] = field(default_factory=set)
+    runs: int = 0
+
+
+def check_places(photos: Storage, results: Storage) -> tuple[Storage, Storage]:
+    """Resolves folders of this machine. UsageError where results could fall among the photos; LaaError as `check_folders`."""
+    if isinstance(photos, LocalStorage) and isinstance(results, LocalStorage):
+        source, out = check_folders(photos.folder, results.folder)
+        return LocalStorage(source), LocalStorage(out)
+    if f"{photos.place}/".startswith(f"{results.place}/"):
+        raise UsageError(f"the results in {results.place} would fall among the photos in {photos.place}: choose another place")
+    return photos, results
+
+
+def list_photos(photos: Storage, results: Storage, selection: NameFilter) -> PhotoListing:
+    """Lists the photos, without what lies in the place of the results, if that is among them. Raises LaaError."""
+    if isinstance(photos, LocalStorage):
+        return list_folder(photos, results, selection)
+    inside = f"{results.place}/".removeprefix(f"{photos.place}/")
+    below = inside if inside != f"{results.place}/" else None
+    found: dict[str, FileStatus] = {}
+    unreadable: dict[str, str] = {}
+    ignored = 0
+    for name, status in files_of(photos, unreadable):
+        if is_hidden(name) or (below is not None and name.startswith(below)):
+            continue
+        if suffix(name) not in READABLE_SUFFIXES or name not in selection:
+            ignored += 1
+        else:
+            found[name] = status
+    unchanged = {name for name in found if suffix(name) in SUFFIXES}
+    return PhotoListing(
+        [ListedPhoto(name, output_name(name, unchanged), found[name]) for name in sorted(found)], ignored, unreadable
+    )
+
+
+def list_folder(photos: LocalStorage, results: Storage, selection: NameFilter) -> PhotoListing:
+    """Lists a folder of this machine, as the local batch does."""
+    out = results.folder if isinstance(results, LocalStorage) else Path(results.place)
+    found = scan(photos.folder, out, selection)
+    statuses = ((photo, photos.status(photo.name)) for photo in found.photos)
+    listed = [ListedPhoto(photo.name, photo.output, status or FileStatus(0, None)) for photo, status in statuses]
+    return PhotoListing(listed, found.ignored, found.unreadable)
+
+
+def files_of(storage: Storage, unreadable: dict[str, str] | None = None) -> Iterator[tuple[str, FileStatus]]:
+    """Lists all files; `unreadable` as `Storage.files`. LaaError where that fails."""
+    try:
+        yield from storage.files(unreadable=unreadable)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LaaError(f"cannot list {storage.place}: {reason}: check that it is there and that you may read it") from error
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or a folder that it lies in begins with a dot."""
+    return name.startswith(".") or "/." in name
+
+
+def list_results(results: Storage) -> ResultListing:
+    """Lists the results and what laa keeps beside them. LaaError where that fails."""
+    listing = ResultListing()
+    for name, status in files_of(results):
+        run = run_of(name)
+        if is_manifest(name):
+            listing.manifests.append(name)
+        elif run is not None:
+            listing.begun.append(name)
+        elif is_gallery_file(name):
+            listing.gallery.add(name)
+        elif not is_hidden(name):
+            listing.files[name] = status
+        listing.runs = max(listing.runs, run or 0)
+    return listing

@@ -1,0 +1,147 @@
+"""Ray itself: starting or joining it, how much of each machine a worker takes, and what each machine would make results by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import SetupError, UsageError
+from ..options import AUTO
+from .settings import MachineReport, WorkerSettings, check_versions
+
+LOCAL = "local"
+HOW_TO_INSTALL = "pip install 'laa[cluster]'"
+OBJECT_STORE_BYTES = 100 << 20  # of a cluster on this machine: units and records are all that travels
+MOST_CPUS = 4  # of a worker where nobody said: more photos side by side than that wait for one reader and one writer
+ANSWER_S = 300.0  # to wait for a machine's answer, which has to import torch first
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a worker takes of its machine: photos side by side, each on a CPU, and a number of GPUs, or a part of one."""
+
+    cpus: int = 1
+    gpus: float = 0.0
+
+
+def import_ray() -> Any:
+    """Imports Ray. UsageError where it is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(f"ray needs Ray ({error}): {HOW_TO_INSTALL}", "ray") from error
+    return ray
+
+
+def start_ray(address: str) -> None:
+    """Joins a cluster, or starts one on this machine: LOCAL. SetupError where that fails. Nothing of its talk is shown."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    ray = import_ray()
+    ray._private.worker.print_to_stdstream = lambda *arguments, **options: None  # what raylets say to every driver
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if address == LOCAL:
+            ray.init(address=LOCAL, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        hint = "start one with `ray start --head`, or use --ray local"
+        raise SetupError(f"cannot join the Ray cluster {address!r}: {reason}: {hint}") from error
+
+
+def settle_share(cpus: int | None, gpus: float | None, device: str) -> Share:
+    """Chooses what nobody said: a GPU each, where there are some and the device may be one; no more CPUs than there are."""
+    nodes = live_resources()
+    if gpus is None:
+        may_use = device.partition(":")[0] in (AUTO, "cuda")
+        gpus = 1.0 if may_use and any(node.get("GPU") for node in nodes.values()) else 0.0
+    fitting = [int(node.get("CPU", 0)) for node in nodes.values() if not gpus or node.get("GPU")]
+    return Share(cpus or max(1, min([MOST_CPUS, *filter(None, fitting)])), gpus)
+
+
+def live_resources() -> dict[str, dict[str, float]]:
+    """Returns the resources of the cluster's nodes that are alive, by node."""
+    import ray
+
+    return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+
+
+def room(resources: dict[str, float], share: Share) -> int:
+    """Counts the workers that a machine has room for."""
+    by_cpus = int(resources.get("CPU", 0) // share.cpus)
+    return min(by_cpus, int(resources.get("GPU", 0) / share.gpus)) if share.gpus else by_cpus
+
+
+def fitting_nodes(share: Share) -> dict[str, int]:
+    """Returns how many workers each machine has room for. SetupError where none has."""
+    rooms = {node: room(resources, share) for node, resources in live_resources().items()}
+    if not any(rooms.values()):
+        gpus = f" and {share.gpus:g} GPUs" if share.gpus else ""
+        raise SetupError(
+            f"no machine of the cluster has {share.cpus} CPUs{gpus} for a worker: lower --actor-cpus or --actor-gpus"
+        )
+    return {node: count for node, count in rooms.items() if count}
+
+
+def probe(settings: WorkerSettings, share: Share) -> list[MachineReport]:
+    """Asks every machine that workers fit on what it would make results with. SetupError where one has another laa, or none."""
+    nodes = list(fitting_nodes(share))
+    check_versions([(name_of(node), versions) for node, versions in zip(nodes, ask(nodes, look(), share), strict=True)])
+    reports = ask(nodes, report_of_machine, share, settings)
+    return [named(report, node) for report, node in zip(reports, nodes, strict=True)]
+
+
+def report_of_machine(settings: WorkerSettings) -> MachineReport:
+    """Looks at the machine that this runs on."""
+    return MachineReport.of_this(settings)
+
+
+def look() -> Callable[[], dict[str, str]]:
+    """Makes the function that looks for laa on a machine; it travels as a whole, for there may be no laa to have it from."""
+
+    def versions() -> dict[str, str]:
+        import platform
+
+        try:
+            import torch
+
+            from laa_cli import __version__
+        except ImportError as error:
+            return {"laa": f"not installed ({error})"}
+        return {"laa": __version__, "torch": torch.__version__, "python": platform.python_version()}
+
+    return versions
+
+
+def ask(nodes: list[str], question: Callable[..., Any], share: Share, *arguments: Any) -> list[Any]:
+    """Calls a function on every node, with a worker's share of GPUs. SetupError where one does not answer."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0, num_gpus=share.gpus, max_retries=1)(question)
+    on = {node: NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes}
+    answers = [task.options(scheduling_strategy=on[node]).remote(*arguments) for node in nodes]
+    _, missing = ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
+    if missing:
+        names = ", ".join(name_of(node) for node, answer in zip(nodes, answers, strict=True) if answer in missing)
+        raise SetupError(f"no answer from {names} in {ANSWER_S:.0f} s: look at `ray status`")
+    try:
+        return ray.get(answers)
+    except ray.exceptions.RayError as error:
+        raise SetupError(f"a machine of the cluster failed: {str(error).strip().splitlines()[-1]}") from error
+
+
+def name_of(node: str) -> str:
+    """Names a node for people: its machine, and the beginning of Ray's own name."""
+    import ray
+
+    known = {entry["NodeID"]: entry for entry in ray.nodes()}
+    return f"{known[node]['NodeManagerHostname']} ({node[:8]})" if node in known else node[:8]
+
+
+def named(report: MachineReport, node: str) -> MachineReport:
+    """Gives a report its node's name."""
+    return replace(report, machine=name_of(node))

@@ -1,0 +1,159 @@
+"""A worker: loads the models once and does units, in this process or, as a Ray actor, in one of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from functools import cached_property, partial
+
+import torch
+
+from ..batch.executor import ThreadPipeline
+from ..batch.manifest import Recipe
+from ..batch.microbatch import MicroBatcher, micro_batch_size
+from ..batch.run import single_threaded_libraries
+from ..batch.schema import ManifestRecord
+from ..batch.task import BatchContext, PhotoTask
+from ..batch.unit_manifest import begun_path, parse_lines, to_lines, write_unit_manifest
+from ..errors import LaaError, SetupError
+from ..photo.signing import Signer
+from ..process import load_once
+from ..upscale import Upscaler
+from ..utils.inputs import Inputs
+from ..utils.storage import LocalStorage, Storage
+from .settings import MachineReport, WorkerSettings
+from .unit import Action, Event, Fatal, Notice, PhotoDone, Unit, UnitDone, UnitPhoto
+from .unit_tasks import make_task
+
+
+class UnitRecords:
+    """The records of a unit, in memory until its manifest is written. `outputs`: as `batch.task.Records`."""
+
+    def __init__(self, outputs: frozenset[str]) -> None:
+        self.outputs = outputs
+        self.records: list[ManifestRecord] = []
+
+    def append(self, record: ManifestRecord) -> None:
+        self.records.append(record)
+
+
+class UnitWorker:
+    """Does units, one at a time. `stop` may be called from another thread meanwhile."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self.notices: list[str] = []
+        self.load = load_once(lambda: settings.load(settings.settled_models(), self.notices.append))
+        self.stopping = threading.Event()
+        self.pipeline: ThreadPipeline[PhotoTask] | None = None
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What all results are made with."""
+        return self.settings.recipe()
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """Who signs the results, if anybody does."""
+        return self.settings.signer()
+
+    def describe(self) -> MachineReport:
+        """Looks at the machine that the worker is on."""
+        return MachineReport.of_this(self.settings)
+
+    def stop(self) -> None:
+        """Lets the photos under way end, and the unit with them; no other photo begins."""
+        self.stopping.set()
+        if self.pipeline is not None:
+            self.pipeline.stop()
+
+    def run(self, unit: Unit, only: str | None = None) -> Generator[Event, None, None]:
+        """Does a unit, or one photo of it, whose record is then left to the caller. Yields the photos as they are done."""
+        try:
+            photos, results = self.open_storages(unit)
+            ours = begun_outputs(unit, results)
+            if only is None:
+                begin(unit, results, overwrite=self.settings.overwrite)
+            records = UnitRecords(ours | {photo.output for photo in unit.photos if photo.replaceable})
+            chosen = [photo for photo in unit.photos if only in (None, photo.name)]
+            write = partial(write_unit_manifest, results, unit.name, records.records) if only is None else no_manifest
+            try:
+                yield from self.run_photos(chosen, photos, results, records)
+            except BaseException:  # the run is given up; what was done holds
+                with suppress(LaaError):
+                    write()
+                raise
+            write()
+            yield UnitDone(len(records.records) == len(chosen))
+        except LaaError as error:
+            yield Fatal(error.for_command_line(), error.code)
+
+    def open_storages(self, unit: Unit) -> tuple[Storage, Storage]:
+        """Opens the photos and the results; nothing that a local unit reads can be written over."""
+        photos, results = self.settings.open()
+        if isinstance(photos, LocalStorage) and isinstance(results, LocalStorage):
+            read = [photos.local_path(photo.name) for photo in unit.photos] + self.settings.models.files
+            read += [path for path in (self.settings.certificate, self.settings.key) if path is not None]
+            results.inputs = Inputs.in_folder(photos.folder, results.folder, read)
+        return photos, results
+
+    def run_photos(self, chosen: list[UnitPhoto], photos: Storage, results: Storage, records: UnitRecords) -> Iterator[Event]:
+        """Runs photos through the local batch's pipeline, the largest first."""
+        upscaler = self.load()
+        yield from map(Notice, self.notices)
+        self.notices.clear()
+        with (
+            single_threaded_libraries(),
+            MicroBatcher(upscaler.restore, micro_batch_size(upscaler.restore)) as micro_batcher,
+            ThreadPipeline[PhotoTask](
+                self.settings.cpus, self.settings.memory_bytes, lambda: torch.set_num_threads(1)
+            ) as self.pipeline,
+        ):
+            context = self.make_context(upscaler, micro_batcher, photos, results, records)
+            if self.stopping.is_set():
+                self.pipeline.stop()
+            largest_first = sorted(chosen, key=lambda photo: photo.status.size, reverse=True)
+            for task in self.pipeline.run(make_task(photo, context) for photo in largest_first):
+                yield PhotoDone(task.record, task.is_fresh)
+
+    def make_context(
+        self, upscaler: Upscaler, micro_batcher: MicroBatcher, photos: Storage, results: Storage, records: UnitRecords
+    ) -> BatchContext:
+        """What the tasks of a unit share."""
+        settings = self.settings
+        return BatchContext(
+            photos=photos,
+            results=results,
+            recipe=self.recipe,
+            records=records,
+            upscaler=upscaler,
+            micro_batcher=micro_batcher,
+            signer=self.signer,
+            overwrite=settings.overwrite,
+            report=settings.report,
+            prove=settings.prove,
+        )
+
+
+def no_manifest() -> None:
+    """Writes nothing, where the records are the caller's to keep."""
+
+
+def begin(unit: Unit, results: Storage, *, overwrite: bool) -> None:
+    """Writes down which results a unit is going to make, so that they are laa's own if it is killed. Raises LaaError."""
+    photos = (photo for photo in unit.photos if photo.action != Action.THUMBNAILS and (overwrite or not photo.taken))
+    lines = to_lines({"input": photo.name, "output": photo.output} for photo in photos)
+    results.write(begun_path(unit.name), lines, overwrite=True)
+
+
+def begun_outputs(unit: Unit, results: Storage) -> frozenset[str]:
+    """Reads which results an earlier attempt at the unit may have made. Raises LaaError where that cannot be read."""
+    path = begun_path(unit.name)
+    if results.status(path) is None:
+        return frozenset()
+    try:
+        values = parse_lines(results.read(path))
+    except OSError as error:
+        raise SetupError(f"cannot read {results.locate(path)}: {error.strerror or error}: run the command again") from error
+    return frozenset(value["output"] for value in values if isinstance(value, dict) and "output" in value)
