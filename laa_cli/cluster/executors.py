@@ -9,9 +9,9 @@ from typing import Protocol, Self
 
 from ..batch.executor import usable_cpus
 from ..batch.manifest import Recipe
-from .settings import MachineReport, WorkerSettings, check_same
 from .unit import Event, Unit
 from .unit_worker import UnitWorker
+from .worker_settings import MachineReport, WorkerSettings, check_same
 
 Events = Generator[tuple[Unit, Event], None, None]
 Tick = Callable[[], None]  # called about once a second while units run; what it raises ends the run

@@ -15,9 +15,9 @@ from ..utils.storage import Storage
 from .executors import Events, Tick
 from .job_queue import Job, JobQueue
 from .ray_nodes import fitting_nodes, import_ray, live_resources, name_of, named, probe, settle_share, start_ray
-from .settings import MachineReport, WorkerSettings, check_same
 from .unit import Event, Fatal, PhotoDone, Unit, UnitDone
 from .unit_worker import UnitWorker
+from .worker_settings import MachineReport, WorkerSettings, check_same
 
 POLL_S = 1.0
 PATIENCE_S = 30.0  # without any worker, before a person is told

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import SetupError, UsageError
 from ..options import AUTO
-from .settings import MachineReport, WorkerSettings, check_versions
+from .worker_settings import MachineReport, WorkerSettings, check_versions
 
 LOCAL = "local"
 HOW_TO_INSTALL = "pip install 'laa[cluster]'"

@@ -27,8 +27,8 @@ from .listing import PhotoListing, ResultListing, check_places, list_photos, lis
 from .planning import Plan, Planner, PlanOptions
 from .ray_executor import RayExecutor, RayOptions
 from .record_index import RecordIndex
-from .settings import WorkerSettings
 from .unit import Notice, PhotoDone, Unit, UnitDone, cut_units, unit_size
+from .worker_settings import WorkerSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,9 @@ from ..process import load_once
 from ..upscale import Upscaler
 from ..utils.inputs import Inputs
 from ..utils.storage import LocalStorage, Storage
-from .settings import MachineReport, WorkerSettings
 from .unit import Action, Event, Fatal, Notice, PhotoDone, Unit, UnitDone, UnitPhoto
 from .unit_tasks import make_task
+from .worker_settings import MachineReport, WorkerSettings
 
 
 class UnitRecords:

@@ -39,7 +39,7 @@ from .parameters import (
 if TYPE_CHECKING:
     from ..batch.scan import NameFilter
     from ..cluster.ray_executor import RayOptions
-    from ..cluster.settings import WorkerSettings
+    from ..cluster.worker_settings import WorkerSettings
     from ..console import Screen
     from ..errors import Exit
 
@@ -112,7 +112,7 @@ def batch(
 ) -> None:
     """Runs `laa batch`."""
     from ..batch.scan import NameFilter
-    from ..cluster.settings import WorkerSettings
+    from ..cluster.worker_settings import WorkerSettings
     from ..console import Screen
     from ..utils.url_storage import is_url
 
