@@ -15,8 +15,8 @@ LOCKED_BYTE = 2**31 - 2  # of a file on Windows: far behind any content, for loc
 
 
 @contextmanager
-def locked(folder: Path, message: str) -> Iterator[None]:
-    """Makes the folder and holds its lock file. LaaError, with `message` where another run holds the lock."""
+def locked(folder: Path, message: str) -> Iterator[int]:
+    """Makes the folder and holds its lock file, whose handle it yields. LaaError, with `message` where another run holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
@@ -27,9 +27,20 @@ def locked(folder: Path, message: str) -> Iterator[None]:
             lock_file(handle, message)
         except OSError as error:
             raise unwritable_error(folder, error) from error
-        yield
+        yield handle
     finally:
         os.close(handle)
+
+
+def write_locked(handle: int, folder: Path, content: bytes) -> None:
+    """Writes into a folder's lock file, instead of what it held. LaaError."""
+    try:
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, content)
+        os.fsync(handle)
+    except OSError as error:
+        raise unwritable_error(folder, error) from error
 
 
 def unwritable_error(folder: Path, error: OSError) -> LaaError:
