@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from ..errors import FileError, explain_os_error
 from .atomic import check_target, write_atomically
 from .inputs import NO_INPUTS, Inputs
 
@@ -21,7 +22,7 @@ class FileStatus(NamedTuple):
 class Storage(Protocol):
     """A folder and all below it. `name`: of a file in it, relative, with slashes. Any thread may call.
 
-    Reading raises OSError, whatever lies below; checking and writing raise LaaError, which says what to do.
+    Reading raises OSError, whatever lies below; checking, writing and removing raise LaaError, which says what to do.
     """
 
     place: str  # what messages call the folder: a path or a URL, without a slash at its end
@@ -70,11 +71,14 @@ class LocalStorage:
         return self.folder / name
 
     def files(self, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
-        """Lists files; a link to a folder is none, and leads nowhere."""
+        """Lists files; a link to a folder is none, and leads nowhere, nor does a folder that lies behind one."""
+        below = PurePosixPath(folder)
+        if any(os.path.islink(self.folder / part) for part in (below, *below.parents) if part.name):
+            return
         for place, _, names in os.walk(self.folder / folder):
+            parent = Path(place).relative_to(self.folder).as_posix()
             for name in names:
-                path = Path(place, name)
-                relative = path.relative_to(self.folder).as_posix()
+                relative = name if parent == "." else f"{parent}/{name}"
                 if (status := self.status(relative)) is not None:
                     yield relative, status
 
@@ -100,4 +104,8 @@ class LocalStorage:
         write_atomically(self.folder / name, content, inputs=self.inputs, overwrite=overwrite, ready=tell)
 
     def remove(self, name: str) -> None:
-        (self.folder / name).unlink(missing_ok=True)
+        path = self.folder / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot remove {path}: {explain_os_error(error)}", error) from error
