@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from functools import partial
 
 import cv2
@@ -25,7 +25,7 @@ PROOF = "proof.html"  # how the names of pages of proofs end
 FACE_PX = 96  # a face's side, before as well as after
 LARGEST_CROP = 4  # over the photo's longer side; the margin is 3 at most
 FACES = 500  # at most in a picture, whose height JPEG limits
-FILE_NAME = re.compile(r"\.laa/([0-9a-f]{2})/(\1[0-9a-f]{30})\.(?:(?:before|after|faces)\.jpg|proof\.html)")
+FILE_NAME = re.compile(r"\.laa/([0-9a-f]{2})/(\1[0-9a-f]{30})\.((?:before|after|faces)\.jpg|proof\.html)")
 
 Thumbnails = dict[str, bytes]  # JPEG: "before", "after" and, where there are restored faces, "faces"
 
@@ -85,6 +85,11 @@ def write_thumbnails(thumbnails: Thumbnails, results: Storage, output_sha256: st
     """Writes the thumbnails of a result. Raises LaaError."""
     for kind, content in thumbnails.items():
         results.write(thumbnail_path(output_sha256, kind), content, overwrite=True)
+
+
+def stems_with(suffix: str, names: Iterable[str]) -> set[str]:
+    """The stems of the results that have a file with that suffix, by a listing: where looking at each takes a request."""
+    return {found[2] for name in names if (found := FILE_NAME.fullmatch(name)) and found[3] == suffix}
 
 
 def write_proof(page: str, results: Storage, output_sha256: str) -> None:

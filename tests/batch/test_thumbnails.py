@@ -15,10 +15,12 @@ from laa_cli.batch.manifest import Manifest
 from laa_cli.batch.thumbnails import (
     FACE_PX,
     LONGEST_PX,
+    PROOF,
     backfill,
     has_thumbnails,
     make_thumbnails,
     remove_stale_thumbnails,
+    stems_with,
     thumbnail_stem,
 )
 from laa_cli.errors import LaaError
@@ -81,6 +83,9 @@ def test_only_thumbnails_without_a_result_are_removed(tmp_path: Path) -> None:
     results = StorageElsewhere(tmp_path)
     for name in kept | gone:
         results.write(name, b"x", overwrite=False)
+    listed = [name for name, _ in results.files()]
+    assert stems_with(PROOF, listed) == {current, stale}
+    assert stems_with("after.jpg", listed) == {stale}
     remove_stale_thumbnails(results, {thumbnail_stem(current * 2)})
     assert contents(tmp_path).keys() == kept
 
