@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ from laa_cli.__main__ import guarded
 from laa_cli.batch.manifest import Recipe
 from laa_cli.batch.run import BatchRequest
 from laa_cli.batch.run import run as run_batch_request
+from laa_cli.batch.schema import ManifestRecord
 from laa_cli.console import Screen
 from laa_cli.detect.face import Face
 from laa_cli.errors import Exit
@@ -352,6 +353,29 @@ def write_photo_of_noise(path: Path, seed: int = 0, size: tuple[int, int] = (40,
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def made_up_record(number: int, faces: int = 2) -> ManifestRecord:
+    """What a manifest says of a photo that there is not, with so many faces restored."""
+    name, hexadecimal = f"{number // 1000:03d}/IMG_{number:07d}.jpg", f"{number:032x}" * 2
+    box, crop = [10.0, 8.0, 26.0, 24.0], {"x": 8, "y": 6, "side": 20}
+    face = {
+        "box_xyxy": box,
+        "size_px": 16.0,
+        "confidence": 0.99,
+        "landmarks_xy": [[14.8, 14.4]] * 5,
+        "crop": crop,
+        "roll_deg": 0.0,
+    }
+    face |= {"action": "restored", "reason": "within --max-face 96", "fidelity": 0.5, "consistency": 0.01}
+    record = {
+        "input": name, "output": name, "size": 3116, "mtime_ns": 1, "sha256": hexadecimal, "width": 4000, "height": 3000,
+        "background": "plain", "background_fidelity": None, "left_out": [], "output_sha256": hexadecimal, "output_size": 9361,
+        "faces": [face | {"number": place + 1, "name": f"Person {place}"} for place in range(faces)], "recipe": "ab" * 32,
+        "output_mtime_ns": 2, "error": None, "versions": {"laa": "0.1.0"}, "weights": "weights", "options": {"scale": 4},
+        "seconds": {"read": 0.1},
+    }  # fmt: skip
+    return cast(ManifestRecord, record)
 
 
 def result_files(folder: Path) -> dict[str, bytes]:

@@ -25,14 +25,15 @@ from ..utils.signals import graceful_interrupt, restored_signals
 from ..utils.storage import LocalStorage
 from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
-from .gallery import NAME as GALLERY
-from .gallery import has_proof, write_gallery
+from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
 from .messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from .microbatch import MicroBatcher, micro_batch_size
+from .pagination import NAME as GALLERY
 from .scan import NameFilter, PhotoFile, ScanResult, check_folders, file_state, scan
 from .summary import Counts
 from .task import BatchContext, PhotoTask
+from .thumbnails import has_proof
 from .unit_manifest import fold_unit_manifests
 
 
@@ -146,7 +147,9 @@ class Batch:
     def write_gallery(self, found: ScanResult) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.report:
-            self.screen.say(f"gallery: {write_gallery(found.photos, self.request.out, self.manifest, self.inputs)}")
+            names = (photo.name for photo in found.photos)
+            photos, results = LocalStorage(self.request.source), LocalStorage(self.request.out, self.inputs)
+            self.screen.say(f"gallery: {write_gallery(names, self.manifest.records, photos, results)}")
 
     def process(self, found: ScanResult) -> None:
         """Does what is to be done of the photos found, and counts the others. LaaError where the gallery has no place."""

@@ -22,10 +22,10 @@ from ..restore.records import rounded_seconds
 from ..upscale import Upscaler
 from ..utils.storage import FileStatus, Storage
 from ..utils.timing import StageTimer
-from .gallery import Thumbnails, make_thumbnails, write_proof, write_thumbnails
 from .manifest import Recipe
 from .microbatch import MicroBatcher
 from .schema import ManifestRecord, ResultRecord, SourceRecord
+from .thumbnails import Thumbnails, make_thumbnails, write_proof, write_thumbnails
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what concerns every photo to come
 

@@ -99,9 +99,12 @@ class Photo:
         return Photo(np.ascontiguousarray(pixels), metadata)
 
 
-def read_photo(source: Path | BinaryIO | bytes, *, max_pixels: int | None, name: str | None = None) -> Photo:
-    """Reads and decodes one photo from a path, an open binary file (standard input) or its bytes; errors call it `name`.
+def read_photo(
+    source: Path | BinaryIO | bytes | Callable[[int], bytes], *, max_pixels: int | None, name: str | None = None
+) -> Photo:
+    """Reads and decodes one photo from a path, an open binary file (standard input), its bytes, or a function.
 
+    `source`: see `read_bytes`. Errors call it `name`.
     JPEG, PNG, WebP, TIFF, BMP, AVIF, or a GIF of one frame. The size is checked against `max_pixels` (width * height; None:
     by the memory that is free) before any pixel is decoded. Palettes, CMYK and L*a*b* become RGB; PNG and TIFF keep their 16
     bits. Damaged metadata is left out. Raises LaaError, naming the file, where the photo is missing, damaged, animated, too

@@ -138,7 +138,7 @@ class Lease(Hold):
 
     def release(self) -> None:
         """Removes the file if it is this run's; where that fails it stays, and is taken for left over by the next."""
-        with suppress(OSError):
+        with suppress(OSError, LaaError):
             holder = read_holder(self.storage)
             if holder is not None and holder.token == self.token:
                 self.storage.remove(LOCK)

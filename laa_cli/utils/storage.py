@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from ..errors import FileError, explain_os_error
 from .atomic import check_target, write_atomically
 from .inputs import NO_INPUTS, Inputs
 
@@ -22,7 +23,7 @@ class FileStatus(NamedTuple):
 class Storage(Protocol):
     """A folder and all below it. `name`: of a file in it, relative, with slashes. Any thread may call; it may be pickled.
 
-    Listing, reading and removing raise OSError, whatever lies below; checking and writing LaaError, which says what to do.
+    Listing and reading raise OSError, whatever lies below; checking, writing and removing LaaError, which says what to do.
     """
 
     place: str  # what messages call the folder: a path or a URL, without a slash at its end
@@ -81,12 +82,15 @@ class LocalStorage:
         return self.folder / name
 
     def files(self, folder: str = "", unreadable: dict[str, str] | None = None) -> Iterator[tuple[str, FileStatus]]:
-        """Lists files; a link to a folder is none, and leads nowhere."""
+        """Lists files; a link to a folder is none, and leads nowhere, nor does a folder that lies behind one."""
 
         def note(error: OSError) -> None:
             if unreadable is not None and not isinstance(error, FileNotFoundError):
                 unreadable[str(error.filename)] = error.strerror or str(error)
 
+        below = PurePosixPath(folder)
+        if any(os.path.islink(self.folder / part) for part in (below, *below.parents) if part.name):
+            return
         start = str(self.folder / folder)
         for place, _, names in os.walk(start, onerror=note):
             inner = os.path.relpath(place, self.folder).replace(os.sep, "/")
@@ -120,7 +124,11 @@ class LocalStorage:
         write_atomically(self.folder / name, content, inputs=self.inputs, overwrite=overwrite, ready=tell)
 
     def remove(self, name: str) -> None:
-        (self.folder / name).unlink(missing_ok=True)
+        path = self.folder / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot remove {path}: {explain_os_error(error)}", error) from error
 
     def remove_many(self, names: Iterable[str]) -> None:
         for name in names:

@@ -190,9 +190,12 @@ class UrlStorage:
         return FileError(f"cannot write {self.locate(name)}: {explain_os_error(error, ADVICE)}", error)
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError), self.os_errors(name):
-            fs, path = self.resolve(name)
-            fs.rm_file(path)
+        try:
+            with suppress(FileNotFoundError), self.os_errors(name):
+                fs, path = self.resolve(name)
+                fs.rm_file(path)
+        except OSError as error:
+            raise FileError(f"cannot remove {self.locate(name)}: {explain_os_error(error, ADVICE)}", error) from error
 
     def remove_many(self, names: Iterable[str]) -> None:
         with ThreadPoolExecutor(REMOVED_AT_ONCE) as pool:
