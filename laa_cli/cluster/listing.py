@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..batch.gallery import is_gallery_file
 from ..batch.scan import NameFilter, check_folders, output_name, scan, suffix
+from ..batch.thumbnails import FOLDER, PROOF, stems_with
 from ..batch.unit_manifest import is_manifest, run_of
 from ..errors import LaaError, UsageError
 from ..photo import READABLE_SUFFIXES, SUFFIXES
@@ -34,12 +34,16 @@ class PhotoListing:
 
 @dataclass
 class ResultListing:
-    """What there is in the place of the results. `runs`: the number of the last run; `gallery`: the names of its files."""
+    """What there is in the place of the results. `runs`: the number of the last run.
+
+    `shown`, `proved`: the stems of the results that have thumbnails, and pages of proofs (`batch.thumbnails`).
+    """
 
     files: dict[str, FileStatus] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
-    gallery: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+    proved: set[str] = field(default_factory=set)
     runs: int = 0
 
 
@@ -84,10 +88,10 @@ def list_folder(photos: LocalStorage, results: Storage, selection: NameFilter) -
     return PhotoListing(listed, found.ignored, found.unreadable)
 
 
-def files_of(storage: Storage, unreadable: dict[str, str] | None = None) -> Iterator[tuple[str, FileStatus]]:
+def files_of(storage: Storage, unreadable: dict[str, str] | None = None, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
     """Lists all files; `unreadable` as `Storage.files`. LaaError where that fails."""
     try:
-        yield from storage.files(unreadable=unreadable)
+        yield from storage.files(folder, unreadable)
     except OSError as error:
         reason = error.strerror or str(error)
         raise LaaError(f"cannot list {storage.place}: {reason}: check that it is there and that you may read it") from error
@@ -107,8 +111,9 @@ def list_results(results: Storage) -> ResultListing:
             listing.manifests.append(name)
         elif run is not None:
             listing.begun.append(name)
-        elif is_gallery_file(name):
-            listing.gallery.add(name)
+        elif name.startswith(FOLDER):
+            listing.shown |= stems_with("after.jpg", [name])
+            listing.proved |= stems_with(PROOF, [name])
         elif not is_hidden(name):
             listing.files[name] = status
         listing.runs = max(listing.runs, run or 0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..batch.gallery import PROOF, gallery_path, thumbnail_path
 from ..batch.manifest import Recipe
+from ..batch.thumbnails import thumbnail_stem
 from .listing import ListedPhoto, PhotoListing, ResultListing
 from .record_index import RecordEntry, RecordIndex
 from .unit import Action, UnitPhoto
@@ -69,17 +69,14 @@ class Planner:
         result = self.results.files.get(entry.output)
         if entry.result is not None and (result is None or result.size != entry.result.size):
             return Action.RESTORE
-        if self.options.prove and entry.error is None and not self.has(gallery_path(entry.output_sha256, PROOF)):
+        stem = thumbnail_stem(entry.output_sha256)
+        if self.options.prove and entry.error is None and stem not in self.results.proved:
             return Action.RESTORE
         times = [(entry.source, photo.status)] + ([(entry.result, result)] if entry.result and result else [])
         if any(before.mtime_ns is None or before.mtime_ns != now.mtime_ns for before, now in times):
             return Action.RECHECK
-        shown = not self.options.report or entry.error is not None or self.has(thumbnail_path(entry.output_sha256, "after"))
+        shown = not self.options.report or entry.error is not None or stem in self.results.shown
         return None if shown else Action.THUMBNAILS
-
-    def has(self, path: str) -> bool:
-        """Whether the gallery has a file."""
-        return path in self.results.gallery
 
     def unit_photo(self, photo: ListedPhoto, action: Action) -> UnitPhoto:
         """Says all that a worker has to know of a photo."""

@@ -6,24 +6,25 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+from ..batch.gallery import Gallery, write_pages
 from ..batch.manifest import Recipe
 from ..batch.messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from ..batch.scan import NameFilter
 from ..batch.schema import ManifestRecord
 from ..batch.summary import Counts
+from ..batch.thumbnails import FOLDER, PROOF, remove_stale_thumbnails, stems_with, thumbnail_stem
 from ..batch.unit_manifest import manifest_path
 from ..console import PhotoProgress, Screen
 from ..errors import Exit, LaaError, UsageError
 from ..photo import unmuted
-from ..utils.driver_lock import DriverLock, exclusive
+from ..utils.leases import Hold, exclusive
 from ..utils.partial import remove_partial_files
 from ..utils.signals import graceful_interrupt, restored_signals
 from ..utils.storage import LocalStorage, Storage
 from ..utils.url_storage import UrlStorage
 from ..utils.walk import unreadable_message
 from .executors import InProcess, UnitExecutor
-from .gallery_pages import write_gallery_of
-from .listing import PhotoListing, ResultListing, check_places, list_photos, list_results
+from .listing import PhotoListing, ResultListing, check_places, files_of, list_photos, list_results
 from .planning import Plan, Planner, PlanOptions
 from .ray_executor import RayExecutor, RayOptions
 from .record_index import RecordIndex
@@ -53,7 +54,8 @@ class ClusterRequest:
 def run(request: ClusterRequest, screen: Screen) -> Exit:
     """Does a place of photos and returns the exit code. What was done before by the same recipe from the same photos stays."""
     photos, results = check_places(*request.settings.open())
-    with exclusive(results, screen.notice) as lock:
+    busy = f"another `laa batch` is writing to {results.place}: wait until it ends, or choose another place"
+    with exclusive(results, busy, screen.notice) as lock:
         cluster_run = ClusterRun(request, photos, results, lock, screen)
         try:
             cluster_run.run()
@@ -79,7 +81,7 @@ def make_executor(request: ClusterRequest, results: Storage, screen: Screen) -> 
 class ClusterRun:
     """A place of results that is this run's alone."""
 
-    def __init__(self, request: ClusterRequest, photos: Storage, results: Storage, lock: DriverLock, screen: Screen) -> None:
+    def __init__(self, request: ClusterRequest, photos: Storage, results: Storage, lock: Hold, screen: Screen) -> None:
         self.request = request
         self.photos = photos
         self.results = results
@@ -192,15 +194,25 @@ class ClusterRun:
     def write_gallery(self, found: PhotoListing) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.settings.report:
-            place = write_gallery_of([photo.name for photo in found.photos], self.index, self.results)
-            self.screen.say(f"gallery: {place}")
+            entries = {photo.name: self.index.entries[photo.name] for photo in found.photos if photo.name in self.index.entries}
+            done = {name: entry for name, entry in entries.items() if entry.error is None}
+            remove_stale_thumbnails(self.results, {thumbnail_stem(entry.output_sha256) for entry in done.values()})
+            proved = stems_with(PROOF, (name for name, _ in files_of(self.results, folder=FOLDER)))
+            gallery = Gallery(
+                names=list(done),
+                load=self.index.records,
+                faces=sum(entry.restored for entry in done.values()),
+                is_proved=lambda record: thumbnail_stem(record["output_sha256"]) in proved,
+                failed=[(name, entry.error) for name, entry in entries.items() if entry.error is not None],
+            )
+            self.screen.say(f"gallery: {write_pages(gallery, self.results)}")
 
     def clear(self, listed: ResultListing) -> None:
         """Removes manifests of which nothing holds any more, and what says that units were begun, where all is recorded."""
         try:
             self.results.remove_many([*self.index.superseded(), *self.index.settled(listed.files)])
-        except OSError as error:
-            self.screen.notice(f"could not remove old manifests in {self.results.place}: {error.strerror or error}")
+        except LaaError as error:
+            self.screen.notice(str(error))
         self.clear_partial_files()
 
     def clear_partial_files(self) -> None:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import cast
 
-from ..batch.gallery import backfill
 from ..batch.schema import ManifestRecord
 from ..batch.task import BatchContext, PhotoTask
+from ..batch.thumbnails import backfill
 from .unit import Action, UnitPhoto
 
 

@@ -18,7 +18,7 @@ from ..errors import LaaError, SetupError
 from ..options import ModelOptions, Options
 from ..photo.signing import Signer, load_signer
 from ..upscale import Upscaler
-from ..utils.driver_lock import holds_token
+from ..utils.leases import read_holder
 from ..utils.storage import Storage
 from ..utils.url_storage import open_storage
 
@@ -123,8 +123,12 @@ class MachineReport:
 def check_sees_results(settings: WorkerSettings) -> None:
     """Raises LaaError where a machine does not see the folder of results that the run has locked."""
     _, results = settings.open()
-    if settings.token and not holds_token(results, settings.token):
-        raise LaaError(f"it does not see the results in {settings.out}: use a folder that all machines share, or a URL")
+    try:
+        holder = read_holder(results) if settings.token else None
+    except OSError as error:
+        raise LaaError(f"it cannot read the results in {results.place}: {error.strerror or error}") from error
+    if settings.token and (holder is None or holder.token != settings.token):
+        raise LaaError(f"it does not see the results in {results.place}: use a folder that all machines share, or a URL")
 
 
 def check_same(reports: list[MachineReport]) -> Recipe:
