@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from fakes import ROOT, contents
+from ray_stubs import NODE
 from work_log import LOG, run_logged
-
-NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
 
 
 def start_cluster() -> Any:
