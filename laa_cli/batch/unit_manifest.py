@@ -2,7 +2,8 @@
 
 Object stores neither append nor rename, so each unit has a file of its own, where the local batch adds to one. Records of later
 runs hold; those of `manifest.jsonl`, which is older, come before all of them. Before a unit begins, its names are written to
-`.laa/begun/`, and removed when its manifest is there: results of a unit that was killed are known as laa's own by them.
+`.laa/begun/`, and removed when its manifest tells of all of them: results of a unit that was killed, or stopped after an
+attempt that was, are known as laa's own by them.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import SetupError, explain_os_error
+from ..errors import LaaError, SetupError, explain_os_error
 from ..utils.jsonl import JsonLinesFile, parse_line
 from ..utils.storage import LocalStorage, Storage
 from .manifest import NAME
 from .schema import ManifestRecord
 
 BEGUN = ".laa/begun"
-MANIFEST_NAME = re.compile(r"manifest-(\d{4,})-(\d{5,})\.jsonl")
-BEGUN_NAME = re.compile(r"(\d{4,})-(\d{5,})\.jsonl")
+MANIFEST_NAME = re.compile(r"manifest-([0-9]{4,})-([0-9]{5,})\.jsonl")
+BEGUN_NAME = re.compile(r"([0-9]{4,})-([0-9]{5,})\.jsonl")
 
 
 def unit_name(run: int, number: int) -> str:
@@ -68,35 +70,57 @@ def parse_lines(content: bytes) -> Iterator[Any]:
     return map(parse_line, content.splitlines(keepends=True))
 
 
-def write_unit_manifest(results: Storage, unit: str, records: Iterable[ManifestRecord]) -> None:
-    """Writes a unit's manifest, then removes what says that it was begun. Raises LaaError."""
+def write_unit_manifest(results: Storage, unit: str, records: Iterable[ManifestRecord], *, settled: bool) -> None:
+    """Writes a unit's manifest. Raises LaaError.
+
+    `settled`: no result of the unit is there, not even of an attempt at it that was killed, but those that the records tell of:
+    what says that it was begun goes. It is removed by a later run where that fails.
+    """
     results.write(manifest_path(unit), to_lines(sorted(records, key=lambda record: record["input"])), overwrite=True)
-    results.remove(begun_path(unit))
+    if settled:
+        with suppress(LaaError):
+            results.remove(begun_path(unit))
 
 
 def fold_unit_manifests(out: Path) -> None:
-    """Adds the lines of unit manifests to the local batch's manifest, which is on disk before they are removed. SetupError.
+    """Adds the lines of unit manifests to the local batch's manifest, which is on disk before they are removed. LaaError.
 
-    A run that is killed in between adds them again, to no harm.
+    A run that is killed in between adds them again, to no harm: the latest are the last to go.
     """
     results = LocalStorage(out)
-    names = [path.name for path in out.iterdir() if MANIFEST_NAME.fullmatch(path.name)]
+    names = sorted((path.name for path in out.iterdir() if MANIFEST_NAME.fullmatch(path.name)), key=order_of)
     begun = [name for name, _ in results.files(BEGUN) if run_of(name) is not None]
     if not names and not begun:
         return
     try:
         file = JsonLinesFile(out / NAME, fsync=False)
         try:
-            file.recover()
-            for name in [*sorted(begun), *sorted(names, key=order_of)]:  # so that what was finished holds
-                for value in parse_lines(results.read(name)):
-                    if isinstance(value, dict):
-                        file.append(value)
+            told = outputs_of(value for value, _ in file.recover())
+            for value in lines_of(results, begun):  # first, so that what was finished holds
+                if not (outputs_of([value]) <= told):
+                    file.append(value)
+            for value in lines_of(results, names):
+                file.append(value)
             file.sync()
         finally:
             file.close()
-        for name in [*names, *begun]:
-            results.remove(name)
     except OSError as error:
         reason = explain_os_error(error, "make room or check its permissions")
         raise SetupError(f"cannot add unit manifests to {out / NAME}: {reason}, then run the same command again") from error
+    for name in [*begun, *names]:
+        results.remove(name)
+
+
+def lines_of(results: Storage, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Reads the objects in the lines of files, one file after the other. Raises OSError."""
+    for name in names:
+        yield from (value for value in parse_lines(results.read(name)) if isinstance(value, dict))
+
+
+def outputs_of(values: Iterable[Any]) -> set[str]:
+    """The names of the results that lines tell of, or say that they were begun."""
+    return {
+        output
+        for value in values
+        if isinstance(value, dict) and value.get("error") is None and isinstance(output := value.get("output"), str)
+    }

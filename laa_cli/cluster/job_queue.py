@@ -69,12 +69,18 @@ class JobQueue:
         self.under_way.discard(job)
 
     def put_back(self, job: Job) -> None:
-        """Lets a job begin again, whose worker went with its machine."""
-        self.under_way.discard(job)
-        self.waiting.appendleft(job)
+        """Lets a job begin again, whose worker went with its machine; not one that is over already."""
+        if job in self.under_way:
+            self.under_way.discard(job)
+            self.waiting.appendleft(job)
 
     def blame(self, job: Job) -> PhotoDone | None:
-        """Draws the consequences of a worker's end that the job itself brought about. Returns a photo that has failed by it."""
+        """Draws the consequences of a worker's end that the job itself brought about. Returns a photo that has failed by it.
+
+        A job that is over already did not.
+        """
+        if job not in self.under_way:
+            return None
         self.under_way.discard(job)
         if job.only is None:
             self.split(job.unit)
@@ -97,6 +103,7 @@ class JobQueue:
         """Keeps a photo's record, where the queue writes it. Returns whether it was the last of its unit, which is written."""
         if job.only is None:
             return False
+        self.finish(job)  # whatever becomes of its worker now
         split = self.splits[job.unit.name]
         split.open.discard(job.only)
         split.records.append(done.record)
@@ -108,7 +115,16 @@ class JobQueue:
     def write(self, split: SplitUnit) -> None:
         """Writes the manifest of a split unit as far as it is done. Raises LaaError."""
         del self.splits[split.unit.name]
-        write_unit_manifest(self.results, split.unit.name, split.records)
+        failed = [record["output"] for record in split.records if record["error"] is not None]
+        settled = not split.open and not any(map(self.may_be_there, failed))
+        write_unit_manifest(self.results, split.unit.name, split.records, settled=settled)
+
+    def may_be_there(self, output: str) -> bool:
+        """Whether there may be a result, by the attempt at the whole unit."""
+        try:
+            return self.results.status(output) is not None
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Writes the manifests of the split units that are not done. Nothing may be under way any more. Raises LaaError."""

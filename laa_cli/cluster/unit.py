@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class Unit:
 
     run: int
     number: int
-    photos: tuple[UnitPhoto, ...]
+    photos: tuple[UnitPhoto, ...] = field(hash=False)  # their records cannot be hashed
 
     @property
     def name(self) -> str:

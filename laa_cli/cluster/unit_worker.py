@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 
@@ -77,17 +77,28 @@ class UnitWorker:
                 begin(unit, results, overwrite=self.settings.overwrite)
             records = UnitRecords(ours | {photo.output for photo in unit.photos if photo.replaceable})
             chosen = [photo for photo in unit.photos if only in (None, photo.name)]
-            write = partial(write_unit_manifest, results, unit.name, records.records) if only is None else no_manifest
             try:
                 yield from self.run_photos(chosen, photos, results, records)
             except BaseException:  # the run is given up; what was done holds
                 with suppress(LaaError):
-                    write()
+                    self.finish(unit, only, results, records, ours)
                 raise
-            write()
-            yield UnitDone(len(records.records) == len(chosen))
+            yield UnitDone(self.finish(unit, only, results, records, ours))
         except LaaError as error:
             yield Fatal(error.for_command_line(), error.code)
+
+    def finish(self, unit: Unit, only: str | None, results: Storage, records: UnitRecords, ours: frozenset[str]) -> bool:
+        """Writes a unit's manifest; that of one photo is the caller's. Returns whether all is recorded. Raises LaaError.
+
+        `ours`: results that an earlier attempt may have made, which are not forgotten where this one has none.
+        """
+        done = {record["input"] for record in records.records}
+        if only is not None:
+            return only in done
+        whole = len(done) == len(unit.photos)
+        failed = {record["output"] for record in records.records if record["error"] is not None}
+        write_unit_manifest(results, unit.name, records.records, settled=whole and not failed & ours)
+        return whole
 
     def open_storages(self, unit: Unit) -> tuple[Storage, Storage]:
         """Opens the photos and the results; nothing that a local unit reads can be written over."""
@@ -134,10 +145,6 @@ class UnitWorker:
             report=settings.report,
             prove=settings.prove,
         )
-
-
-def no_manifest() -> None:
-    """Writes nothing, where the records are the caller's to keep."""
 
 
 def begin(unit: Unit, results: Storage, *, overwrite: bool) -> None:
