@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,7 +49,8 @@ class RecordEntry:
 
 
 class RecordIndex:
-    """The last records of all photos. `outputs`: the names of all results that laa ever made or began.
+    """The last records of all photos. `outputs`: the names of all results that laa ever made or began, with the file that says
+    so: the last manifest, or where there is none what was begun.
 
     `runtime`: what the last result was made with; None where there is none.
     """
@@ -58,7 +58,7 @@ class RecordIndex:
     def __init__(self, results: Storage) -> None:
         self.results = results
         self.entries: dict[str, RecordEntry] = {}
-        self.outputs: set[str] = set()
+        self.outputs: dict[str, str] = {}
         self.manifests: set[str] = set()
         self.begun: dict[str, list[str]] = {}  # by the file that says so: results of units that were not finished
         self.foreign_lines = 0
@@ -69,13 +69,13 @@ class RecordIndex:
     def read(self, manifests: Iterable[str], begun: Iterable[str]) -> None:
         """Reads the manifests, and the files that say what was begun. Raises OSError."""
         for name, content in self.results.read_many(sorted(begun)):
-            self.begun[name] = [output for value in parse_lines(content) if (output := self.pass_over(value))]
+            self.begun[name] = [output for value in parse_lines(content) if (output := self.pass_over(name, value))]
         for name, content in self.results.read_many(sorted(filter(is_manifest, manifests), key=order_of)):
             self.manifests.add(name)
             for value in parse_lines(content):
                 record = parse_record(value)
                 if record is None:
-                    self.pass_over(value)
+                    self.pass_over(name, value)
                 else:
                     self.remember(name, record)
 
@@ -85,10 +85,10 @@ class RecordIndex:
         entry = RecordEntry.of(self.share(manifest), {**record, "recipe": self.share(record["recipe"])})
         self.entries[record["input"]] = entry
         if entry.error is None:
-            self.outputs.add(entry.output)
+            self.outputs[entry.output] = entry.manifest
             self.runtime = self.share(str(record["options"].get("runtime", TORCH)))
 
-    def pass_over(self, value: Any) -> str | None:
+    def pass_over(self, name: str, value: Any) -> str | None:
         """Forgets what is known of the photo of a line that is no whole record: it is done again, over its own result.
 
         Returns that result's name; None where the line says none.
@@ -98,7 +98,7 @@ class RecordIndex:
             self.foreign_lines += 1
             return None
         self.entries.pop(photo, None)
-        self.outputs.add(output)
+        self.outputs[output] = name
         return output
 
     def share(self, text: str | None) -> Any:
@@ -115,13 +115,12 @@ class RecordIndex:
         return {record["input"]: record for record in values if record is not None}
 
     def superseded(self) -> Iterator[str]:
-        """Yields the unit manifests none of whose records hold any more."""
-        holding = Counter(entry.manifest for entry in self.entries.values())
-        yield from sorted(name for name in self.manifests if not holding[name] and order_of(name)[0] >= 0)
+        """Yields the unit manifests none of whose records hold any more, and that no result is known by."""
+        holding = {entry.manifest for entry in self.entries.values()} | {*self.outputs.values()}
+        yield from sorted(name for name in self.manifests - holding if order_of(name)[0] >= 0)
 
     def settled(self, files: Container[str]) -> Iterator[str]:
-        """Yields the files that say what was begun of which all is recorded by now. `files`: the results that were there."""
-        recorded = {entry.output for entry in self.entries.values() if entry.error is None}
+        """Yields the files that say what was begun by which no result is known. `files`: the results that were there."""
         for name, outputs in self.begun.items():
-            if all(output in recorded or output not in files for output in outputs):
+            if not any(self.outputs[output] == name and output in files for output in outputs):
                 yield name
