@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from ..batch.manifest import Recipe
 from ..batch.thumbnails import thumbnail_stem
 from .listing import ListedPhoto, PhotoListing, ResultListing
-from .record_index import RecordEntry, RecordIndex
+from .record_entry import RecordEntry
+from .record_index import RecordIndex
 from .unit import Action, UnitPhoto
 
 
@@ -42,7 +43,6 @@ class Planner:
     def plan(self, photos: PhotoListing) -> Plan:
         """Plans all photos, in their order."""
         plan = Plan()
-        known: list[tuple[ListedPhoto, Action]] = []
         for photo in photos.photos:
             entry = self.index.entries.get(photo.name)
             action = self.action(photo, entry)
@@ -56,8 +56,8 @@ class Planner:
             elif action is None and not failed_before:
                 plan.done += 1
             else:
-                known.append((photo, Action.RESTORE if action is None or self.options.retry_failed else action))
-        plan.todo = [self.unit_photo(photo, action) for photo, action in known]
+                chosen = Action.RESTORE if action is None or self.options.retry_failed else action
+                plan.todo.append(self.unit_photo(photo, chosen, entry))
         return plan
 
     def action(self, photo: ListedPhoto, entry: RecordEntry | None) -> Action | None:
@@ -78,9 +78,9 @@ class Planner:
         shown = not self.options.report or entry.error is not None or stem in self.results.shown
         return None if shown else Action.THUMBNAILS
 
-    def unit_photo(self, photo: ListedPhoto, action: Action) -> UnitPhoto:
+    def unit_photo(self, photo: ListedPhoto, action: Action, entry: RecordEntry | None) -> UnitPhoto:
         """Says all that a worker has to know of a photo."""
         ours = photo.output in self.index.outputs
-        earlier = self.index.records([photo.name])[0] if action is not Action.RESTORE else None
+        manifest = entry.manifest if entry is not None and action is not Action.RESTORE else None
         taken = not ours and photo.output in self.results.files
-        return UnitPhoto(photo.name, photo.output, photo.status, action, ours, taken, earlier)
+        return UnitPhoto(photo.name, photo.output, photo.status, action, ours, taken, manifest)

@@ -114,8 +114,9 @@ class ClusterRun:
             self.run_units(cut_units(listed.runs + 1, plan.todo, size), len(plan.todo), executor)
         self.write_gallery(found)
         self.clear(listed)
-        names = (name for photo in found.photos if (entry := self.index.entries.get(photo.name)) for name in entry.names)
-        check_persons(self.recipe.persons, names, self.photos.place)
+        if self.recipe.persons:
+            names = (name for photo in found.photos if (entry := self.index.entries.get(photo.name)) for name in entry.names)
+            check_persons(self.recipe.persons, names, self.photos.place)
 
     def list_photos(self) -> PhotoListing:
         """Lists the photos. LaaError where there is none."""
@@ -194,16 +195,23 @@ class ClusterRun:
     def write_gallery(self, found: PhotoListing) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.settings.report:
-            entries = {photo.name: self.index.entries[photo.name] for photo in found.photos if photo.name in self.index.entries}
-            done = {name: entry for name, entry in entries.items() if entry.error is None}
-            remove_stale_thumbnails(self.results, {thumbnail_stem(entry.output_sha256) for entry in done.values()})
+            done, failed, stems, faces = [], [], set(), 0
+            for photo in found.photos:
+                entry = self.index.entries.get(photo.name)
+                if entry is not None and entry.error is not None:
+                    failed.append((photo.name, entry.error))
+                elif entry is not None:
+                    done.append(photo.name)
+                    stems.add(thumbnail_stem(entry.output_sha256))
+                    faces += entry.restored
+            remove_stale_thumbnails(self.results, stems)
             proved = stems_with(PROOF, (name for name, _ in files_of(self.results, folder=FOLDER)))
             gallery = Gallery(
-                names=list(done),
+                names=done,
                 load=self.index.records,
-                faces=sum(entry.restored for entry in done.values()),
+                faces=faces,
                 is_proved=lambda record: thumbnail_stem(record["output_sha256"]) in proved,
-                failed=[(name, entry.error) for name, entry in entries.items() if entry.error is not None],
+                failed=failed,
             )
             self.screen.say(f"gallery: {write_pages(gallery, self.results)}")
 

@@ -22,6 +22,7 @@ from ..process import load_once
 from ..upscale import Upscaler
 from ..utils.inputs import Inputs
 from ..utils.storage import LocalStorage, Storage
+from .record_reader import RecordReader
 from .unit import Action, Event, Fatal, Notice, PhotoDone, Unit, UnitDone, UnitPhoto
 from .unit_tasks import make_task
 from .worker_settings import MachineReport, WorkerSettings
@@ -57,6 +58,11 @@ class UnitWorker:
     def signer(self) -> Signer | None:
         """Who signs the results, if anybody does."""
         return self.settings.signer()
+
+    @cached_property
+    def reader(self) -> RecordReader:
+        """Reads earlier records; units one after the other often need the same manifests."""
+        return RecordReader(self.settings.open()[1])
 
     def describe(self) -> MachineReport:
         """Looks at the machine that the worker is on."""
@@ -111,6 +117,7 @@ class UnitWorker:
 
     def run_photos(self, chosen: list[UnitPhoto], photos: Storage, results: Storage, records: UnitRecords) -> Iterator[Event]:
         """Runs photos through the local batch's pipeline, the largest first."""
+        earlier = self.read_earlier(chosen, results)
         upscaler = self.load()
         yield from map(Notice, self.notices)
         self.notices.clear()
@@ -125,8 +132,16 @@ class UnitWorker:
             if self.stopping.is_set():
                 self.pipeline.stop()
             largest_first = sorted(chosen, key=lambda photo: photo.status.size, reverse=True)
-            for task in self.pipeline.run(make_task(photo, context) for photo in largest_first):
+            for task in self.pipeline.run(make_task(photo, context, earlier.get(photo.name)) for photo in largest_first):
                 yield PhotoDone(task.record, task.is_fresh)
+
+    def read_earlier(self, chosen: list[UnitPhoto], results: Storage) -> dict[str, ManifestRecord]:
+        """Reads the earlier records that the photos' actions need, by name. SetupError where a manifest cannot be read."""
+        try:
+            return self.reader.read((photo.manifest, photo.name) for photo in chosen if photo.manifest is not None)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SetupError(f"cannot read the manifests in {results.place}: {reason}: run the command again") from error
 
     def make_context(
         self, upscaler: Upscaler, micro_batcher: MicroBatcher, photos: Storage, results: Storage, records: UnitRecords
