@@ -8,7 +8,7 @@ from pathlib import Path
 from sys import intern
 
 from ..batch.scan import NameFilter, check_folders, output_names, scan_names, suffix
-from ..batch.thumbnails import FOLDER, PROOF, stems_with
+from ..batch.thumbnails import AFTER, FOLDER, PROOF, stem_and_suffix
 from ..batch.unit_manifest import is_manifest, run_of
 from ..errors import LaaError, UsageError
 from ..photo import READABLE_SUFFIXES
@@ -113,8 +113,9 @@ def list_results(results: Storage) -> ResultListing:
         elif run is not None:
             listing.begun.append(name)
         elif name.startswith(FOLDER):
-            listing.shown |= stems_with("after.jpg", [name])
-            listing.proved |= stems_with(PROOF, [name])
+            stem, kind = stem_and_suffix(name)
+            if kind in (AFTER, PROOF):
+                (listing.shown if kind == AFTER else listing.proved).add(stem)
         elif not is_hidden(name):
             listing.files[intern(name)] = status
         listing.runs = max(listing.runs, run or 0)

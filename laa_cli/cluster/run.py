@@ -6,13 +6,11 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from ..batch.gallery import Gallery, write_pages
 from ..batch.manifest import Recipe
 from ..batch.messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from ..batch.scan import NameFilter
 from ..batch.schema import ManifestRecord
 from ..batch.summary import Counts
-from ..batch.thumbnails import FOLDER, PROOF, remove_stale_thumbnails, stems_with, thumbnail_stem
 from ..batch.unit_manifest import manifest_path
 from ..console import PhotoProgress, Screen
 from ..errors import Exit, LaaError, UsageError
@@ -24,7 +22,8 @@ from ..utils.storage import LocalStorage, Storage
 from ..utils.url_storage import UrlStorage
 from ..utils.walk import unreadable_message
 from .executors import InProcess, UnitExecutor
-from .listing import PhotoListing, ResultListing, check_places, files_of, list_photos, list_results
+from .gallery_pages import write_gallery_of
+from .listing import PhotoListing, ResultListing, check_places, list_photos, list_results
 from .planning import Plan, Planner, PlanOptions
 from .ray_executor import RayExecutor, RayOptions
 from .record_index import RecordIndex
@@ -195,25 +194,8 @@ class ClusterRun:
     def write_gallery(self, found: PhotoListing) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.settings.report:
-            done, failed, stems, faces = [], [], set(), 0
-            for photo in found.photos:
-                entry = self.index.entries.get(photo.name)
-                if entry is not None and entry.error is not None:
-                    failed.append((photo.name, entry.error))
-                elif entry is not None:
-                    done.append(photo.name)
-                    stems.add(thumbnail_stem(entry.output_sha256))
-                    faces += entry.restored
-            remove_stale_thumbnails(self.results, stems)
-            proved = stems_with(PROOF, (name for name, _ in files_of(self.results, folder=FOLDER)))
-            gallery = Gallery(
-                names=done,
-                load=self.index.records,
-                faces=faces,
-                is_proved=lambda record: thumbnail_stem(record["output_sha256"]) in proved,
-                failed=failed,
-            )
-            self.screen.say(f"gallery: {write_pages(gallery, self.results)}")
+            place = write_gallery_of((photo.name for photo in found.photos), self.index, self.results)
+            self.screen.say(f"gallery: {place}")
 
     def clear(self, listed: ResultListing) -> None:
         """Removes manifests of which nothing holds any more, and what says that units were begun, where all is recorded."""
