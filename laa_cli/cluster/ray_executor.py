@@ -85,7 +85,7 @@ class RayExecutor:
         self.cpus = self.share.cpus
         self.settings = settings.with_cpus(self.cpus)
         self.workers = self.options.actors or sum(fitting_nodes(self.share).values())
-        reports = probe(self.settings, self.share)
+        reports = probe(self.settings, self.share, self.notice)
         self.recipe = check_same(reports)
         self.reference = reports[0]
         return self.recipe

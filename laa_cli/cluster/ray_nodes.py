@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,12 +86,12 @@ def fitting_nodes(share: Share) -> dict[str, int]:
     return {node: count for node, count in rooms.items() if count}
 
 
-def probe(settings: WorkerSettings, share: Share) -> list[MachineReport]:
+def probe(settings: WorkerSettings, share: Share, notice: Callable[[str], None]) -> list[MachineReport]:
     """Asks every machine that workers fit on what it would make results with. SetupError where one has another laa, or none."""
-    nodes = list(fitting_nodes(share))
-    check_versions([(name_of(node), versions) for node, versions in zip(nodes, ask(nodes, look(), share), strict=True)])
-    reports = ask(nodes, report_of_machine, share, settings)
-    return [named(report, node) for report, node in zip(reports, nodes, strict=True)]
+    versions = ask(fitting_nodes(share), look(), share, notice)
+    check_versions([(name_of(node), found) for node, found in versions.items()])
+    reports = ask(versions, report_of_machine, share, notice, settings)
+    return [named(report, node) for node, report in reports.items()]
 
 
 def report_of_machine(settings: WorkerSettings) -> MachineReport:
@@ -116,22 +116,31 @@ def look() -> Callable[[], dict[str, str]]:
     return versions
 
 
-def ask(nodes: list[str], question: Callable[..., Any], share: Share, *arguments: Any) -> list[Any]:
-    """Calls a function on every node, with a worker's share of GPUs. SetupError where one does not answer."""
+def ask(
+    nodes: Iterable[str], question: Callable[..., Any], share: Share, notice: Callable[[str], None], *arguments: Any
+) -> dict[str, Any]:
+    """Calls a function on every node, with a worker's share of GPUs. Returns the answers; a node that is lost has none.
+
+    SetupError where there is none at all, or the function raises.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0, num_gpus=share.gpus, max_retries=1)(question)
     on = {node: NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes}
-    answers = [task.options(scheduling_strategy=on[node]).remote(*arguments) for node in nodes]
-    _, missing = ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
-    if missing:
-        names = ", ".join(name_of(node) for node, answer in zip(nodes, answers, strict=True) if answer in missing)
-        raise SetupError(f"no answer from {names} in {ANSWER_S:.0f} s: look at `ray status`")
-    try:
-        return ray.get(answers)
-    except ray.exceptions.RayError as error:
-        raise SetupError(f"a machine of the cluster failed: {str(error).strip().splitlines()[-1]}") from error
+    calls = {node: task.options(scheduling_strategy=on[node]).remote(*arguments) for node in on}
+    ray.wait(list(calls.values()), num_returns=len(calls), timeout=ANSWER_S)
+    answers = {}
+    for node, call in calls.items():
+        try:
+            answers[node] = ray.get(call, timeout=0)
+        except ray.exceptions.RayTaskError as error:
+            raise SetupError(f"{name_of(node)} cannot take part: {str(error).strip().splitlines()[-1]}") from error
+        except ray.exceptions.RayError as error:  # it went, or does not answer
+            notice(f"going on without {name_of(node)}, which did not answer ({type(error).__name__})")
+    if not answers:
+        raise SetupError("no machine of the cluster answered: look at `ray status`, then run the same command again")
+    return answers
 
 
 def name_of(node: str) -> str:

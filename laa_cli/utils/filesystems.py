@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import mimetypes
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -210,17 +211,29 @@ def partial_name(folder: str) -> str:
 
 def put_object(fs: Any, path: str, content: bytes, *, overwrite: bool) -> None:
     """Writes an object; without `overwrite` on condition that there is none, where the store knows conditions."""
+    options = type_options(fs, path)
     if overwrite:
-        fs.pipe_file(path, content)
+        fs.pipe_file(path, content, **options)
         return
     try:
-        fs.pipe_file(path, content, mode="create")
+        fs.pipe_file(path, content, mode="create", **options)
     except (NotImplementedError, TypeError):
-        fs.pipe_file(path, content)
+        fs.pipe_file(path, content, **options)
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
-        fs.pipe_file(path, content)
+        fs.pipe_file(path, content, **options)
+
+
+def type_options(fs: Any, path: str) -> dict[str, str]:
+    """Returns what tells a store a file's media type, by its suffix, for a browser to show it rather than to save it."""
+    kind = mimetypes.guess_type(path)[0]
+    if kind is None:
+        return {}
+    if hasattr(fs, "call_s3"):
+        return {"ContentType": kind}
+    parameters = inspect.signature(getattr(fs, "_pipe_file", fs.pipe_file)).parameters
+    return {"content_type": kind} if "content_type" in parameters else {}
 
 
 def rename(fs: Any, partial: str, path: str, *, overwrite: bool) -> None:

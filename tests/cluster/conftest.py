@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from fakes import ROOT
-
-NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+from ray_stubs import NODE
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
+import pytest
 from fakes import contents
 from PIL import Image
-from stub_upscaler import POISON_RGB, load
+from ray_stubs import NODE, POISON_RGB, load
 
 from laa_cli.cluster.ray_executor import RayOptions
 from laa_cli.cluster.run import ClusterRequest, run
 from laa_cli.cluster.worker_settings import WorkerSettings
 from laa_cli.console import Screen
-from laa_cli.errors import Exit
+from laa_cli.errors import Exit, SetupError
 from laa_cli.options import ModelOptions, Options
 
 
@@ -64,3 +67,36 @@ def test_a_photo_that_ends_its_worker_fails_alone(ray_cluster: Any, tmp_path: Pa
     assert list(failed) == ["007.png"]
     assert "ended 2 times on" in failed["007.png"]
     assert len(results(tmp_path / "out")) == 19
+
+
+def test_a_machine_that_goes_costs_nothing_but_time(ray_cluster: Any, tmp_path: Path) -> None:
+    photos(tmp_path / "in", 60)
+    extra = ray_cluster.add_node(**NODE)
+    screen = Screen(quiet=True)
+    job = request(tmp_path, "out", ray_cluster.address, actors=3, cpus=1)
+
+    def remove_when_under_way() -> None:
+        while not list((tmp_path / "out").glob("manifest-*")):
+            time.sleep(0.05)
+        ray_cluster.remove_node(extra, allow_graceful=False)
+
+    killer = Thread(target=remove_when_under_way, daemon=True)
+    killer.start()
+    assert run(job, screen) == Exit.OK
+    killer.join(60)
+    assert run(request(tmp_path, "here", None), screen) == Exit.OK
+    assert results(tmp_path / "out") == results(tmp_path / "here")
+
+
+def test_a_machine_with_another_laa_is_named(ray_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # Ray's workers look there for modules, too
+    photos(tmp_path / "in", 1)
+    (tmp_path / "other" / "laa_cli").mkdir(parents=True)
+    (tmp_path / "other" / "laa_cli" / "__init__.py").write_text('__version__ = "0.0.1"\n')
+    node = ray_cluster.add_node(**NODE, env_vars={"PYTHONPATH": str(tmp_path / "other")})
+    try:
+        with pytest.raises(SetupError, match=r"different results: .* has laa .*, .* has .*: install the same"):
+            run(request(tmp_path, "out", ray_cluster.address), Screen(quiet=True))
+    finally:
+        ray_cluster.remove_node(node)
+    assert not results(tmp_path / "out")

@@ -25,8 +25,28 @@ from laa_cli.utils.storage import LocalStorage, Storage
 from laa_cli.utils.url_storage import open_storage
 
 pytest.importorskip("fsspec")
-QUICK = 0.1  # seconds between renewals
+QUICK = 0.05  # seconds between renewals by the lease's own thread
 ME = f"process {os.getpid()} on {socket.gethostname()}"
+
+
+class Clock:
+    """A clock for `leases` on which nobody is ever late but by sleeping, and no test waits."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(leases, "time", clock)
+    return clock
 
 
 @pytest.fixture(params=["local", "memory", "s3", "shared"])
@@ -39,7 +59,7 @@ def memory(request: pytest.FixtureRequest) -> Storage:
     return open_storage(new_place("memory", request))
 
 
-def hold(storage: Storage, said: list[str] | None = None, renewal_seconds: float = QUICK) -> Any:
+def hold(storage: Storage, said: list[str] | None = None, renewal_seconds: float = leases.RENEWAL_SECONDS) -> Any:
     return exclusive(storage, "busy", (said if said is not None else []).append, renewal_seconds)
 
 
@@ -58,14 +78,31 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+class Renewing:
+    """A storage that another run's lease is renewed in before each look, as it is while somebody watches it."""
+
+    def __init__(self, storage: Storage, held: Hold) -> None:
+        self.storage = storage
+        self.held = held
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.storage, name)
+
+    def read(self, name: str) -> bytes:
+        if isinstance(self.held, Lease):
+            self.held.renew()
+        return self.storage.read(name)
+
+
 def test_a_folder_is_held_once_and_free_again_afterwards(storage: Storage) -> None:
     for _ in range(2):
-        with hold(storage, renewal_seconds=0.5) as held:
+        with hold(storage) as held:
             found = read_holder(storage)
             assert found is not None
             assert found.token == held.token
             assert str(found) == ME
-            with pytest.raises(LaaError, match="busy") as error, hold(storage, renewal_seconds=0.5):
+            other: Any = Renewing(storage, held)
+            with pytest.raises(LaaError, match="busy") as error, hold(other):
                 pass
             if storage.local_path("") is None:
                 assert str(error.value) == f"busy (held by {ME})"
@@ -103,7 +140,7 @@ def test_what_a_killed_local_run_wrote_is_no_matter(tmp_path: Path) -> None:
 
 
 def test_a_lease_is_renewed(memory: Storage) -> None:
-    with hold(memory) as held:
+    with hold(memory, renewal_seconds=QUICK) as held:
         wait_until(lambda: getattr(read_holder(memory), "renewal", 0) >= 3)
         held.check()
     assert list(memory.files()) == []
@@ -117,7 +154,7 @@ def test_a_lease_that_stays_is_taken_over(kind: str, request: pytest.FixtureRequ
     with hold(storage, said) as held:
         assert read_holder(storage) == Holder(held.token, socket.gethostname(), os.getpid(), 0)
     waiting, taken = said
-    assert waiting.startswith(f"{storage.place} may be held by process 77 on far.example: looking for 0 s")
+    assert waiting.startswith(f"{storage.place} may be held by process 77 on far.example: looking for 30 s")
     assert taken == f"process 77 on far.example is gone: taking {storage.place} over"
     assert list(storage.files()) == []
 
@@ -135,7 +172,7 @@ def test_a_lock_file_that_nobody_wrote_is_taken_at_once(content: bytes, memory: 
 
 def test_a_lease_that_ends_while_it_is_watched_is_free(memory: Storage) -> None:
     leave_over(memory)
-    with exclusive(memory, "busy", lambda _: memory.remove(LOCK), QUICK) as held:
+    with exclusive(memory, "busy", lambda _: memory.remove(LOCK)) as held:
         assert getattr(read_holder(memory), "token", None) == held.token
 
 
@@ -171,7 +208,7 @@ def test_of_two_that_take_a_folder_at_once_one_has_it(left_over: bool, memory: S
 
     def take() -> None:
         try:
-            with exclusive(meeting, "busy", lambda _: None, QUICK) as hold:
+            with exclusive(meeting, "busy", lambda _: None) as hold:
                 held.append(hold)
                 done.wait(60)
         except LaaError as error:
@@ -202,7 +239,7 @@ def is_lost(held: Any) -> bool:
 
 
 def test_a_lease_that_another_run_took_is_lost_and_left_alone(memory: Storage) -> None:
-    with hold(memory) as held:
+    with hold(memory, renewal_seconds=QUICK) as held:
         theirs = leave_over(memory)
         wait_until(lambda: is_lost(held))
         with pytest.raises(SetupError, match=r"\.laa\.lock is not this run's any more: another run has it"):
@@ -211,7 +248,7 @@ def test_a_lease_that_another_run_took_is_lost_and_left_alone(memory: Storage) -
 
 
 def test_a_lease_that_was_removed_is_lost(memory: Storage) -> None:
-    with hold(memory) as held:
+    with hold(memory, renewal_seconds=QUICK) as held:
         memory.remove(LOCK)
         wait_until(lambda: is_lost(held))
         with pytest.raises(SetupError):
@@ -219,23 +256,8 @@ def test_a_lease_that_was_removed_is_lost(memory: Storage) -> None:
     assert list(memory.files()) == []
 
 
-class Clock:
-    """A clock for `leases` that runs only when it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def test_a_lease_that_cannot_be_renewed_is_lost(memory: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(leases, "time", clock)
-    lease = Lease(memory, "busy", lambda _: None, 10)
+def test_a_lease_that_cannot_be_renewed_is_lost(memory: Storage, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = Lease(memory, "busy", lambda _: None)
     lease.acquire()
     assert clock.now == 102
 
@@ -254,11 +276,9 @@ def test_a_lease_that_cannot_be_renewed_is_lost(memory: Storage, monkeypatch: py
     assert list(memory.files()) == []
 
 
-def test_a_lease_is_not_renewed_when_it_is_too_late(memory: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_not_renewed_when_it_is_too_late(memory: Storage, clock: Clock) -> None:
     """A holder that slept does not write over one that is about to take its lease."""
-    clock = Clock()
-    monkeypatch.setattr(leases, "time", clock)
-    lease = Lease(memory, "busy", lambda _: None, 10)
+    lease = Lease(memory, "busy", lambda _: None)
     lease.acquire()
     clock.now += 100
     lease.renew()

@@ -313,6 +313,14 @@ def test_a_store_without_conditions_is_written_all_the_same(error: Exception, mo
     storage.remove("a")
 
 
+def test_a_browser_shows_what_it_gets(s3: str, request: pytest.FixtureRequest) -> None:
+    place = new_place("s3", request)
+    bucket, _, folder = place.removeprefix("s3://").partition("/")
+    for name, kind in (("index.html", "text/html"), ("a.jpg", "image/jpeg"), ("b", "binary/octet-stream")):
+        open_storage(place).write(name, b"content", overwrite=name == "a.jpg")
+        assert s3_client().head_object(Bucket=bucket, Key=f"{folder}/{name}")["ContentType"] == kind
+
+
 def test_a_bucket_that_is_not_there_is_said(s3: str) -> None:
     storage = open_storage("s3://no-such-bucket/in")
     with pytest.raises(FileNotFoundError, match="The specified bucket does not exist"):

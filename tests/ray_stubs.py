@@ -1,4 +1,4 @@
-"""A quick stand-in for the models, which Ray's workers import: enlarges plainly, and ends its process on a poisoned photo."""
+"""What tests on a Ray cluster share: a node of it, and models that Ray's workers import, which end on a poisoned photo."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from laa_cli.detect.face import Face
 from laa_cli.options import ModelOptions
 from laa_cli.upscale import Upscaler
 
+NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}  # as `Cluster.add_node` takes it
 POISON_RGB = (255, 0, 254)  # of the first pixel
 SLOW_S = 0.05
 
