@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import SRGB, decode_photo, encode_image, exif_block, folder_of, pictures, save_background
+from fakes import SRGB, decode_photo, encode_image, exif_block, folder_of, pictures, save_background, write_photo_of_noise
 from PIL import Image
 from stores import forget_connections, s3_server
 
@@ -18,6 +18,15 @@ from laa_cli.photo import Metadata
 def data(tmp_path: Path) -> tuple[Path, Path]:
     """Folders of made-up faces for training and for validation."""
     return folder_of(pictures(4, 144), tmp_path / "train"), folder_of(pictures(3, 128), tmp_path / "validation")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four photos in a tree and one file that is none."""
+    for seed, name in enumerate(("a.png", "b/a.jpg", "b/c/ä ö.png", "d.bmp")):
+        write_photo_of_noise(tmp_path / "in" / name, seed)
+    (tmp_path / "in" / "b" / "notes.txt").write_text("not a photo")
+    return tmp_path
 
 
 @pytest.fixture(scope="module")

@@ -162,9 +162,10 @@ class PhotoTask:
         return content
 
     def note_status(self) -> None:
-        """Notes the file's size and time for the record; where it has gone, reading will say so."""
-        if (status := self.context.photos.status(self.source.name)) is not None:
-            self.file["size"], self.file["mtime_ns"] = status
+        """Notes the file's size and time for the record; where it has gone, or cannot be reached, reading will say so."""
+        with suppress(OSError):
+            if (status := self.context.photos.status(self.source.name)) is not None:
+                self.file["size"], self.file["mtime_ns"] = status
 
     def check_target(self) -> None:
         """Refuses to replace an input, or what is there already, unless an earlier run made it."""

@@ -95,10 +95,11 @@ def fold_unit_manifests(out: Path) -> None:
     try:
         file = JsonLinesFile(out / NAME, fsync=False)
         try:
-            told = outputs_of(value for value, _ in file.recover())
+            earlier = {photo_of(value): value for value, _ in file.recover() if photo_of(value)}
             for value in lines_of(results, begun):  # first, so that what was finished holds
-                if not (outputs_of([value]) <= told):
-                    file.append(value)
+                file.append(value)
+                if photo_of(value) in earlier:  # nor does it take away what is older
+                    file.append(earlier[photo_of(value)])
             for value in lines_of(results, names):
                 file.append(value)
             file.sync()
@@ -117,10 +118,7 @@ def lines_of(results: Storage, names: Iterable[str]) -> Iterator[dict[str, Any]]
         yield from (value for value in parse_lines(results.read(name)) if isinstance(value, dict))
 
 
-def outputs_of(values: Iterable[Any]) -> set[str]:
-    """The names of the results that lines tell of, or say that they were begun."""
-    return {
-        output
-        for value in values
-        if isinstance(value, dict) and value.get("error") is None and isinstance(output := value.get("output"), str)
-    }
+def photo_of(value: Any) -> str:
+    """Returns the name of the photo that a line speaks of; empty where it does of none."""
+    name = value.get("input") if isinstance(value, dict) else None
+    return name if isinstance(name, str) else ""

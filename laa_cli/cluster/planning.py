@@ -43,21 +43,22 @@ class Planner:
     def plan(self, photos: PhotoListing) -> Plan:
         """Plans all photos, in their order."""
         plan = Plan()
+        retry_failed = self.options.retry_failed
         for photo in photos.photos:
             entry = self.index.entries.get(photo.name)
             action = self.action(photo, entry)
             failed_before = entry is not None and entry.error is not None
-            if action is None and failed_before and not self.options.retry_failed:
+            if failed_before and retry_failed:
+                plan.todo.append(self.unit_photo(photo, Action.RESTORE, entry))
+            elif failed_before and action is None:
                 plan.failed.append(photo.name)
                 plan.left_out += 1
-            elif self.options.retry_failed and not failed_before:
-                plan.done += action is not Action.RESTORE
-                plan.left_out += action is Action.RESTORE
-            elif action is None and not failed_before:
+            elif action is Action.RESTORE and retry_failed:
+                plan.left_out += 1
+            elif action is None or (action is Action.RECHECK and retry_failed):
                 plan.done += 1
             else:
-                chosen = Action.RESTORE if action is None or self.options.retry_failed else action
-                plan.todo.append(self.unit_photo(photo, chosen, entry))
+                plan.todo.append(self.unit_photo(photo, action, entry))
         return plan
 
     def action(self, photo: ListedPhoto, entry: RecordEntry | None) -> Action | None:

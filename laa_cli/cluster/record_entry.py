@@ -65,17 +65,14 @@ class Numbered:
 
 
 class EntryTable(MutableMapping[str, RecordEntry]):
-    """Entries by the names of their photos, some 230 bytes each beside the name.
-
-    `holding`: how many of them stand in each manifest.
-    """
+    """Entries by the names of their photos, some 220 bytes each beside the name."""
 
     def __init__(self) -> None:
         self.packed: dict[str, bytes] = {}
         self.texts = Numbered()  # manifests and recipes
         self.errors: dict[str, str] = {}
         self.persons: dict[str, tuple[str, ...]] = {}
-        self.manifests: Counter[int] = Counter()
+        self.manifests: Counter[int] = Counter()  # how many entries stand in each
 
     def __setitem__(self, photo: str, entry: RecordEntry) -> None:
         """Packs an entry. Its result is named as `is_name_pair` has it."""
@@ -126,9 +123,9 @@ class EntryTable(MutableMapping[str, RecordEntry]):
     def __len__(self) -> int:
         return len(self.packed)
 
-    def holding(self, manifest: str) -> int:
-        """Counts the entries that stand in a manifest."""
-        return self.manifests[self.texts.number(manifest)]
+    def holding(self) -> set[str]:
+        """Returns the manifests that entries stand in."""
+        return {self.texts.texts[number] for number, count in self.manifests.items() if count}
 
 
 def present(file: FileStatus | None, there: int, time: int) -> int:

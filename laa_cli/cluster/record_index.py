@@ -16,7 +16,8 @@ from .record_reader import RecordReader, open_manifests
 
 
 class RecordIndex:
-    """The last records of all photos. `outputs`: the names of all results that laa ever made or began.
+    """The last records of all photos. `outputs`: the names of all results that laa ever made or began, with the file that says
+    so: the last manifest, or where there is none what was begun.
 
     `runtime`: what the last result was made with; None where there is none.
     """
@@ -24,7 +25,7 @@ class RecordIndex:
     def __init__(self, results: Storage) -> None:
         self.results = results
         self.entries = EntryTable()
-        self.outputs: set[str] = set()
+        self.outputs: dict[str, str] = {}
         self.manifests: set[str] = set()
         self.begun: dict[str, list[str]] = {}  # by the file that says so: results of units that were not finished
         self.foreign_lines = 0
@@ -34,13 +35,13 @@ class RecordIndex:
     def read(self, manifests: Iterable[str], begun: Iterable[str]) -> None:
         """Reads the manifests, and the files that say what was begun. Raises OSError."""
         for name, lines in open_manifests(self.results, sorted(begun)):
-            self.begun[name] = [output for line in lines if (output := self.pass_over(parse_line(line)))]
+            self.begun[name] = [output for line in lines if (output := self.pass_over(name, parse_line(line)))]
         for name, lines in open_manifests(self.results, sorted(filter(is_manifest, manifests), key=order_of)):
             self.manifests.add(name)
             for line in lines:
                 record = parse_record_line(line)
                 if record is None:
-                    self.pass_over(parse_line(line))
+                    self.pass_over(name, parse_line(line))
                 else:
                     self.remember(name, record)
 
@@ -49,10 +50,10 @@ class RecordIndex:
         self.manifests.add(manifest)
         self.entries[intern(record["input"])] = RecordEntry.of(manifest, record)
         if record["error"] is None:
-            self.outputs.add(intern(record["output"]))
+            self.outputs[intern(record["output"])] = intern(manifest)
             self.runtime = str(record["options"].get("runtime", TORCH))
 
-    def pass_over(self, value: Any) -> str | None:
+    def pass_over(self, name: str, value: Any) -> str | None:
         """Forgets what is known of the photo of a line that is no whole record: it is done again, over its own result.
 
         Returns that result's name; None where the line says none.
@@ -62,7 +63,7 @@ class RecordIndex:
             self.foreign_lines += 1
             return None
         self.entries.pop(photo, None)
-        self.outputs.add(intern(output))
+        self.outputs[intern(output)] = name
         return output
 
     def records(self, names: Sequence[str]) -> list[ManifestRecord]:
@@ -71,13 +72,12 @@ class RecordIndex:
         return [records[name] for name in names]
 
     def superseded(self) -> Iterator[str]:
-        """Yields the unit manifests none of whose records hold any more."""
-        yield from sorted(name for name in self.manifests if not self.entries.holding(name) and order_of(name)[0] >= 0)
+        """Yields the unit manifests none of whose records hold any more, and that no result is known by."""
+        holding = self.entries.holding() | {*self.outputs.values()}
+        yield from sorted(name for name in self.manifests - holding if order_of(name)[0] >= 0)
 
     def settled(self, files: Container[str]) -> Iterator[str]:
-        """Yields the files that say what was begun of which all is recorded by now. `files`: the results that were there."""
-        begun = {output for outputs in self.begun.values() for output in outputs}
-        recorded = {entry.output for entry in self.entries.values() if entry.error is None} if begun else set()
+        """Yields the files that say what was begun by which no result is known. `files`: the results that were there."""
         for name, outputs in self.begun.items():
-            if all(output in recorded or output not in files for output in outputs):
+            if not any(self.outputs[output] == name and output in files for output in outputs):
                 yield name

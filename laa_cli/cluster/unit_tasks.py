@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 from ..batch.schema import ManifestRecord
 from ..batch.task import BatchContext, PhotoTask
-from ..batch.thumbnails import backfill
+from ..batch.thumbnails import backfill, has_thumbnails
 from .unit import Action, UnitPhoto
 
 
@@ -60,8 +61,17 @@ class RecheckTask(KnownPhotoTask):
 
     def result_time(self) -> dict[str, int | None]:
         """The result's time as it is now."""
-        status = self.context.results.status(self.source.output) if self.earlier["error"] is None else None
-        return {} if status is None else {"output_mtime_ns": status.mtime_ns}
+        if self.earlier["error"] is not None:
+            return {}
+        with suppress(OSError):  # another run looks again
+            if (status := self.context.results.status(self.source.output)) is not None:
+                return {"output_mtime_ns": status.mtime_ns}
+        return {}
+
+    def work(self) -> Iterator[float]:
+        if self.kept is not None and self.context.report and self.kept["error"] is None:
+            backfill_missing(self.kept, self.context)
+        yield from super().work()
 
 
 class ThumbnailTask(KnownPhotoTask):
@@ -71,8 +81,15 @@ class ThumbnailTask(KnownPhotoTask):
         self.kept = self.earlier
 
     def work(self) -> Iterator[float]:
-        backfill(self.earlier, self.context.photos, self.context.results)
+        backfill_missing(self.earlier, self.context)
         yield 1.0
+
+
+def backfill_missing(record: ManifestRecord, context: BatchContext) -> None:
+    """Makes the thumbnails of a result that has none. What cannot be reached now has them made by another run."""
+    with suppress(OSError):
+        if not has_thumbnails(record, context.results):
+            backfill(record, context.photos, context.results)
 
 
 TASKS = {Action.RECHECK: RecheckTask, Action.THUMBNAILS: ThumbnailTask}

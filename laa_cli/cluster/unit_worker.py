@@ -107,12 +107,15 @@ class UnitWorker:
         return whole
 
     def open_storages(self, unit: Unit) -> tuple[Storage, Storage]:
-        """Opens the photos and the results; nothing that a local unit reads can be written over."""
+        """Opens the photos and the results; nothing that a local unit reads can be written over. Raises LaaError."""
         photos, results = self.settings.open()
         if isinstance(photos, LocalStorage) and isinstance(results, LocalStorage):
             read = [photos.local_path(photo.name) for photo in unit.photos] + self.settings.models.files
             read += [path for path in (self.settings.certificate, self.settings.key) if path is not None]
-            results.inputs = Inputs.in_folder(photos.folder, results.folder, read)
+            try:
+                results.inputs = Inputs.in_folder(photos.folder, results.folder, read)
+            except OSError as error:
+                raise SetupError(f"cannot read {error.filename}: {error.strerror}: check that it is there") from error
         return photos, results
 
     def run_photos(self, chosen: list[UnitPhoto], photos: Storage, results: Storage, records: UnitRecords) -> Iterator[Event]:
@@ -172,10 +175,11 @@ def begin(unit: Unit, results: Storage, *, overwrite: bool) -> None:
 def begun_outputs(unit: Unit, results: Storage) -> frozenset[str]:
     """Reads which results an earlier attempt at the unit may have made. Raises LaaError where that cannot be read."""
     path = begun_path(unit.name)
-    if results.status(path) is None:
-        return frozenset()
     try:
+        if results.status(path) is None:
+            return frozenset()
         values = parse_lines(results.read(path))
     except OSError as error:
         raise SetupError(f"cannot read {results.locate(path)}: {error.strerror or error}: run the command again") from error
-    return frozenset(value["output"] for value in values if isinstance(value, dict) and "output" in value)
+    outputs = (value.get("output") for value in values if isinstance(value, dict))
+    return frozenset(output for output in outputs if isinstance(output, str))
