@@ -27,7 +27,6 @@ from .unit import Action, Event, Fatal, Notice, PhotoDone, Unit, UnitDone, UnitP
 from .unit_tasks import make_task
 from .worker_settings import MachineReport, WorkerSettings
 
-
 FAILURES_IN_A_ROW = 5  # of the moment, after which storages are looked at
 
 
