@@ -68,7 +68,7 @@ class World:
             photos=self.photos, results=self.results, recipe=recipe, records=UnitRecords(frozenset()), upscaler=upscaler,
             micro_batcher=upscaler,
         )  # fmt: skip
-        task = RecheckTask(photo, context)
+        task = RecheckTask(photo, context, *self.index().records([photo.name]))
         with suppress(LaaError):  # as it tries to decode the photo again
             task.read()
         return task.kept is not None
@@ -83,12 +83,12 @@ class World:
         for number, photo in enumerate(self.plan(recipe).todo):
             outcome = outcomes[number % len(outcomes)]
             if self.is_kept(photo, recipe):
-                assert photo.earlier is not None
+                [earlier] = self.index().records([photo.name])
                 times = {"mtime_ns": photo.status.mtime_ns}
                 result = self.results.status(photo.output)
-                if photo.earlier["error"] is None and result is not None:
+                if earlier["error"] is None and result is not None:
                     times["output_mtime_ns"] = result.mtime_ns
-                records.append({**photo.earlier, **times})
+                records.append({**earlier, **times})
             elif outcome in ("killed", "begun"):
                 begun.append({"input": photo.name, "output": photo.output})
                 if outcome == "killed":

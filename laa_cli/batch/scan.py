@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -35,7 +36,7 @@ class NameFilter:
     exclude: tuple[str, ...] = ()
 
     def __contains__(self, name: str) -> bool:
-        return (not self.include or matches(name, self.include)) and not matches(name, self.exclude)
+        return (not self.include or matches(name, self.include)) and not (self.exclude and matches(name, self.exclude))
 
 
 @dataclass(frozen=True)
@@ -78,23 +79,34 @@ def scan(root: Path, out: Path, selection: NameFilter) -> ScanResult:
 
     Links to files count where they stay in `root`; links to folders do not, for what they show is found in its own place.
     """
+    names, ignored, unreadable = scan_names(root, out, selection)
+    return ScanResult([PhotoFile(root / name, name, output) for name, output in output_names(names)], ignored, unreadable)
+
+
+def scan_names(root: Path, out: Path, selection: NameFilter) -> tuple[list[str], int, dict[str, str]]:
+    """Finds the names of photos as `scan` does, in their order; counts the other files; and what could not be read, and why."""
     photos: list[str] = []
     ignored = 0
     walk = FolderWalk(root, out)
-    for name in sorted(path.relative_to(root).as_posix() for path in walk):
+    for name in sorted(walk.names()):
         wanted = suffix(name) in READABLE_SUFFIXES and name in selection
-        if wanted and walk.is_file(root / name) and stays_inside(root, root / name):
+        path = os.path.join(root, name)
+        if wanted and walk.is_file(path) and stays_inside(root, path):
             photos.append(name)
         else:
             ignored += 1
-    unchanged = {name for name in photos if suffix(name) in SUFFIXES}
-    found = [PhotoFile(root / name, name, output_name(name, unchanged)) for name in photos]
-    return ScanResult(found, ignored, walk.unreadable)
+    return photos, ignored, walk.unreadable
 
 
-def stays_inside(root: Path, path: Path) -> bool:
+def stays_inside(root: Path, path: str) -> bool:
     """Whether a file, if it is a link, leads to one in the folder."""
     return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(root)
+
+
+def output_names(photos: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yields each photo's name with its result's."""
+    unchanged = {name for name in photos if suffix(name) in SUFFIXES}
+    return ((name, output_name(name, unchanged)) for name in photos)
 
 
 def output_name(name: str, unchanged: set[str]) -> str:

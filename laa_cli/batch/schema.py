@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import PurePath
 from typing import Annotated, Any, NotRequired
 
@@ -12,6 +13,7 @@ from typing_extensions import TypedDict
 
 from ..options import SCALES
 from ..restore.records import FaceRecord, Length
+from ..utils.jsonl import MAX_LINE_BYTES, parse_line
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ByteCount = Annotated[int, Field(ge=0, lt=2**63)]
@@ -76,15 +78,28 @@ class ManifestRecord(SourceRecord):
 
 RECORD = TypeAdapter(ManifestRecord)
 NEWER_FIELDS = {"left_out", "background", "background_fidelity", "background_weights"}  # which older manifests lack
+PLAIN_NAME = re.compile(r"\w[\w ().-]*(/\w[\w ().-]*)*", re.ASCII)  # as most are, and `is_name` on any system
 RESULT_FIELDS = {*ResultRecord.__annotations__, *RecipeRecord.__annotations__, "output_mtime_ns"} - NEWER_FIELDS
 
 
 def parse_record(value: Any) -> ManifestRecord | None:
     """Checks a line's value field by field. Returns it without fields that are none of laa's; None where it does not fit."""
     try:
-        record = RECORD.validate_python(value, strict=True)
+        return accept(RECORD.validate_python(value, strict=True))
     except ValidationError:
         return None
+
+
+def parse_record_line(line: bytes) -> ManifestRecord | None:
+    """Does what `parse_record` does with the value of a line of JSON, in half the time."""
+    try:
+        return accept(RECORD.validate_json(line, strict=True)) if len(line) <= MAX_LINE_BYTES else None
+    except ValidationError:
+        return parse_record(parse_line(line))  # pydantic knows no lone surrogates, as in names that are not UTF-8
+
+
+def accept(record: ManifestRecord) -> ManifestRecord | None:
+    """Returns a record whose fields fit where they fit each other, too."""
     fits = is_name_pair(record["input"], record["output"]) and (record["error"] is not None or is_result(record))
     return record if fits else None
 
@@ -102,7 +117,7 @@ def is_result(record: ManifestRecord) -> bool:
 
 def is_scalar(value: Any) -> bool:
     """Whether it is what options are: a number, a text, yes or no, or nothing."""
-    return value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_name_pair(photo: str, output: str) -> bool:
@@ -113,6 +128,8 @@ def is_name_pair(photo: str, output: str) -> bool:
 
 def is_name(name: str) -> bool:
     """Whether it is a relative name, with slashes, that leads nowhere but down."""
+    if PLAIN_NAME.fullmatch(name):
+        return True
     try:
         path = PurePath(name)
         os.fsencode(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from functools import partial
 
 import cv2
@@ -21,7 +21,8 @@ from .schema import ManifestRecord
 
 FOLDER = ".laa"  # in the folder of results; no photo can have a name in it, for hidden folders are passed over
 LONGEST_PX = 900  # of the photo, before and after
-PROOF = "proof.html"  # how the names of pages of proofs end
+AFTER = "after.jpg"  # how the names of thumbnails of results end
+PROOF = "proof.html"  # and those of pages of proofs
 FACE_PX = 96  # a face's side, before as well as after
 LARGEST_CROP = 4  # over the photo's longer side; the margin is 3 at most
 FACES = 500  # at most in a picture, whose height JPEG limits
@@ -87,9 +88,10 @@ def write_thumbnails(thumbnails: Thumbnails, results: Storage, output_sha256: st
         results.write(thumbnail_path(output_sha256, kind), content, overwrite=True)
 
 
-def stems_with(suffix: str, names: Iterable[str]) -> set[str]:
-    """The stems of the results that have a file with that suffix, by a listing: where looking at each takes a request."""
-    return {found[2] for name in names if (found := FILE_NAME.fullmatch(name)) and found[3] == suffix}
+def stem_and_suffix(path: str) -> tuple[str, str]:
+    """Takes the name of a result's thumbnail or page of proofs apart; two empty texts for any other file."""
+    found = FILE_NAME.fullmatch(path)
+    return (found[2], found[3]) if found else ("", "")
 
 
 def write_proof(page: str, results: Storage, output_sha256: str) -> None:
@@ -99,7 +101,7 @@ def write_proof(page: str, results: Storage, output_sha256: str) -> None:
 
 def has_thumbnails(record: ManifestRecord, results: Storage) -> bool:
     """Whether a result has its thumbnails."""
-    return results.status(thumbnail_path(record["output_sha256"], "after")) is not None
+    return results.status(gallery_path(record["output_sha256"], AFTER)) is not None
 
 
 def has_proof(record: ManifestRecord, results: Storage) -> bool:

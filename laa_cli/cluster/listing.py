@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 
-from ..batch.scan import NameFilter, check_out, check_source, output_name, scan, suffix
-from ..batch.thumbnails import FOLDER, PROOF, stems_with
+from ..batch.scan import NameFilter, check_out, check_source, output_names, scan_names, suffix
+from ..batch.thumbnails import AFTER, FOLDER, PROOF, stem_and_suffix
 from ..batch.unit_manifest import is_manifest, run_of
 from ..errors import LaaError, UsageError
-from ..photo import READABLE_SUFFIXES, SUFFIXES
+from ..photo import READABLE_SUFFIXES
 from ..utils.storage import FileStatus, LocalStorage, Storage
 from ..utils.url_storage import UrlStorage
 
@@ -82,19 +83,19 @@ def list_photos(photos: Storage, results: Storage, selection: NameFilter) -> Pho
             ignored += 1
         else:
             found[name] = status
-    unchanged = {name for name in found if suffix(name) in SUFFIXES}
-    return PhotoListing(
-        [ListedPhoto(name, output_name(name, unchanged), found[name]) for name in sorted(found)], ignored, unreadable
-    )
+    return PhotoListing(list_outputs(sorted(found), found.__getitem__), ignored, unreadable)
 
 
 def list_folder(photos: LocalStorage, results: Storage, selection: NameFilter) -> PhotoListing:
     """Lists a folder of this machine, as the local batch does."""
     out = results.folder if isinstance(results, LocalStorage) else Path(results.place)
-    found = scan(photos.folder, out, selection)
-    statuses = ((photo, photos.status(photo.name)) for photo in found.photos)
-    listed = [ListedPhoto(photo.name, photo.output, status or FileStatus(0, None)) for photo, status in statuses]
-    return PhotoListing(listed, found.ignored, found.unreadable)
+    names, ignored, unreadable = scan_names(photos.folder, out, selection)
+    return PhotoListing(list_outputs(names, lambda name: photos.status(name) or FileStatus(0, None)), ignored, unreadable)
+
+
+def list_outputs(names: Sequence[str], status: Callable[[str], FileStatus]) -> list[ListedPhoto]:
+    """Names the photos' results. Names are interned, here and below: most come again there, and in the manifests."""
+    return [ListedPhoto(intern(name), intern(output), status(name)) for name, output in output_names(names)]
 
 
 def files_of(storage: Storage, unreadable: dict[str, str] | None = None, folder: str = "") -> Iterator[tuple[str, FileStatus]]:
@@ -121,9 +122,10 @@ def list_results(results: Storage) -> ResultListing:
         elif run is not None:
             listing.begun.append(name)
         elif name.startswith(FOLDER):
-            listing.shown |= stems_with("after.jpg", [name])
-            listing.proved |= stems_with(PROOF, [name])
+            stem, kind = stem_and_suffix(name)
+            if kind in (AFTER, PROOF):
+                (listing.shown if kind == AFTER else listing.proved).add(stem)
         elif not is_hidden(name):
-            listing.files[name] = status
+            listing.files[intern(name)] = status
         listing.runs = max(listing.runs, run or 0)
     return listing

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from ..batch.manifest import Recipe
 from ..batch.thumbnails import thumbnail_stem
 from .listing import ListedPhoto, PhotoListing, ResultListing
-from .record_index import RecordEntry, RecordIndex
+from .record_entry import RecordEntry
+from .record_index import RecordIndex
 from .unit import Action, UnitPhoto
 
 
@@ -42,14 +43,13 @@ class Planner:
     def plan(self, photos: PhotoListing) -> Plan:
         """Plans all photos, in their order."""
         plan = Plan()
-        known: list[tuple[ListedPhoto, Action]] = []
         retry_failed = self.options.retry_failed
         for photo in photos.photos:
             entry = self.index.entries.get(photo.name)
             action = self.action(photo, entry)
             failed_before = entry is not None and entry.error is not None
             if failed_before and retry_failed:
-                known.append((photo, Action.RESTORE))
+                plan.todo.append(self.unit_photo(photo, Action.RESTORE, entry))
             elif failed_before and action is None:
                 plan.failed.append(photo.name)
                 plan.left_out += 1
@@ -58,8 +58,7 @@ class Planner:
             elif action is None or (action is Action.RECHECK and retry_failed):
                 plan.done += 1
             else:
-                known.append((photo, action))
-        plan.todo = [self.unit_photo(photo, action) for photo, action in known]
+                plan.todo.append(self.unit_photo(photo, action, entry))
         return plan
 
     def action(self, photo: ListedPhoto, entry: RecordEntry | None) -> Action | None:
@@ -80,9 +79,9 @@ class Planner:
         shown = not self.options.report or entry.error is not None or stem in self.results.shown
         return None if shown else Action.THUMBNAILS
 
-    def unit_photo(self, photo: ListedPhoto, action: Action) -> UnitPhoto:
+    def unit_photo(self, photo: ListedPhoto, action: Action, entry: RecordEntry | None) -> UnitPhoto:
         """Says all that a worker has to know of a photo."""
         ours = photo.output in self.index.outputs
-        earlier = self.index.records([photo.name])[0] if action is not Action.RESTORE else None
+        manifest = entry.manifest if entry is not None and action is not Action.RESTORE else None
         taken = not ours and photo.output in self.results.files
-        return UnitPhoto(photo.name, photo.output, photo.status, action, ours, taken, earlier)
+        return UnitPhoto(photo.name, photo.output, photo.status, action, ours, taken, manifest)

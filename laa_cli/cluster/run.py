@@ -7,13 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from ..batch.executor import parse_size
-from ..batch.gallery import Gallery, write_pages
 from ..batch.manifest import Recipe
 from ..batch.messages import check_gallery_place, check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from ..batch.scan import NameFilter
 from ..batch.schema import ManifestRecord
 from ..batch.summary import Counts
-from ..batch.thumbnails import FOLDER, PROOF, remove_stale_thumbnails, stems_with, thumbnail_stem
 from ..batch.unit_manifest import manifest_path
 from ..console import PhotoProgress, Screen
 from ..errors import Exit, LaaError, UsageError
@@ -25,7 +23,8 @@ from ..utils.storage import LocalStorage, Storage
 from ..utils.url_storage import UrlStorage
 from ..utils.walk import unreadable_message
 from .executors import InProcess, UnitExecutor
-from .listing import PhotoListing, ResultListing, check_places, files_of, list_photos, list_results
+from .gallery_pages import write_gallery_of
+from .listing import PhotoListing, ResultListing, check_places, list_photos, list_results
 from .planning import Plan, Planner, PlanOptions
 from .ray_executor import RayExecutor, RayOptions
 from .record_index import RecordIndex
@@ -93,8 +92,7 @@ class ClusterRun:
         self.counts = Counts()
         self.index = RecordIndex(results)
         self.recipe: Recipe | None = None
-        self.counted: dict[str, set[str]] = {}  # the photos of units under way that were counted
-        self.records: dict[str, dict[str, ManifestRecord]] = {}  # and their records
+        self.records: dict[str, dict[str, ManifestRecord]] = {}  # of the photos of units under way that were counted
 
     def run(self) -> None:
         """Does everything. LaaError where there is no photo, or nothing more can be done."""
@@ -117,8 +115,9 @@ class ClusterRun:
             self.run_units(cut_units(listed.runs + 1, plan.todo, size), len(plan.todo), executor)
         self.write_gallery(found)
         self.clear(listed)
-        names = (name for photo in found.photos if (entry := self.index.entries.get(photo.name)) for name in entry.names)
-        check_persons(self.recipe.persons, names, self.photos.place)
+        if self.recipe.persons:
+            names = (name for photo in found.photos if (entry := self.index.entries.get(photo.name)) for name in entry.names)
+            check_persons(self.recipe.persons, names, self.photos.place)
 
     def list_photos(self) -> PhotoListing:
         """Lists the photos. LaaError where there is none, or the gallery has no place."""
@@ -204,18 +203,8 @@ class ClusterRun:
     def write_gallery(self, found: PhotoListing) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.settings.report:
-            entries = {photo.name: self.index.entries[photo.name] for photo in found.photos if photo.name in self.index.entries}
-            done = {name: entry for name, entry in entries.items() if entry.error is None}
-            remove_stale_thumbnails(self.results, {thumbnail_stem(entry.output_sha256) for entry in done.values()})
-            proved = stems_with(PROOF, (name for name, _ in files_of(self.results, folder=FOLDER)))
-            gallery = Gallery(
-                names=list(done),
-                load=self.index.records,
-                faces=sum(entry.restored for entry in done.values()),
-                is_proved=lambda record: thumbnail_stem(record["output_sha256"]) in proved,
-                failed=[(name, entry.error) for name, entry in entries.items() if entry.error is not None],
-            )
-            self.screen.say(f"gallery: {write_pages(gallery, self.results)}")
+            place = write_gallery_of((photo.name for photo in found.photos), self.index, self.results)
+            self.screen.say(f"gallery: {place}")
 
     def clear(self, listed: ResultListing) -> None:
         """Removes manifests of which nothing holds any more, and what says that units were begun, where all is recorded."""

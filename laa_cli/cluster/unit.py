@@ -26,9 +26,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnitPhoto:
-    """A photo of a unit. `status`: its file's, as listed. `earlier`: its last record, which all actions but RESTORE need.
+    """A photo of a unit. `status`: its file's, as listed.
 
-    `replaceable`: whether a file with the result's name is laa's own; `taken`: whether there is one that is not.
+    `replaceable`: whether a file with the result's name is laa's own; `taken`: whether there is one that is not. `manifest`: in
+    which its last record stands, which all actions but RESTORE need: whole records of all photos would not fit in a driver.
     """
 
     name: str
@@ -37,7 +38,7 @@ class UnitPhoto:
     action: Action = Action.RESTORE
     replaceable: bool = False
     taken: bool = False
-    earlier: ManifestRecord | None = None
+    manifest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

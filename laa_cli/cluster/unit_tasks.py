@@ -16,10 +16,9 @@ from .unit import Action, UnitPhoto
 class KnownPhotoTask(PhotoTask):
     """A task for a photo with a record. Where `kept` is set, that record stands, and nothing is done."""
 
-    def __init__(self, photo: UnitPhoto, context: BatchContext) -> None:
+    def __init__(self, photo: UnitPhoto, context: BatchContext, earlier: ManifestRecord) -> None:
         super().__init__(photo, context)
-        assert photo.earlier is not None
-        self.earlier = photo.earlier
+        self.earlier = earlier
         self.kept: ManifestRecord | None = None
 
     @property
@@ -96,7 +95,7 @@ def backfill_missing(record: ManifestRecord, context: BatchContext) -> None:
 TASKS = {Action.RECHECK: RecheckTask, Action.THUMBNAILS: ThumbnailTask}
 
 
-def make_task(photo: UnitPhoto, context: BatchContext) -> PhotoTask:
-    """Builds the task that a photo's action asks for."""
+def make_task(photo: UnitPhoto, context: BatchContext, earlier: ManifestRecord | None) -> PhotoTask:
+    """Builds the task that a photo's action asks for. `earlier`: its last record; without one it is restored."""
     kind = TASKS.get(photo.action)
-    return PhotoTask(photo, context) if kind is None else kind(photo, context)
+    return PhotoTask(photo, context) if kind is None or earlier is None else kind(photo, context, earlier)

@@ -22,9 +22,12 @@ from ..process import load_once
 from ..upscale import Upscaler
 from ..utils.inputs import Inputs
 from ..utils.storage import LocalStorage, Storage
+from .record_reader import RecordReader
 from .unit import Action, Event, Fatal, Notice, PhotoDone, Unit, UnitDone, UnitPhoto
 from .unit_tasks import make_task
 from .worker_settings import MachineReport, WorkerSettings
+
+FAILURES_IN_A_ROW = 5  # of the moment, after which storages are looked at
 
 
 class UnitRecords:
@@ -57,6 +60,11 @@ class UnitWorker:
     def signer(self) -> Signer | None:
         """Who signs the results, if anybody does."""
         return self.settings.signer()
+
+    @cached_property
+    def reader(self) -> RecordReader:
+        """Reads earlier records; units one after the other often need the same manifests."""
+        return RecordReader(self.settings.open()[1])
 
     def describe(self) -> MachineReport:
         """Looks at the machine that the worker is on."""
@@ -103,17 +111,21 @@ class UnitWorker:
     def open_storages(self, unit: Unit) -> tuple[Storage, Storage]:
         """Opens the photos and the results; nothing that a local unit reads can be written over. Raises LaaError."""
         photos, results = self.settings.open()
-        if isinstance(photos, LocalStorage) and isinstance(results, LocalStorage):
-            read = [photos.local_path(photo.name) for photo in unit.photos] + self.settings.models.files
-            read += [path for path in (self.settings.certificate, self.settings.key) if path is not None]
+        if isinstance(results, LocalStorage):
+            read = [*self.settings.models.files, self.settings.certificate, self.settings.key]
             try:
-                results.inputs = Inputs.in_folder(photos.folder, results.folder, read)
+                if isinstance(photos, LocalStorage):
+                    read += [photos.local_path(photo.name) for photo in unit.photos]
+                    results.inputs = Inputs.in_folder(photos.folder, results.folder, filter(None, read))
+                else:
+                    results.inputs = Inputs.of(read)
             except OSError as error:
                 raise SetupError(f"cannot read {error.filename}: {error.strerror}: check that it is there") from error
         return photos, results
 
     def run_photos(self, chosen: list[UnitPhoto], photos: Storage, results: Storage, records: UnitRecords) -> Iterator[Event]:
         """Runs photos through the local batch's pipeline, the largest first."""
+        earlier = self.read_earlier(chosen, results)
         upscaler = self.load()
         yield from map(Notice, self.notices)
         self.notices.clear()
@@ -128,8 +140,21 @@ class UnitWorker:
             if self.stopping.is_set():
                 self.pipeline.stop()
             largest_first = sorted(chosen, key=lambda photo: photo.status.size, reverse=True)
-            for task in self.pipeline.run(make_task(photo, context) for photo in largest_first):
+            failures = 0
+            for task in self.pipeline.run(make_task(photo, context, earlier.get(photo.name)) for photo in largest_first):
+                failures = failures + 1 if is_momentary(task.record) else 0
+                if failures and failures % FAILURES_IN_A_ROW == 0:
+                    check_reachable(photos, task.source.name)
+                    check_reachable(results, begun_path("any"))
                 yield PhotoDone(task.record, task.is_fresh)
+
+    def read_earlier(self, chosen: list[UnitPhoto], results: Storage) -> dict[str, ManifestRecord]:
+        """Reads the earlier records that the photos' actions need, by name. SetupError where a manifest cannot be read."""
+        try:
+            return self.reader.read((photo.manifest, photo.name) for photo in chosen if photo.manifest is not None)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SetupError(f"cannot read the manifests in {results.place}: {reason}: run the command again") from error
 
     def make_context(
         self, upscaler: Upscaler, micro_batcher: MicroBatcher, photos: Storage, results: Storage, records: UnitRecords
@@ -148,6 +173,24 @@ class UnitWorker:
             report=settings.report,
             prove=settings.prove,
         )
+
+
+def is_momentary(record: ManifestRecord) -> bool:
+    """Whether a photo failed by something that another run may not meet."""
+    return record["error"] is not None and record["recipe"] is None
+
+
+def check_reachable(storage: Storage, name: str) -> None:
+    """Raises SetupError where a storage elsewhere does not answer: else every photo would wait for it, and fail."""
+    if storage.local_path(name) is None:
+        try:
+            storage.status(name)
+        except PermissionError:  # of this file, perhaps
+            return
+        except OSError as error:
+            raise SetupError(
+                f"cannot reach {storage.place}: {error.strerror or error}: then run the same command again"
+            ) from error
 
 
 def begin(unit: Unit, results: Storage, *, overwrite: bool) -> None:

@@ -108,7 +108,7 @@ def list_files(fs: Any, root: str, note: Callable[[str, Exception], None]) -> It
 
 
 def list_s3(fs: Any, root: str) -> Iterator[Listed]:
-    """Lists S3's objects page by page; s3fs's own `find` has a dict of them all first, 1.6 KB each."""
+    """Lists S3's objects page by page; s3fs's own `find` makes a dict of them all first, 1.3 KB each."""
     bucket, key, _ = fs.split_path(root)
     prefix = f"{key}/" if key else ""
     request = {"Bucket": bucket, "Prefix": prefix, **fs.req_kw}

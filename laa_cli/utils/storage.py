@@ -96,15 +96,11 @@ class LocalStorage:
             inner = os.path.relpath(place, self.folder).replace(os.sep, "/")
             before = "" if inner == "." else f"{inner}/"
             for name in names:
-                if (status := self.status(before + name)) is not None:
+                if (status := look(os.path.join(place, name))) is not None:
                     yield before + name, status
 
     def status(self, name: str) -> FileStatus | None:
-        try:
-            status = os.stat(os.path.join(self.folder, name))
-        except (OSError, ValueError):
-            return None
-        return FileStatus(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+        return look(os.path.join(self.folder, name))
 
     def read(self, name: str, limit_bytes: int | None = None) -> bytes:
         with (self.folder / name).open("rb") as file:
@@ -133,3 +129,12 @@ class LocalStorage:
     def remove_many(self, names: Iterable[str]) -> None:
         for name in names:
             self.remove(name)
+
+
+def look(path: str) -> FileStatus | None:
+    """Looks at a file on this machine; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return FileStatus(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None

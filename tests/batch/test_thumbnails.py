@@ -13,6 +13,7 @@ from PIL import Image
 
 from laa_cli.batch.manifest import Manifest
 from laa_cli.batch.thumbnails import (
+    AFTER,
     FACE_PX,
     LONGEST_PX,
     PROOF,
@@ -20,7 +21,7 @@ from laa_cli.batch.thumbnails import (
     has_thumbnails,
     make_thumbnails,
     remove_stale_thumbnails,
-    stems_with,
+    stem_and_suffix,
     thumbnail_stem,
 )
 from laa_cli.errors import LaaError
@@ -83,9 +84,9 @@ def test_only_thumbnails_without_a_result_are_removed(tmp_path: Path) -> None:
     results = StorageElsewhere(tmp_path)
     for name in kept | gone:
         results.write(name, b"x", overwrite=False)
-    listed = [name for name, _ in results.files()]
-    assert stems_with(PROOF, listed) == {current, stale}
-    assert stems_with("after.jpg", listed) == {stale}
+    parts = {stem_and_suffix(name) for name, _ in results.files()}
+    assert {stem for stem, suffix in parts if suffix == PROOF} == {current, stale}
+    assert {stem for stem, suffix in parts if suffix == AFTER} == {stale}
     remove_stale_thumbnails(results, {thumbnail_stem(current * 2)})
     assert contents(tmp_path).keys() == kept
 

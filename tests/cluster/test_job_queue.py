@@ -182,7 +182,7 @@ def test_a_result_of_a_photo_that_failed_later_is_not_forgotten() -> None:
 
 
 def test_units_with_records_can_be_jobs() -> None:
-    photos = unit_photos("a.png", action=Action.RECHECK, earlier=record_of("a.png"))
+    photos = unit_photos("a.png", action=Action.RECHECK, manifest="manifest.jsonl")
     jobs = queue_of([Unit(1, 1, photos)], DictStorage())
     jobs.blame(taken(jobs))
     jobs.add(taken(jobs), PhotoDone(record_of("a.png")))

@@ -85,7 +85,7 @@ def test_photos_are_sorted_as_the_local_batch_does(
 
     plan = world.plan(recipe, prove=prove)
     kept = {photo.name: photo for photo in plan.todo if world.is_kept(photo, recipe)}
-    failed = {name for name, photo in kept.items() if photo.earlier and photo.earlier["error"] is not None}
+    failed = {name for name, photo in kept.items() if photo.manifest and world.index().entries[name].error is not None}
     assert {photo.name for photo in plan.todo} - kept.keys() == expected["todo"]
     assert failed | {*plan.failed} == expected["failed"]
     assert plan.done + len(kept) - len(failed) == len(expected["done"])
@@ -114,7 +114,7 @@ def test_names_are_in_order_and_what_is_known_comes_along(tmp_path: Path) -> Non
     world.write(world.photos.folder / "a.png", b"changed")
     plan = world.plan(RECIPE)
     assert [(photo.name, photo.action) for photo in plan.todo] == [("a.png", Action.RESTORE), ("b.jpg", Action.RECHECK)]
-    assert [photo.earlier and photo.earlier["input"] for photo in plan.todo] == [None, "b.jpg"]
+    assert [photo.manifest for photo in plan.todo] == [None, world.index().entries["b.jpg"].manifest]
     assert plan.done == 3
     assert (plan.failed, plan.left_out) == ([], 0)
 
