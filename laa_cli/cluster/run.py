@@ -203,7 +203,10 @@ class ClusterRun:
     def write_gallery(self, found: PhotoListing) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.settings.report:
-            place = write_gallery_of((photo.name for photo in found.photos), self.index, self.results)
+            try:
+                place = write_gallery_of((photo.name for photo in found.photos), self.index, self.results)
+            except OSError as error:
+                raise self.unreadable(error) from error
             self.screen.say(f"gallery: {place}")
 
     def clear(self, listed: ResultListing) -> None:
