@@ -16,7 +16,8 @@ from laa_cli.batch.manifest import Recipe
 from laa_cli.batch.schema import ManifestRecord
 from laa_cli.batch.unit_manifest import is_manifest, order_of, parse_lines
 from laa_cli.cluster.run import ClusterRequest, run
-from laa_cli.cluster.unit import Unit, UnitPhoto
+from laa_cli.cluster.unit import Event, PhotoDone, Unit, UnitPhoto
+from laa_cli.cluster.unit_worker import UnitWorker
 from laa_cli.cluster.worker_settings import WorkerSettings
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, FileError
@@ -114,6 +115,16 @@ def unit_of(settings: WorkerSettings, run: int = 1, number: int = 1, **changes: 
     photos, _ = settings.open()
     found = sorted(photos.files())
     return Unit(run, number, tuple(UnitPhoto(name, name, status, **changes) for name, status in found))
+
+
+def do_unit(settings: WorkerSettings, unit: Unit | None = None, only: str | None = None) -> list[Event]:
+    return list(UnitWorker(settings).run(unit or unit_of(settings), only))
+
+
+def photos_of(events: list[Event]) -> dict[str, tuple[str | None, bool]]:
+    """Photos with their errors, and whether they were worked on."""
+    done = [event for event in events if isinstance(event, PhotoDone)]
+    return {event.record["input"]: (event.record["error"], event.fresh) for event in done}
 
 
 # Storages that fail
