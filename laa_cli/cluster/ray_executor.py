@@ -217,6 +217,8 @@ class RayExecutor:
         """Passes an event on. Of a unit that is done photo by photo the end is known only here."""
         if isinstance(event, Fatal):
             raise SetupError(event.message, event.code)
+        if isinstance(event, UnitDone):
+            self.jobs.finish(job)  # whatever becomes of its worker
         if job.only is None or not isinstance(event, UnitDone):
             yield job.unit, event
         if isinstance(event, PhotoDone) and self.jobs.add(job, event):
