@@ -53,12 +53,17 @@ def run_units(settings: WorkerSettings, **changes: Any) -> Exit:
     return run(ClusterRequest(settings=settings, **changes), Screen(data_on_stdout=changes.get("json", False)))
 
 
-def upload(folder: Path, place: str) -> str:
-    """Copies all files below a folder to another place, and returns that."""
-    storage = open_storage(place)
-    for name, _ in LocalStorage(folder).files():
-        storage.write(name, (folder / name).read_bytes(), overwrite=True)
-    return place
+def sync(folder: Path, place: str) -> None:
+    """Makes the files in another place those of a folder; those that are the same keep their times."""
+    here, there = LocalStorage(folder), open_storage(place)
+    if there.place == here.place:
+        return
+    names = {name for name, _ in here.files()}
+    before = {name for name, _ in there.files()}
+    for name in names:
+        if name not in before or there.read(name) != here.read(name):
+            there.write(name, here.read(name), overwrite=True)
+    there.remove_many(before - names)
 
 
 def stored_results(place: str) -> dict[str, bytes]:

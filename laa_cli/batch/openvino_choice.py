@@ -14,11 +14,11 @@ from pathlib import Path
 
 from ..options import AUTO, ModelOptions
 from ..restore.runtime import OPENVINO, TORCH, choose_runtime, has_openvino
-from ..utils.jsonl import load_json
+from ..utils.jsonl import parse_line
 from ..utils.precision import BFLOAT16
-from .manifest import NAME
 from .scan import NameFilter, check_folders, scan
 from .schema import parse_record
+from .unit_manifest import is_manifest, order_of
 
 LEAST_PHOTOS = 1000  # of a folder, done or not, from which OpenVINO is chosen
 
@@ -28,7 +28,7 @@ def settle_device(models: ModelOptions, source: Path, out: Path, selection: Name
     if not has_choice(models):
         return models
     source, out = check_folders(source, out)
-    earlier = recorded_runtime(out / NAME)
+    earlier = recorded_runtime(out)
     return prefer_openvino(models, 0 if earlier else len(scan(source, out, selection).photos), earlier)
 
 
@@ -52,17 +52,15 @@ def may_pay(models: ModelOptions) -> bool:
     return (runtime.device.type, runtime.precision) == ("cpu", BFLOAT16)
 
 
-def recorded_runtime(manifest: Path) -> str | None:
-    """Reads what the last result in a manifest was made with; None where there is none. Changes nothing."""
-    try:
-        lines = manifest.read_bytes().splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
+def recorded_runtime(out: Path) -> str | None:
+    """Reads what the last result in a folder was made with; None where there is none. Changes nothing."""
+    names = sorted((path.name for path in out.glob("manifest*.jsonl") if is_manifest(path.name)), key=order_of, reverse=True)
+    for name in names:
         try:
-            record = parse_record(load_json(line))
-        except ValueError:
+            lines = (out / name).read_bytes().splitlines()
+        except OSError:
             continue
-        if record is not None and record["error"] is None:
-            return str(record["options"].get("runtime", TORCH))
+        for record in map(parse_record, map(parse_line, reversed(lines))):
+            if record is not None and record["error"] is None:
+                return str(record["options"].get("runtime", TORCH))
     return None

@@ -50,18 +50,28 @@ class ScanResult:
 
 def check_folders(source: Path, out: Path) -> tuple[Path, Path]:
     """Resolves both folders. UsageError where the results could fall among the photos; LaaError where one cannot be read."""
+    source, out = check_source(source), check_out(out)
+    if source.is_relative_to(out):
+        raise UsageError(f"the results in {out} would fall among the photos in {source}: choose another folder")
+    return source, out
+
+
+def check_source(source: Path) -> Path:
+    """Resolves the folder of photos. UsageError where there is none; LaaError where it cannot be read."""
     try:
         os.scandir(source).close()
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{source} is no folder: give a folder of photos, or use `laa upscale` for a single one") from None
     except OSError as error:
         raise LaaError(unreadable_message(str(source), error.strerror or str(error))) from error
+    return Path(os.path.realpath(source))
+
+
+def check_out(out: Path) -> Path:
+    """Resolves the folder for the results, which need not be there. UsageError where it is a file."""
     if os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"{out} is a file: give a folder for the results")
-    source, out = (Path(os.path.realpath(folder)) for folder in (source, out))
-    if source.is_relative_to(out):
-        raise UsageError(f"the results in {out} would fall among the photos in {source}: choose another folder")
-    return source, out
+    return Path(os.path.realpath(out))
 
 
 def scan(root: Path, out: Path, selection: NameFilter) -> ScanResult:

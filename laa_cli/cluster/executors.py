@@ -9,9 +9,10 @@ from typing import Protocol, Self
 
 from ..batch.executor import usable_cpus
 from ..batch.manifest import Recipe
-from .unit import Event, Unit
+from ..errors import SetupError
+from .unit import Event, Fatal, Unit
 from .unit_worker import UnitWorker
-from .worker_settings import MachineReport, WorkerSettings, check_same
+from .worker_settings import WorkerSettings
 
 Events = Generator[tuple[Unit, Event], None, None]
 Tick = Callable[[], None]  # called about once a second while units run; what it raises ends the run
@@ -27,7 +28,7 @@ class UnitExecutor(Protocol):
     cpus: int
 
     def connect(self, settings: WorkerSettings) -> Recipe:
-        """Asks every machine what it would make results with. SetupError where they are not the same. Comes first."""
+        """Asks every machine what it would make results with. LaaError where there is none, or they differ. Comes first."""
 
     def run(self, units: list[Unit], tick: Tick) -> Events:
         """Yields what becomes of the units, in any order; a photo may come twice, where its worker was ended.
@@ -50,12 +51,14 @@ class InProcess:
 
     def connect(self, settings: WorkerSettings) -> Recipe:
         self.worker = UnitWorker(settings.with_cpus(self.cpus))
-        return check_same([MachineReport.of_this(settings)])
+        return self.worker.recipe
 
     def run(self, units: list[Unit], tick: Tick) -> Events:
         for unit in units:
             with closing(self.worker.run(unit)) as events:
                 for event in events:
+                    if isinstance(event, Fatal):
+                        raise SetupError(event.message, event.code)
                     yield unit, event
                     tick()
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
 
-from ..batch.scan import NameFilter, check_folders, output_names, scan_names, suffix
+from ..batch.scan import NameFilter, check_out, check_source, output_names, scan_names, suffix
 from ..batch.thumbnails import AFTER, FOLDER, PROOF, stem_and_suffix
 from ..batch.unit_manifest import is_manifest, run_of
 from ..errors import LaaError, UsageError
 from ..photo import READABLE_SUFFIXES
 from ..utils.storage import FileStatus, LocalStorage, Storage
+from ..utils.url_storage import UrlStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +51,28 @@ class ResultListing:
 
 def check_places(photos: Storage, results: Storage) -> tuple[Storage, Storage]:
     """Resolves folders of this machine. UsageError where results could fall among the photos; LaaError as `check_folders`."""
-    if isinstance(photos, LocalStorage) and isinstance(results, LocalStorage):
-        source, out = check_folders(photos.folder, results.folder)
-        return LocalStorage(source), LocalStorage(out)
-    if f"{photos.place}/".startswith(f"{results.place}/"):
+    if isinstance(photos, LocalStorage):
+        photos = LocalStorage(check_source(photos.folder))
+    if isinstance(results, LocalStorage):
+        results = LocalStorage(check_out(results.folder))
+    if place_in(results, photos) is not None:
         raise UsageError(f"the results in {results.place} would fall among the photos in {photos.place}: choose another place")
     return photos, results
+
+
+def place_in(outer: Storage, inner: Storage) -> str | None:
+    """Returns what the names of the files of `inner` begin with in `outer`; None where it does not lie there."""
+    (store, root), (other, path) = (
+        storage.connect() if isinstance(storage, UrlStorage) else (None, storage.place) for storage in (outer, inner)
+    )
+    return f"{path}/".removeprefix(f"{root}/") if store == other and f"{path}/".startswith(f"{root}/") else None
 
 
 def list_photos(photos: Storage, results: Storage, selection: NameFilter) -> PhotoListing:
     """Lists the photos, without what lies in the place of the results, if that is among them. Raises LaaError."""
     if isinstance(photos, LocalStorage):
         return list_folder(photos, results, selection)
-    inside = f"{results.place}/".removeprefix(f"{photos.place}/")
-    below = inside if inside != f"{results.place}/" else None
+    below = place_in(photos, results)
     found: dict[str, FileStatus] = {}
     unreadable: dict[str, str] = {}
     ignored = 0

@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+from ..batch.executor import parse_size
 from ..batch.manifest import Recipe
 from ..batch.messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from ..batch.scan import NameFilter
@@ -46,6 +47,8 @@ class ClusterRequest:
         settings = self.settings
         if settings.prove and not settings.report:
             raise UsageError("proof is part of the report: add --report", "proof")
+        if settings.memory is not None:
+            parse_size(settings.memory)
         if self.ray is not None and "memory://" in (settings.source[:9], settings.out[:9]):
             raise UsageError("memory:// is this process's own, and no other's: leave ray out", "ray")
 
@@ -89,8 +92,7 @@ class ClusterRun:
         self.counts = Counts()
         self.index = RecordIndex(results)
         self.recipe: Recipe | None = None
-        self.counted: dict[str, set[str]] = {}  # the photos of units under way that were counted
-        self.records: dict[str, dict[str, ManifestRecord]] = {}  # and their records
+        self.records: dict[str, dict[str, ManifestRecord]] = {}  # of the photos of units under way that were counted
 
     def run(self) -> None:
         """Does everything. LaaError where there is no photo, or nothing more can be done."""
@@ -134,20 +136,25 @@ class ClusterRun:
         try:
             self.index.read(listed.manifests, listed.begun)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise LaaError(
-                f"cannot read the manifests in {self.results.place}: {reason}: run the same command again"
-            ) from error
+            raise self.unreadable(error) from error
         if self.index.foreign_lines:
             self.screen.notice(f"lines in manifests that are no records, and are passed over: {self.index.foreign_lines}")
         return listed
+
+    def unreadable(self, error: OSError) -> LaaError:
+        """Makes the error for manifests that cannot be read."""
+        reason = error.strerror or str(error)
+        return LaaError(f"cannot read the manifests in {self.results.place}: {reason}: run the same command again")
 
     def plan(self, found: PhotoListing, listed: ResultListing) -> Plan:
         """Plans the run, and counts what is done."""
         settings, recipe = self.request.settings, self.recipe
         assert recipe is not None  # the executor is connected
         options = PlanOptions(retry_failed=self.request.retry_failed, report=settings.report, prove=settings.prove)
-        plan = Planner(recipe, listed, self.index, options).plan(found)
+        try:
+            plan = Planner(recipe, listed, self.index, options).plan(found)
+        except OSError as error:
+            raise self.unreadable(error) from error
         self.counts.skipped = plan.done
         self.counts.failures = {name: self.index.entries[name].error or "" for name in plan.failed}
         notify_left_out(self.screen, plan.left_out, retry_failed=self.request.retry_failed)
@@ -195,7 +202,10 @@ class ClusterRun:
     def write_gallery(self, found: PhotoListing) -> None:
         """Writes the gallery of the photos found, if it was asked for."""
         if self.request.settings.report:
-            place = write_gallery_of((photo.name for photo in found.photos), self.index, self.results)
+            try:
+                place = write_gallery_of((photo.name for photo in found.photos), self.index, self.results)
+            except OSError as error:
+                raise self.unreadable(error) from error
             self.screen.say(f"gallery: {place}")
 
     def clear(self, listed: ResultListing) -> None:

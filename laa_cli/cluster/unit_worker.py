@@ -27,6 +27,8 @@ from .unit import Action, Event, Fatal, Notice, PhotoDone, Unit, UnitDone, UnitP
 from .unit_tasks import make_task
 from .worker_settings import MachineReport, WorkerSettings
 
+FAILURES_IN_A_ROW = 5  # of the moment, after which storages are looked at
+
 
 class UnitRecords:
     """The records of a unit, in memory until its manifest is written. `outputs`: as `batch.task.Records`."""
@@ -109,11 +111,14 @@ class UnitWorker:
     def open_storages(self, unit: Unit) -> tuple[Storage, Storage]:
         """Opens the photos and the results; nothing that a local unit reads can be written over. Raises LaaError."""
         photos, results = self.settings.open()
-        if isinstance(photos, LocalStorage) and isinstance(results, LocalStorage):
-            read = [photos.local_path(photo.name) for photo in unit.photos] + self.settings.models.files
-            read += [path for path in (self.settings.certificate, self.settings.key) if path is not None]
+        if isinstance(results, LocalStorage):
+            read = [*self.settings.models.files, self.settings.certificate, self.settings.key]
             try:
-                results.inputs = Inputs.in_folder(photos.folder, results.folder, read)
+                if isinstance(photos, LocalStorage):
+                    read += [photos.local_path(photo.name) for photo in unit.photos]
+                    results.inputs = Inputs.in_folder(photos.folder, results.folder, filter(None, read))
+                else:
+                    results.inputs = Inputs.of(read)
             except OSError as error:
                 raise SetupError(f"cannot read {error.filename}: {error.strerror}: check that it is there") from error
         return photos, results
@@ -135,7 +140,12 @@ class UnitWorker:
             if self.stopping.is_set():
                 self.pipeline.stop()
             largest_first = sorted(chosen, key=lambda photo: photo.status.size, reverse=True)
+            failures = 0
             for task in self.pipeline.run(make_task(photo, context, earlier.get(photo.name)) for photo in largest_first):
+                failures = failures + 1 if is_momentary(task.record) else 0
+                if failures and failures % FAILURES_IN_A_ROW == 0:
+                    check_reachable(photos, task.source.name)
+                    check_reachable(results, begun_path("any"))
                 yield PhotoDone(task.record, task.is_fresh)
 
     def read_earlier(self, chosen: list[UnitPhoto], results: Storage) -> dict[str, ManifestRecord]:
@@ -163,6 +173,24 @@ class UnitWorker:
             report=settings.report,
             prove=settings.prove,
         )
+
+
+def is_momentary(record: ManifestRecord) -> bool:
+    """Whether a photo failed by something that another run may not meet."""
+    return record["error"] is not None and record["recipe"] is None
+
+
+def check_reachable(storage: Storage, name: str) -> None:
+    """Raises SetupError where a storage elsewhere does not answer: else every photo would wait for it, and fail."""
+    if storage.local_path(name) is None:
+        try:
+            storage.status(name)
+        except PermissionError:  # of this file, perhaps
+            return
+        except OSError as error:
+            raise SetupError(
+                f"cannot reach {storage.place}: {error.strerror or error}: then run the same command again"
+            ) from error
 
 
 def begin(unit: Unit, results: Storage, *, overwrite: bool) -> None:

@@ -1,13 +1,34 @@
-"""A Ray cluster of two nodes on this machine, whose workers find laa and the tests' stand-ins."""
+"""Runs over storages beside local ones, and a Ray cluster of two nodes on this machine, whose workers find the stand-ins."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import ROOT
+from pairs import Pair
 from ray_stubs import NODE
+from stores import new_place
+
+from laa_cli.utils import leases
+
+
+@pytest.fixture
+def quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases whose holders wait for a hundredth of a second before they begin."""
+    monkeypatch.setattr(leases, "MOMENTS", 1000)
+
+
+@pytest.fixture(params=["local", "memory"])
+def pair(request: pytest.FixtureRequest, folder: Path, capfd: Any, quick_leases: None) -> Pair:
+    """The four photos, to be done here and on another storage."""
+    if request.param == "local":
+        return Pair(folder, str(folder / "in"), str(folder / "out"), capfd)
+    pytest.importorskip("fsspec")
+    return Pair(folder, new_place("memory", request), new_place("memory", request), capfd)
 
 
 @pytest.fixture(scope="session")

@@ -256,3 +256,28 @@ def test_a_network_that_fails_is_an_error_of_ours(
         if place == 0 and method == "read":
             assert all("Connection timed out" in str(error) for error, _ in photos_of(events).values())
             assert {line["recipe"] for line in stored_records(settings.out)} == {None}
+
+
+def test_a_store_that_does_not_answer_costs_five_photos(
+    tmp_path: Path, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try at one takes long: the run ends rather than wait for every photo."""
+    for number in range(20):
+        write_photo_of_noise(tmp_path / "in" / f"{number:02}.png", number)
+
+    class Gone(LocalStorage):
+        def local_path(self, name: str) -> Any:
+            return None
+
+        def read(self, name: str, limit_bytes: int | None = None) -> bytes:
+            raise ConnectionError(111, "Connection refused")
+
+    worker, storages = UnitWorker(replace(settings, cpus=1)), (Gone(tmp_path / "in"), LocalStorage(tmp_path / "out"))
+    monkeypatch.setattr(worker, "open_storages", lambda unit: storages)
+    unit = unit_of(settings)
+    assert len(photos_of(list(worker.run(unit)))) == len(unit.photos)  # it answers, though not with photos
+    monkeypatch.setattr(Gone, "status", Gone.read)
+    events = list(worker.run(unit))
+    assert len(photos_of(events)) == 4
+    assert isinstance(events[-1], Fatal)
+    assert "cannot reach" in events[-1].message
