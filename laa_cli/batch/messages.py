@@ -11,7 +11,9 @@ from ..photo import unmuted
 from ..process import MARK_STAYS
 from ..restore.background import HOW_TO_HAVE_IT
 from ..restore.choice import describe_names, normalize_name
+from ..utils.storage import Storage
 from .manifest import Recipe
+from .pagination import NAME as GALLERY
 from .schema import ManifestRecord
 from .summary import Counts
 
@@ -51,3 +53,9 @@ def check_persons(persons: Sequence[str], found: Iterable[str], place: object) -
     names = {*found}
     if persons and {normalize_name(name) for name in persons}.isdisjoint(map(normalize_name, names)):
         raise LaaError(f"no photo in {place} has a face tagged {' or '.join(persons)}: {describe_names(names)}")
+
+
+def check_gallery_place(outputs: Iterable[str], photos: Storage) -> None:
+    """Raises LaaError where results lie in a folder with the gallery's name."""
+    if any(output.startswith(f"{GALLERY}/") for output in outputs):
+        raise LaaError(f"{photos.locate(GALLERY)} is a folder with the gallery's name: rename it, or leave --report out")

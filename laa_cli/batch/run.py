@@ -27,9 +27,8 @@ from ..utils.walk import unreadable_message
 from .executor import Executor, ThreadPipeline, usable_cpus
 from .gallery import write_gallery
 from .manifest import Manifest, Recipe, Status, status_of
-from .messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
+from .messages import check_gallery_place, check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from .microbatch import MicroBatcher, micro_batch_size
-from .pagination import NAME as GALLERY
 from .scan import NameFilter, PhotoFile, ScanResult, check_folders, file_state, scan
 from .summary import Counts
 from .task import BatchContext, PhotoTask
@@ -153,9 +152,8 @@ class Batch:
 
     def process(self, found: ScanResult) -> None:
         """Does what is to be done of the photos found, and counts the others. LaaError where the gallery has no place."""
-        if self.request.report and any(photo.output.startswith(f"{GALLERY}/") for photo in found.photos):
-            place = self.request.source / GALLERY
-            raise LaaError(f"{place} is a folder with the gallery's name: rename it, or leave --report out")
+        if self.request.report:
+            check_gallery_place((photo.output for photo in found.photos), LocalStorage(self.request.source))
         started = time.perf_counter()
         status = status_of(found.photos, self.request.out, self.request.recipe, self.manifest)
         if self.request.prove:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..batch.executor import parse_size
 from ..batch.manifest import Recipe
-from ..batch.messages import check_persons, notify_left_out, notify_mark, notify_plain, report_photo
+from ..batch.messages import check_gallery_place, check_persons, notify_left_out, notify_mark, notify_plain, report_photo
 from ..batch.scan import NameFilter
 from ..batch.schema import ManifestRecord
 from ..batch.summary import Counts
@@ -120,7 +120,7 @@ class ClusterRun:
             check_persons(self.recipe.persons, names, self.photos.place)
 
     def list_photos(self) -> PhotoListing:
-        """Lists the photos. LaaError where there is none."""
+        """Lists the photos. LaaError where there is none, or the gallery has no place."""
         found = list_photos(self.photos, self.results, self.request.selection)
         for place, reason in found.unreadable.items():
             self.screen.error(unreadable_message(place, reason))
@@ -128,6 +128,8 @@ class ClusterRun:
         self.counts.ignored = found.ignored
         if not found.photos:
             raise LaaError(f"no photo in {self.photos.place}: {found.ignored} other files were passed over")
+        if self.request.settings.report:
+            check_gallery_place((photo.output for photo in found.photos), self.photos)
         return found
 
     def read_results(self) -> ResultListing:

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import (
-    Killed,
-    result_files,
-    run_batch,
-)
+from fakes import Killed, result_files, run_batch, write_photo_of_noise
 from pairs import Pair
 from units import (
     FailingStorage,
@@ -23,6 +19,7 @@ from units import (
     run_units,
     stored_records,
     stored_results,
+    sync,
     unit_settings,
 )
 
@@ -135,6 +132,15 @@ def test_wrong_settings_are_refused_as_by_the_local_batch(
     with pytest.raises(error, match=message):
         run_units(replace(pair.settings, **changes))
     assert stored_results(pair.settings.out) == {}
+
+
+def test_a_folder_with_the_gallerys_name_is_refused(pair: Pair) -> None:
+    write_photo_of_noise(pair.folder / "in" / "index.html" / "a.png")
+    sync(pair.folder / "in", pair.settings.source)
+    with pytest.raises(LaaError, match=r"in/index\.html is a folder with the gallery's name|out/index\.html is a folder with"):
+        run_units(replace(pair.settings, report=True))
+    assert stored_results(pair.settings.out) == {}
+    assert run_units(pair.settings) == Exit.OK
 
 
 @pytest.mark.parametrize("method", ["read_many", "read"])
