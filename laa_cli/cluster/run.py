@@ -153,10 +153,7 @@ class ClusterRun:
         settings, recipe = self.request.settings, self.recipe
         assert recipe is not None  # the executor is connected
         options = PlanOptions(retry_failed=self.request.retry_failed, report=settings.report, prove=settings.prove)
-        try:
-            plan = Planner(recipe, listed, self.index, options).plan(found)
-        except OSError as error:
-            raise self.unreadable(error) from error
+        plan = Planner(recipe, listed, self.index, options).plan(found)
         self.counts.skipped = plan.done
         self.counts.failures = {name: self.index.entries[name].error or "" for name in plan.failed}
         notify_left_out(self.screen, plan.left_out, retry_failed=self.request.retry_failed)

@@ -24,7 +24,8 @@ from units import (
 )
 
 from laa_cli.batch.unit_manifest import begun_path, is_manifest
-from laa_cli.cluster.record_index import RecordIndex
+from laa_cli.cluster import record_index
+from laa_cli.cluster.record_reader import RecordReader
 from laa_cli.cluster.unit_worker import UnitWorker
 from laa_cli.console import Screen
 from laa_cli.errors import Exit, FileError, LaaError, SetupError, UsageError
@@ -143,21 +144,19 @@ def test_a_folder_with_the_gallerys_name_is_refused(pair: Pair) -> None:
     assert run_units(pair.settings) == Exit.OK
 
 
-@pytest.mark.parametrize("method", ["read_many", "read"])
-def test_manifests_that_cannot_be_read_are_an_error_of_ours(method: str, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("owner", "name"), [(record_index, "open_manifests"), (RecordReader, "read")])
+def test_manifests_that_cannot_be_read_are_an_error_of_ours(
+    owner: Any, name: str, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither where all are read, nor where one is, for the record of a photo with a new time."""
     run_units(pair.settings)
-    storage = open_storage(pair.settings.out)
     (open_storage(pair.settings.source)).write("a.png", (pair.folder / "in" / "a.png").read_bytes(), overwrite=True)
 
-    def unreadable(self: Any, name: str, *limit: Any) -> Any:
+    def unreadable(*_: Any) -> Any:
         raise TimeoutError(110, "Connection timed out")
 
     with monkeypatch.context() as patch:
-        if method == "read":
-            patch.setattr(RecordIndex, "read_manifest", unreadable)
-        else:
-            patch.setattr(type(storage), method, unreadable)
+        patch.setattr(owner, name, unreadable)
         with pytest.raises(LaaError, match=r"^cannot read the manifests in .*Connection timed out: run"):
             run_units(pair.settings)
     assert run_units(pair.settings) == Exit.OK
