@@ -76,7 +76,8 @@ class EntryTable(MutableMapping[str, RecordEntry]):
 
     def __setitem__(self, photo: str, entry: RecordEntry) -> None:
         """Packs an entry. Its result is named as `is_name_pair` has it."""
-        self.pop(photo, None)
+        if photo in self.packed:
+            del self[photo]
         manifest = self.texts.number(entry.manifest)
         self.packed[photo] = PACKED.pack(
             manifest,

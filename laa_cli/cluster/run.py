@@ -192,8 +192,9 @@ class ClusterRun:
 
     def finish(self, unit: Unit) -> None:
         """Enters the records of a unit in the index, for its manifest is written."""
+        manifest = manifest_path(unit.name)
         for record in self.records.pop(unit.name, {}).values():
-            self.index.remember(manifest_path(unit.name), record)
+            self.index.remember(manifest, record)
 
     # The end
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -13,9 +14,9 @@ from typing import Any, Self, cast
 from laa_cli.batch.manifest import Recipe
 from laa_cli.batch.schema import ManifestRecord
 from laa_cli.batch.thumbnails import thumbnail_path
-from laa_cli.batch.unit_manifest import write_unit_manifest
+from laa_cli.batch.unit_manifest import manifest_path, to_lines, unit_name, write_unit_manifest
 from laa_cli.cluster.executors import Events, Tick
-from laa_cli.cluster.unit import Action, PhotoDone, Unit, UnitDone, UnitPhoto
+from laa_cli.cluster.unit import LARGEST_UNIT, Action, PhotoDone, Unit, UnitDone, UnitPhoto
 from laa_cli.cluster.unit_worker import begin
 from laa_cli.cluster.worker_settings import WorkerSettings
 from laa_cli.options import ModelOptions, Options
@@ -36,6 +37,8 @@ FACE = {
     "consistency": 0.0112,
     "doubt": None,
 }
+SIZE, TIME = "5000000", "1795274646655089152"
+STATUS = FileStatus(int(SIZE), int(TIME))
 DIGESTS = {failed: RECIPE.digest(failed=failed) for failed in (False, True)}
 RECIPE_FIELDS = RECIPE.to_dict()
 
@@ -169,3 +172,30 @@ def settings_of(source: str, out: str, **options: Any) -> WorkerSettings:
 def place_in(place: str, name: str) -> str:
     """Names a folder in a place, which is a folder's path or a URL."""
     return f"{place.rstrip('/')}/{name}" if "://" in place else str(Path(place) / name)
+
+
+class MadeUpStorage:
+    """A place of photos, or of their results as an earlier run has left them: each file is made up when it is asked for."""
+
+    def __init__(self, place: str, photos: int, *, results: bool) -> None:
+        self.place = place
+        self.photos = photos
+        self.results = results
+        self.template = to_lines([made_up_record(UnitPhoto("NAME", "NAME", STATUS), b"result", STATUS)])
+
+    def files(self, folder: str = "", unreadable: dict[str, str] | None = None) -> Iterator[tuple[str, FileStatus]]:
+        for number, name in enumerate(photo_names(self.photos)):
+            yield name, FileStatus(int(SIZE), int(TIME))  # of their own, as any listing has them
+            if self.results and number % LARGEST_UNIT == 0:
+                yield manifest_path(unit_name(1, number // LARGEST_UNIT + 1)), STATUS
+
+    def read_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        photos = photo_names(self.photos)
+        for name in names:
+            yield name, b"".join(self.template.replace(b"NAME", photo.encode()) for photo in islice(photos, LARGEST_UNIT))
+
+    def local_path(self, name: str) -> None:
+        """Nothing lies on this machine."""
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        assert not [*names]

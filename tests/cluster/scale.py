@@ -17,9 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest.mock import patch
 
 from laa_cli.cluster import run as driver
@@ -27,7 +28,16 @@ from laa_cli.cluster.run import ClusterRequest
 from laa_cli.console import Screen
 from laa_cli.utils.storage import LocalStorage
 from laa_cli.utils.url_storage import open_storage
-from tests.cluster.made_up import Killed, StubExecutor, make_photos, photo_names, place_in, settings_of, write_small
+from tests.cluster.made_up import (
+    Killed,
+    MadeUpStorage,
+    StubExecutor,
+    make_photos,
+    photo_names,
+    place_in,
+    settings_of,
+    write_small,
+)
 
 STEPS: dict[str, tuple[Any, str]] = {  # columns, and what they measure
     "photos": (driver, "list_photos"),
@@ -77,7 +87,25 @@ def memory_kb(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
-def measure(source: str, out: str, dies_after: int | None = None, **options: bool) -> dict[str, float]:
+def run_as_command(request: ClusterRequest) -> None:
+    """Runs the driver as `laa batch` does."""
+    driver.run(request, Screen(quiet=True))
+
+
+def run_made_up(request: ClusterRequest, photos: int) -> None:
+    """Runs the driver over storages that are not there, without a lock."""
+    places = (MadeUpStorage(name, photos, results=name == "out") for name in ("in", "out"))
+    hold: Any = SimpleNamespace(token="", check=lambda: None)
+    driver.ClusterRun(request, *cast(Any, places), hold, Screen(quiet=True)).run()
+
+
+def measure(
+    source: str,
+    out: str,
+    dies_after: int | None = None,
+    run: Callable[[ClusterRequest], None] = run_as_command,
+    **options: bool,
+) -> dict[str, float]:
     """Runs the driver once. Returns CPU seconds by step and as a whole, and the peak of memory above what it began with."""
     request = ClusterRequest(settings=settings_of(source, out, **options))
     executor = StubExecutor(open_storage(out), dies_after)
@@ -88,7 +116,7 @@ def measure(source: str, out: str, dies_after: int | None = None, **options: boo
     base_kb = memory_kb("VmRSS")
     started = time.process_time()
     with stopwatch.patched(executor), suppress(Killed):
-        driver.run(request, Screen(quiet=True))
+        run(request)
     total = time.process_time() - started - executor.seconds
     stopwatch.seconds["run"] -= executor.seconds
     return {"done": executor.done, **stopwatch.seconds, "total": total, "peak_kb": memory_kb("VmHWM") - base_kb}
@@ -127,6 +155,7 @@ def prepare(stage: str, place: str, photos: int) -> None:
 
 
 STAGES: dict[str, dict[str, Any]] = {
+    "made-up": {"run": run_made_up},  # none is to be done, of storages that are not there
     "first": {},  # all photos are to be done
     "again": {},  # none is
     "touched": {},  # all have another time
@@ -142,6 +171,8 @@ def run_stage(stage: str, place: str, photos: int) -> dict[str, float]:
     """Measures one stage."""
     options = dict(STAGES[stage])
     out = options.pop("out", "out")
+    if "run" in options:
+        options["run"] = partial(options["run"], photos=photos)
     dies_after = photos // 2 + 50 if stage == "killed" else None
     return measure(place_in(place, "in"), place_in(place, out), dies_after, **options)
 

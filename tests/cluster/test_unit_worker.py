@@ -82,6 +82,17 @@ def known(settings: WorkerSettings, action: Action) -> Unit:
     return replace(unit, photos=tuple(photos))
 
 
+@pytest.mark.parametrize("action", [Action.RECHECK, Action.THUMBNAILS])
+def test_a_photo_whose_record_is_gone_is_done_again(folder: Path, settings: WorkerSettings, action: Action) -> None:
+    do(settings)
+    manifest = folder / "out" / "manifest-0001-00001.jsonl"
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(line for line in lines if '"input": "a.png"' not in line))
+    done = photos_of(do(settings, known(settings, action)))
+    assert [name for name, (_, fresh) in done.items() if fresh] == ["a.png"]
+    assert {error for error, _ in done.values()} == {None}
+
+
 def test_a_touched_photo_is_not_done_again_and_a_changed_one_is(folder: Path, settings: WorkerSettings) -> None:
     (folder / "in" / "bad.jpg").write_bytes(b"no photo")
     do_unit(settings)
