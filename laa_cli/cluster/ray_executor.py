@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,18 @@ from .worker_settings import MachineReport, WorkerSettings, check_same
 
 POLL_S = 1.0
 PATIENCE_S = 30.0  # without any worker, before a person is told
+
+
+@contextmanager
+def lost_cluster() -> Iterator[None]:
+    """Says what it means where Ray itself fails, as it does when the machine with its head is gone. Raises SetupError."""
+    import ray
+
+    try:
+        yield
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise SetupError(f"the Ray cluster is lost: {reason}: look at `ray status`, then run the same command again") from error
 
 
 class ActorWorker(UnitWorker):
@@ -95,9 +107,10 @@ class RayExecutor:
         for _ in range(min(self.workers, len(units))):
             self.start_actor()
         while not self.jobs.is_empty:
-            self.assign()
-            yield from self.receive()
-            self.release_suspects()
+            with lost_cluster():
+                self.assign()
+                yield from self.receive()
+                self.release_suspects()
             tick()
 
     # Workers

@@ -84,11 +84,11 @@ def known(settings: WorkerSettings, action: Action) -> Unit:
 
 @pytest.mark.parametrize("action", [Action.RECHECK, Action.THUMBNAILS])
 def test_a_photo_whose_record_is_gone_is_done_again(folder: Path, settings: WorkerSettings, action: Action) -> None:
-    do(settings)
+    do_unit(settings)
     manifest = folder / "out" / "manifest-0001-00001.jsonl"
     lines = manifest.read_text().splitlines(keepends=True)
     manifest.write_text("".join(line for line in lines if '"input": "a.png"' not in line))
-    done = photos_of(do(settings, known(settings, action)))
+    done = photos_of(do_unit(settings, known(settings, action)))
     assert [name for name, (_, fresh) in done.items() if fresh] == ["a.png"]
     assert {error for error, _ in done.values()} == {None}
 
