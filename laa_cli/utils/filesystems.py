@@ -143,6 +143,18 @@ def walk(fs: Any, root: str, note: Callable[[str, Exception], None]) -> Iterator
                 yield Listed(path[len(root) + 1 :], info["size"] or 0, modified_ns(info))
 
 
+def file_info(fs: Any, path: str) -> dict[str, Any]:
+    """Returns what a driver says of a file, or of a folder. FileNotFoundError, or any other exception.
+
+    S3 is asked once: s3fs lists, too, where there is no file, to find a folder, and listings cost as much as writing.
+    """
+    if not hasattr(fs, "call_s3"):
+        return dict(fs.info(path))
+    bucket, key, _ = fs.split_path(path)
+    found = fs.call_s3("head_object", Bucket=bucket, Key=key, **fs.req_kw)
+    return {"type": "file", "size": found["ContentLength"], "LastModified": found["LastModified"]}
+
+
 def has_own(fs: Any, method: str) -> bool:
     """Whether a driver does something itself, not by fsspec's general way."""
     from fsspec.asyn import AsyncFileSystem

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import FileError, LaaError, UsageError, explain_os_error
 from .atomic import WRITTEN, already_exists
-from .filesystems import as_os_error, connect, list_files, modified_ns, put, read_options
+from .filesystems import as_os_error, connect, file_info, list_files, modified_ns, put, read_options
 from .storage import FileStatus, LocalStorage, Storage
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -113,7 +113,7 @@ class UrlStorage:
     def status(self, name: str) -> FileStatus | None:
         with suppress(FileNotFoundError), self.os_errors(name):
             fs, path = self.resolve(name)
-            info = fs.info(path)
+            info = file_info(fs, path)
             if info["type"] != "directory":
                 return FileStatus(info["size"] or 0, modified_ns(info))
         return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from fakes import ROOT
+from fsspec.asyn import sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import forget_connections, new_place, s3_client
@@ -311,6 +312,25 @@ def test_a_store_without_conditions_is_written_all_the_same(error: Exception, mo
     storage.write("a", b"1", overwrite=False)
     assert storage.read("a") == b"1"
     storage.remove("a")
+
+
+def test_a_file_that_is_not_there_costs_one_request(
+    s3: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(new_place("s3", request))
+    fs = storage.connect()[0]  # type: ignore[attr-defined]
+    requests: list[str] = []
+
+    async def counted(method: str, *arguments: Any, **options: Any) -> Any:
+        requests.append(method)
+        return await type(fs)._call_s3(fs, method, *arguments, **options)
+
+    monkeypatch.setattr(fs, "_call_s3", counted, raising=False)
+    monkeypatch.setattr(
+        fs, "call_s3", lambda *arguments, **options: sync(fs.loop, counted, *arguments, **options), raising=False
+    )
+    assert storage.status("a.jpg") is None
+    assert requests == ["head_object"]
 
 
 def test_a_browser_shows_what_it_gets(s3: str, request: pytest.FixtureRequest) -> None:
