@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ LOCAL = "local"
 HOW_TO_INSTALL = "pip install 'laa[cluster]'"
 OBJECT_STORE_BYTES = 100 << 20  # of a cluster on this machine: units and records are all that travels
 MOST_CPUS = 4  # of a worker where nobody said: more photos side by side than that wait for one reader and one writer
+ANSWER_AT_ONCE_S = 10.0  # to wait for a cluster's head
 ANSWER_S = 300.0  # to wait for a machine's answer, which has to import torch first
 
 
@@ -45,11 +47,19 @@ def start_ray(address: str) -> None:
         if address == LOCAL:
             ray.init(address=LOCAL, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
         else:
+            check_answers(address)
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = "start one with `ray start --head`, or use --ray local"
         raise SetupError(f"cannot join the Ray cluster {address!r}: {reason}: {hint}") from error
+
+
+def check_answers(address: str) -> None:
+    """Raises OSError where nobody answers at HOST:PORT, which Ray itself finds out after minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), ANSWER_AT_ONCE_S).close()
 
 
 def settle_share(cpus: int | None, gpus: float | None, device: str) -> Share:

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from ..console import Screen
     from ..errors import Exit
 
-CLUSTER = "On a cluster (pip install 'laa[cluster]')"
 EXAMPLES = {
     "batch": examples(
         "laa batch PHOTOS RESULTS # all photos of a folder",
@@ -94,19 +93,11 @@ def batch(
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
     ray: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Ray's cluster: auto, its address, or local.", rich_help_panel=CLUSTER, show_default=False
-        ),
+        typer.Option(metavar="ADDRESS", help="Ray cluster to use: auto, its address, or local.", show_default=False),
     ] = None,
-    actors: Annotated[
-        int | None, typer.Option(help="Workers.", rich_help_panel=CLUSTER, show_default="all there is room for")
-    ] = None,
-    actor_cpus: Annotated[
-        int | None, typer.Option(help="CPUs of a worker.", rich_help_panel=CLUSTER, show_default="up to 4")
-    ] = None,
-    actor_gpus: Annotated[
-        float | None, typer.Option(help="GPUs of a worker, or a part of one.", rich_help_panel=CLUSTER, show_default="1 if any")
-    ] = None,
+    actors: Annotated[int | None, typer.Option(help="Workers on the cluster.", show_default="all there is room for")] = None,
+    actor_cpus: Annotated[int | None, typer.Option(help="CPUs of each.", show_default="up to 4")] = None,
+    actor_gpus: Annotated[float | None, typer.Option(help="GPUs of each, or a part of one.", show_default="1 if any")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

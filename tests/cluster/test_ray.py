@@ -100,3 +100,10 @@ def test_a_machine_with_another_laa_is_named(ray_cluster: Any, tmp_path: Path, m
     finally:
         ray_cluster.remove_node(node)
     assert not results(tmp_path / "out")
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    photos(tmp_path / "in", 1)
+    with pytest.raises(SetupError, match=r"cannot join the Ray cluster '127\.0\.0\.1:1': .*refused: start one with `ray start"):
+        run(request(tmp_path, "out", "127.0.0.1:1"), Screen(quiet=True))
