@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 
 from ..batch.executor import parse_size
@@ -12,7 +12,8 @@ from ..batch.messages import check_gallery_place, check_persons, notify_left_out
 from ..batch.scan import NameFilter
 from ..batch.schema import ManifestRecord
 from ..batch.summary import Counts
-from ..batch.unit_manifest import manifest_path
+from ..batch.thumbnails import FOLDER
+from ..batch.unit_manifest import BEGUN, manifest_path
 from ..console import PhotoProgress, Screen
 from ..errors import Exit, LaaError, UsageError
 from ..photo import unmuted
@@ -216,9 +217,12 @@ class ClusterRun:
         self.clear_partial_files()
 
     def clear_partial_files(self) -> None:
-        """Removes what killed workers have left in a folder of this machine."""
+        """Removes what killed workers have left in a folder of this machine, and empty folders of laa's own."""
         if isinstance(self.results, LocalStorage):
             remove_partial_files(self.results.folder, deep=True)
+            with suppress(OSError):  # there is something in it, or it is not there
+                for folder in (BEGUN, FOLDER):
+                    (self.results.folder / folder).rmdir()
 
     def show(self) -> None:
         """Shows the summary."""

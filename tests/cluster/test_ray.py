@@ -53,6 +53,7 @@ def test_a_cluster_makes_the_local_results(ray_cluster: Any, tmp_path: Path) -> 
     assert run(request(tmp_path, "there", ray_cluster.address), Screen(quiet=True)) == Exit.OK
     assert results(tmp_path / "here") == results(tmp_path / "there")
     assert len(results(tmp_path / "there")) == 40
+    assert not (tmp_path / "there" / ".laa").exists()  # nothing is left over
 
 
 def test_a_photo_that_ends_its_worker_fails_alone(ray_cluster: Any, tmp_path: Path) -> None:
