@@ -95,7 +95,7 @@ class RayExecutor:
     def connect(self, settings: WorkerSettings) -> Recipe:
         self.share = settle_share(self.options.cpus, self.options.gpus, settings.models.device)
         self.cpus = self.share.cpus
-        self.settings = settings.with_cpus(self.cpus)
+        self.settings = settings.with_absolute_paths().with_cpus(self.cpus)
         self.workers = self.options.actors or sum(fitting_nodes(self.share).values())
         reports = probe(self.settings, self.share, self.notice)
         self.recipe = check_same(reports)

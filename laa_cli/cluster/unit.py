@@ -47,7 +47,7 @@ class Unit:
 
     run: int
     number: int
-    photos: tuple[UnitPhoto, ...] = field(hash=False)  # their records cannot be hashed
+    photos: tuple[UnitPhoto, ...] = field(hash=False)  # the numbers say which it is
 
     @property
     def name(self) -> str:

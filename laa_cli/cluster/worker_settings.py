@@ -27,7 +27,7 @@ Load = Callable[[ModelOptions, Callable[[str], None]], Upscaler]
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What a worker does with photos, and how. It travels to other machines: paths in it are absolute, nothing is loaded.
+    """What a worker does with photos, and how. It travels to other machines, `with_absolute_paths`; nothing in it is loaded.
 
     `source`, `out`: folders or URLs. `cpus`: photos side by side. `memory`: as `parse_size` takes it; None: this worker's share
     of half of its machine's. `photos`, `earlier_runtime`: what `prefer_openvino` goes by. `token`: of the run's lock on `out`.
@@ -60,6 +60,17 @@ class WorkerSettings:
     def with_cpus(self, cpus: int) -> WorkerSettings:
         """The same for a worker of so many CPUs."""
         return replace(self, cpus=cpus)
+
+    def with_absolute_paths(self) -> WorkerSettings:
+        """The same for a worker that begins in another folder."""
+        weights, background = self.models.weights, self.models.background_file
+        models = replace(
+            self.models,
+            weights=weights and weights.absolute(),
+            background=str(background.absolute()) if background else self.models.background,
+        )
+        certificate, key = (path and path.absolute() for path in (self.certificate, self.key))
+        return replace(self, models=models, certificate=certificate, key=key)
 
     @property
     def memory_bytes(self) -> int:

@@ -178,3 +178,13 @@ def test_a_second_run_at_once_is_refused(folder: Path) -> None:
     settings = unit_settings(folder)
     with locked(folder / "out", ""), pytest.raises(LaaError, match="another `laa batch` is writing to"):
         run_units(settings)
+
+
+def test_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers elsewhere begin in folders of their own."""
+    monkeypatch.chdir(tmp_path)
+    models = ModelOptions(weights=Path("w.safetensors"), background="b.safetensors")
+    settings = unit_settings(tmp_path, models=models, certificate=Path("c.pem"), key=Path("k.pem")).with_absolute_paths()
+    files = [*settings.models.files, settings.certificate, settings.key]
+    assert files == [tmp_path / name for name in ("w.safetensors", "b.safetensors", "c.pem", "k.pem")]
+    assert unit_settings(tmp_path, models=ModelOptions()).with_absolute_paths().models == ModelOptions()
