@@ -19,6 +19,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from .face_classifier.config import FaceClassifierConfig
+from .face_classifier.network import FaceClassifier
 from .hpinet.config import HPINetConfig
 from .hpinet.network import HPINet
 from .laa.config import LAAConfig
@@ -33,6 +35,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 PROTOCOL_WEIGHTS = WEIGHTS / "laa-x8.safetensors"  # trained for the paper's task
 DEFAULT_WEIGHTS = WEIGHTS / "laa-photo.safetensors"  # what laa uses: trained for photos
 BACKGROUND_WEIGHTS = WEIGHTS / "laa-background.safetensors"  # for the photo outside the faces
+CLASSIFIER_WEIGHTS = WEIGHTS / "laa-faces.safetensors"  # tells faces from texture
 
 
 class CheckpointError(ValueError):
@@ -90,7 +93,14 @@ HPINET = Architecture(
     protocol={"kernel": "bicubic, a=-0.5, antialiased"},
     crop_px_range=None,
 )
-ARCHITECTURES: dict[str, Architecture[Any]] = {entry.name: entry for entry in (LAA_TRANSFORMER, HPINET)}
+FACE_CLASSIFIER = Architecture(
+    name="face-classifier",
+    parse_config=FaceClassifierConfig.from_dict,
+    build=FaceClassifier,
+    protocol={"crop_margin": CROP_MARGIN, "candidates": "MTCNN"},
+    crop_px_range=None,
+)
+ARCHITECTURES: dict[str, Architecture[Any]] = {entry.name: entry for entry in (LAA_TRANSFORMER, HPINET, FACE_CLASSIFIER)}
 
 
 @dataclass(frozen=True)

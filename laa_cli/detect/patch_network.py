@@ -1,4 +1,4 @@
-"""Runs MTCNN's second and third network on squares of a photo, in batches, on all cores."""
+"""Runs small networks on squares of a photo, in batches, on all cores: MTCNN's second and third, and the face classifier."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Search(NamedTuple):
 
 
 class PatchNetwork:
-    """RNet or ONet, for squares of `size_px` that are sampled from the photo. `widths`: of its outputs."""
+    """A network for squares of `size_px` that are sampled from the photo; its `conv1` has no padding. `widths`: of outputs."""
 
     def __init__(self, network: nn.Module, size_px: int, widths: tuple[int, ...], device: torch.device) -> None:
         fold_normalization(network.conv1)  # type: ignore[arg-type]
@@ -38,7 +38,8 @@ class PatchNetwork:
     def __call__(self, search: Search, squares: Tensor, rolls: Tensor | None = None, *, mirrored: bool = False) -> list[Tensor]:
         """Runs the network on squares (n, 4) in photo pixels, n > 0, rotated clockwise by `rolls` (n,) degrees.
 
-        Returns box offsets (n, 4), of ONet landmarks (n, 10), and the probability of a face (n,), on the CPU.
+        Returns its outputs on the CPU: box offsets (n, 4) of RNet and ONet, landmarks (n, 10) of ONet, and the probability of a
+        face (n,).
         """
         # filled in place: small results kept between large temporaries would fragment the heap, by gigabytes on large photos
         outputs = [torch.empty(len(squares), width) for width in self.widths]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
 
-from laa_cli.detect import mtcnn as detect
+from laa_cli.detect import candidates
+from laa_cli.detect.boxes import suppress_overlaps
 from laa_cli.detect.face import Face, estimate_roll_deg
 from laa_cli.detect.filtering import is_plausible, overlap_ratios
 from laa_cli.detect.mtcnn import MTCNNDetector
@@ -166,7 +167,7 @@ def test_tiles_change_nothing(
     """Wherever a face is cut by tiles, it is found once and in the same place."""
     rgb = shrunk(astronaut, 4)
     whole = only(detector(rgb))
-    monkeypatch.setattr(detector.proposer, "tile_cells", cells)
+    monkeypatch.setattr(detector.finder.proposer, "tile_cells", cells)
     assert np.allclose(only(detector(rgb)).box_xyxy, whole.box_xyxy, atol=0.6)
 
 
@@ -183,11 +184,11 @@ def test_any_number_of_threads_finds_the_same(detector: MTCNNDetector, astronaut
 
 def test_levels_are_bounded(detector: MTCNNDetector, monkeypatch: pytest.MonkeyPatch) -> None:
     rgb = np.zeros((300, 400, 3), np.uint8)
-    sizes = [level.shape[:2] for level in detector.pnet_pyramid([rgb])]
+    sizes = [level.shape[:2] for level in detector.finder.pnet_pyramid([rgb])]
     assert sizes[0] == (417, 556)  # 8.64 px, nine tenths of the box of a face of 12 px, fill 12
     assert min(sizes[-1]) >= 12
-    monkeypatch.setattr(detect, "LEVEL_PX", 30_000)
-    assert next(detector.pnet_pyramid([rgb])).shape[:2] == (150, 200)
+    monkeypatch.setattr(candidates, "LEVEL_PX", 30_000)
+    assert next(detector.finder.pnet_pyramid([rgb])).shape[:2] == (150, 200)
 
 
 # --- options
@@ -215,11 +216,11 @@ def test_smallest_face_is_respected(astronaut: np.ndarray) -> None:
 
 
 def test_its_weights_are_found_without_importing_their_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert (detect.find_weights() / "pnet.pt").is_file()
-    monkeypatch.setattr(detect, "find_spec", lambda name: None)
+    assert (candidates.find_weights() / "pnet.pt").is_file()
+    monkeypatch.setattr(candidates, "find_spec", lambda name: None)
     with pytest.raises(LaaError, match=r"facenet-pytorch is not installed.*: install facenet-pytorch"):
         MTCNNDetector(torch.device("cpu"))
-    monkeypatch.setattr(detect, "find_weights", lambda: tmp_path)
+    monkeypatch.setattr(candidates, "find_weights", lambda: tmp_path)
     for content in (None, b"", b"no weights", b"PK\x03\x04"):
         if content is not None:
             (tmp_path / "pnet.pt").write_bytes(content)
@@ -237,7 +238,7 @@ def test_overlapping_boxes_are_suppressed_as_by_the_definition(seed: int, count:
     for index in scores.argsort(descending=True).tolist():
         if all(overlap_ratios(tuple(boxes[index].tolist()), tuple(boxes[other].tolist()))[0] <= max_iou for other in kept):
             kept.append(index)
-    assert detect.suppress_overlaps(boxes, scores, max_iou).tolist() == kept
+    assert suppress_overlaps(boxes, scores, max_iou).tolist() == kept
 
 
 def test_a_face_is_framed_where_somebody_says_it_is(detector: MTCNNDetector, astronaut: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""The network that tells faces from texture among MTCNN's candidates."""
