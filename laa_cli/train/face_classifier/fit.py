@@ -26,8 +26,6 @@ LEARNING_RATE, WARM_UP_STEPS, WEIGHT_DECAY = 2e-3, 200, 0.02
 DROPOUT, SMOOTHING = 0.25, 0.02
 GREY_SHARE = 0.2  # of the crops
 CONTRAST, BRIGHTNESS, TINT = (0.7, 1.3), 0.12, 0.05  # range of factors; sigmas of 1
-GAMMA_OCTAVES = 0.8  # either way
-ERASED_SHARE, ERASED_SIDES = 0.35, (0.2, 0.55)  # of the crops; of the rectangle, in the crop's
 
 Report = Callable[[int, float], None]  # an epoch and its mean loss
 
@@ -111,7 +109,7 @@ def initialized(config: FaceClassifierConfig, random: torch.Generator) -> FaceCl
 
 
 def augment(crops: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """Moves, mirrors, greys, covers, and changes gamma, contrast, brightness and tint of crops (n, 3, s, s) uint8.
+    """Moves, mirrors, greys, and changes contrast, brightness and tint of crops (n, 3, s, s) uint8.
 
     Returns (n, 3, side, side) as the network takes them.
     """
@@ -120,22 +118,9 @@ def augment(crops: Tensor, side: int, random: torch.Generator) -> Tensor:
     rows, columns = (shifts[:, axis, None] + torch.arange(side) for axis in (0, 1))
     mirrored = torch.rand(count, generator=random) < 0.5
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    gamma = 2 ** (GAMMA_OCTAVES * (2 * torch.rand(count, 1, 1, 1, generator=random) - 1))
-    images = (255 * (gather_pixels(crops, rows, columns).float() / 255) ** gamma - MEAN) / SPAN
+    images = (gather_pixels(crops, rows, columns).float() - MEAN) / SPAN
     grey = torch.rand(count, 1, 1, 1, generator=random) < GREY_SHARE
     images = torch.where(grey, rgb_to_grayscale(images), images)
     contrast = CONTRAST[0] + (CONTRAST[1] - CONTRAST[0]) * torch.rand(count, 1, 1, 1, generator=random)
     brightness = BRIGHTNESS * torch.randn(count, 1, 1, 1, generator=random)
-    images = images * contrast + brightness + TINT * torch.randn(count, 3, 1, 1, generator=random)
-    colours = torch.rand(count, 3, 1, 1, generator=random) * 2 - 1
-    return torch.where(draw_rectangles(count, side, random), colours, images)
-
-
-def draw_rectangles(count: int, side: int, random: torch.Generator) -> Tensor:
-    """Draws a rectangle in ERASED_SHARE of images: masks (n, 1, side, side) (random erasing, Zhong et al., AAAI 2020)."""
-    low, high = ERASED_SIDES
-    lengths = side * (low + (high - low) * torch.rand(count, 2, 1, generator=random))
-    middles = side * torch.rand(count, 2, 1, generator=random)
-    within = (torch.arange(side) + 0.5 - middles).abs() < lengths / 2
-    erased = torch.rand(count, 1, 1, generator=random) < ERASED_SHARE
-    return (within[:, 0, :, None] & within[:, 1, None, :] & erased)[:, None]
+    return images * contrast + brightness + TINT * torch.randn(count, 3, 1, 1, generator=random)

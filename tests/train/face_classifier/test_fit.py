@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from laa_cli.train.face_classifier import fit
-from laa_cli.train.face_classifier.fit import NormalizedClassifier, augment, draw_rectangles, fit_classifier, initialized
+from laa_cli.train.face_classifier.fit import NormalizedClassifier, augment, fit_classifier, initialized
 from models.face_classifier.config import FaceClassifierConfig
 from models.mtcnn.proposals import MEAN, SPAN
 
@@ -29,7 +29,6 @@ def probabilities(network: torch.nn.Module, crops: torch.Tensor) -> torch.Tensor
 def test_it_learns_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "BATCH", 32)
     monkeypatch.setattr(fit, "WARM_UP_STEPS", 5)
-    monkeypatch.setattr(fit, "ERASED_SHARE", 0.0)  # of so few crops too many would lack what tells them apart
     data = [made_up(128, faces=faces, seed=seed) for seed, faces in enumerate((True, False))]
     losses: list[float] = []
 
@@ -57,9 +56,8 @@ def test_folding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.allclose(network(crops).softmax(1), network.folded()(crops)[0], atol=1e-6)
 
 
-def test_what_is_drawn_of_crops_is_what_the_network_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_drawn_of_crops_is_what_the_network_takes() -> None:
     crops = made_up(300, faces=True, seed=3)
-    monkeypatch.setattr(fit, "ERASED_SHARE", 0.0)
     drawn = augment(crops, 16, torch.Generator().manual_seed(1))
     assert drawn.shape == (300, 3, 16, 16)
     assert drawn.mean().abs() < 0.2
@@ -67,11 +65,3 @@ def test_what_is_drawn_of_crops_is_what_the_network_takes(monkeypatch: pytest.Mo
     tinted = (drawn - drawn.mean((2, 3), keepdim=True))[:, 0] - (drawn - drawn.mean((2, 3), keepdim=True))[:, 1]
     assert 30 < (tinted.abs().amax((1, 2)) < 1e-4).sum() < 90  # a fifth is grey but for its tint
     assert (grey > 0).all()
-
-
-def test_a_third_of_the_crops_is_partly_covered() -> None:
-    masks = draw_rectangles(2000, 40, torch.Generator().manual_seed(2))
-    assert masks.shape == (2000, 1, 40, 40)
-    covered = masks.flatten(1).float().mean(1)
-    assert 0.3 < (covered > 0).float().mean() < 0.4
-    assert covered.max() < 0.56**2
