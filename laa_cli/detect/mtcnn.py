@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.sizes import CROP_MARGIN
+
 from ..options import CONFIDENCE, ModelOptions
 from .boxes import box_sides, to_squares
 from .candidates import CandidateFinder, Candidates
@@ -20,7 +22,6 @@ from .patch_network import Search
 # A face whose crop (1.25 times its box) is min_face_px wide is still looked for, and small boxes come out up to 22 % short:
 # where 8.2 px was the smallest, 2 of 100 faces 12 px across the crop were lost. PNet's smallest cell is smaller than the box:
 # of those faces 91 % came through MTCNN's networks, and 87 % where it was as large.
-CROP_PER_BOX = 1.25
 MIN_BOX_RATIO = 0.78
 CELL_PER_BOX = 0.9
 
@@ -42,9 +43,9 @@ class MTCNNDetector:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         ModelOptions(min_face_px=min_face_px, confidence=confidence)  # checks the ranges
-        self.min_box_px = min_face_px / CROP_PER_BOX * MIN_BOX_RATIO
+        self.min_box_px = min_face_px / CROP_MARGIN * MIN_BOX_RATIO
         self.confidence = confidence
-        self.finder = CandidateFinder(device, min_face_px / CROP_PER_BOX * CELL_PER_BOX, dtype)
+        self.finder = CandidateFinder(device, smallest_cell_px(min_face_px), dtype)
         self.classifier = CandidateClassifier.load(device)
 
     @torch.inference_mode()
@@ -119,6 +120,11 @@ class MTCNNDetector:
         plausible = [(face, value) for face, value in sure if is_plausible(face.box_xyxy, face.landmarks_xy)]
         keep = non_max_suppression([face.box_xyxy for face, _ in plausible], [value for _, value in plausible])
         return [plausible[index][0] for index in keep]
+
+
+def smallest_cell_px(min_face_px: float) -> float:
+    """Computes the side of PNet's smallest cell, in photo pixels, for the smallest face to look for."""
+    return min_face_px / CROP_MARGIN * CELL_PER_BOX
 
 
 def to_faces(boxes: Tensor, confidences: Tensor, landmarks: Tensor) -> list[Face]:

@@ -15,18 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 
 from models.checkpoint import FACE_CLASSIFIER, ModelCard, save_bytes
 from models.face_classifier.config import FaceClassifierConfig
 
 from ...detect.candidates import CandidateFinder
-from ...detect.mtcnn import CELL_PER_BOX, CROP_PER_BOX
-from ...faceset.format import TRAINING_FACE_PX, encoded_pictures, read_faces, training_sources
+from ...detect.mtcnn import smallest_cell_px
+from ...faceset.format import TRAINING_FACE_PX, read_faces, training_sources
 from ...options import ModelOptions
 from ...utils.atomic import write_atomically
 from ...utils.inputs import Inputs
+from ..photo_data import decode_photos
 from .fit import fit_classifier
 from .mining import Miner
 
@@ -38,9 +37,9 @@ CONFIG = FaceClassifierConfig()
 def mine(faces: list[Path], photos: Path, output: Path, seed: int = 1) -> None:
     """Writes candidates' crops: `faces` (n, 3, s, s) uint8 RGB, `others` (m, 3, s, s), and the `photo` (m,) of each other."""
     random = torch.Generator().manual_seed(seed)
-    min_cell_px = ModelOptions.min_face_px / CROP_PER_BOX * CELL_PER_BOX
-    miner = Miner(CandidateFinder(torch.device("cpu"), min_cell_px, torch.bfloat16), CONFIG.image_size)
-    pictures = [decode(content) for _, content in encoded_pictures(photos, "photos")]
+    finder = CandidateFinder(torch.device("cpu"), smallest_cell_px(ModelOptions.min_face_px), torch.bfloat16)
+    miner = Miner(finder, CONFIG.image_size)
+    pictures = [photo.hr for photo in decode_photos([photos], scale=1, limit_px=None)]
     others = []
     for index, crops in enumerate(miner.without_faces(pictures, VIEWS, random)):
         others.append(crops)
@@ -70,12 +69,6 @@ def fit(crops: Path, output: Path, left_out: int | None = None, seed: int = 0) -
     training = {"faces": len(faces), "others": len(others), "photos": len(photo.unique()), "seed": seed}
     card = ModelCard(CONFIG, "laa-faces", training, crop_px=None, architecture=FACE_CLASSIFIER.name)
     write_atomically(output, save_bytes(network, card), inputs=Inputs.of([crops]), overwrite=True)
-
-
-def decode(content: bytes) -> Tensor:
-    """Decodes a photo: (3, h, w) uint8 RGB."""
-    with Image.open(io.BytesIO(content)) as picture:
-        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
 def say(text: str) -> None:
