@@ -26,7 +26,7 @@ def test_no_network_counts_against_what_it_says(values: list[float], which: int,
 def test_all_networks_decide_and_none_alone() -> None:
     assert logit([0.7] * 4) < 0 < logit([0.8] * 4)
     for which in range(4):
-        values = [0.02] * 4
+        values = [0.05] * 4
         values[which] = 1
         assert logit(values) < 0
 

@@ -53,14 +53,14 @@ def test_the_shipped_network_in_float32(shipped: LAATransformer, inputs: Tensor)
 
 @pytest.fixture(scope="module")
 def real_faces() -> Tensor:
-    """The astronaut's face in three sizes: on made-up portraits, which are no faces, bfloat16 can be some dB further off."""
+    """The astronaut's face in three sizes."""
     face = torch.from_numpy(data.astronaut()[45:189, 153:297].copy()).permute(2, 0, 1)[None].float().div(255)
     face = F.interpolate(face, (128, 128), mode="bicubic", antialias=True).clamp(0, 1)
     return torch.cat([network_input(reduce(face, side)) for side in (12, 30, 64)])
 
 
-def test_bfloat16_is_as_near_as_autocast(shipped: LAATransformer, real_faces: Tensor) -> None:
-    inputs = real_faces
+def test_bfloat16_is_as_near_as_autocast(shipped: LAATransformer, inputs: Tensor, real_faces: Tensor) -> None:
+    inputs = torch.cat([real_faces, inputs])
     with torch.inference_mode():
         expected = shipped(inputs)
         with torch.autocast("cpu", torch.bfloat16):
@@ -68,7 +68,8 @@ def test_bfloat16_is_as_near_as_autocast(shipped: LAATransformer, real_faces: Te
     found = FastLAA(shipped, torch.bfloat16)(inputs)
     assert found.dtype == torch.float32
     assert bool((psnr_db(found, expected) > psnr_db(autocast, expected) - 1).all())
-    assert psnr_db(found, expected).min() > 55
+    # of the made-up portrait of 64 px, which is no face, autocast keeps no more than 53 dB either, since the weights of 0.4.0
+    assert psnr_db(found, expected)[:-1].min() > 55
     assert not torch.equal(found, FastLAA(shipped, torch.float32)(inputs))
 
 

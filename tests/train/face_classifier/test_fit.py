@@ -17,7 +17,7 @@ def made_up(count: int, *, faces: bool, seed: int) -> torch.Tensor:
     """Noise; "faces" are dark in the middle."""
     crops = torch.randint(90, 166, (count, 3, 20, 20), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
     if faces:
-        crops[:, :, 6:14, 6:14] -= 80
+        crops[:, :, 7:13, 7:13] -= 50
     return crops
 
 
@@ -36,7 +36,7 @@ def test_it_learns_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         return fit_classifier(*data, SMALL, torch.Generator().manual_seed(0), lambda _, loss: losses.append(loss), epochs=12)
 
     network = train()
-    assert losses[-1] < 0.75 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]
     assert probabilities(network, made_up(40, faces=True, seed=8)).mean() > 0.8
     assert probabilities(network, made_up(40, faces=False, seed=9)).mean() < 0.2
     torch.rand(3)  # nobody else's random numbers count
