@@ -12,6 +12,9 @@ from PIL import Image
 from stores import forget_connections, s3_server
 
 from laa_cli.photo import Metadata
+from laa_cli.utils.amx import avoid_undescribed_amx
+
+avoid_undescribed_amx()  # for tests that compute without choosing a device
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from models.checkpoint import CheckpointError, ModelCard, load
 
 from ..errors import LaaError
 
+ORIGIN = "init_from"  # the entry of a card, and of a run's state, with the history of the weights that the run began with
+
 
 def read_trained(path: Path) -> tuple[nn.Module, ModelCard[Any]]:
     """Reads a checkpoint of any architecture: its network, on the CPU, and its card. LaaError where it cannot be used."""
@@ -24,4 +26,4 @@ def read_trained(path: Path) -> tuple[nn.Module, ModelCard[Any]]:
 
 def training_history(card: ModelCard[Any]) -> dict[str, Any]:
     """Takes from a card what the card of weights that come of it says of these."""
-    return {name: card.training[name] for name in ("faces", "minutes", "init_from") if name in card.training}
+    return {name: card.training[name] for name in ("faces", "minutes", ORIGIN) if name in card.training}

@@ -18,6 +18,7 @@ from ..utils.hardware import choose_device, keep_freed_memory, matrix_rate
 from ..utils.inputs import Inputs
 from ..utils.partial import remove_partial_files
 from ..utils.plotting import load_figure_class
+from .initial import ORIGIN
 from .loader import EpochSampler, PrefetchLoader
 from .loop import TrainingLoop
 from .parallel import Distributed, process_group
@@ -26,7 +27,7 @@ from .run_folder import check_resumable, describe_finished, is_finished, locked_
 from .schedule import TrainConfig
 from .tasks import TASKS
 from .trainer import Trainer
-from .training_task import InitialWeights, Splits, TrainingSet, TrainingTask
+from .training_task import Splits, TrainingSet, TrainingTask
 
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}  # of the matrix product whose rate the log compares with
 
@@ -107,7 +108,7 @@ def train(request: TrainRequest, model: ModelConfig, config: TrainConfig, distri
     inputs = read_inputs(request, task)
     trainer = Trainer(model, config, device, set_size=len(splits.training), distributed=distributed)
     if initial:
-        trainer.load_weights(initial.tensors)
+        trainer.load_weights(initial.tensors, initial.history)
     if request.resume:
         trainer.resume(request.folder / STATE, screen.notice)
     elif request.branch_from is not None:
@@ -120,7 +121,7 @@ def train(request: TrainRequest, model: ModelConfig, config: TrainConfig, distri
     screen.say(f"{count} {what} for training, {len(splits.validation)} for validation, on {device}{processes}")
     if distributed.is_main:
         remove_partial_files(request.folder, inputs)
-    recorder = make_recorder(request, task, splits, initial, inputs, screen)
+    recorder = make_recorder(request, task, splits, trainer.origin, inputs, screen)
     try:
         figures = make_loop(trainer, splits.training, recorder, distributed, screen).run()
     except Exception as error:
@@ -149,16 +150,16 @@ def make_recorder(
     request: TrainRequest,
     task: TrainingTask,
     splits: Splits,
-    initial: InitialWeights | None,
+    origin: dict[str, Any],
     inputs: Inputs,
     screen: Screen,
 ) -> Recorder:
-    """Makes the recorder, with what the weights' card says of their origin."""
+    """Makes the recorder, with what the weights' card says of their origin: `origin` is the trainer's."""
     about: dict[str, Any] = {"name": request.folder.resolve().name, "about": request.about}
     count, what = task.count(splits)
     about[f"training_{what}"] = count
-    if initial:
-        about["init_from"] = initial.history
+    if origin:
+        about[ORIGIN] = origin
     load_figure_class()  # of the learning curve, for its errors
     return Recorder(request.folder, splits.validation, about, screen, inputs)
 

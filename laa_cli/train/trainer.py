@@ -8,18 +8,21 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from models.checkpoint import ModelConfig
+from models.strict_json import parse_json
 from models.tensor_file import TensorFileError, read_tensor_file, serialize
 
 from ..errors import LaaError
 from ..utils.atomic import write_atomically
 from ..utils.inputs import NO_INPUTS, Inputs
 from .divergence import DivergenceError
+from .initial import ORIGIN
 from .optimizer import SECOND_MOMENT, STEP, RunOptimizer
 from .parallel import Distributed, ThreadedDataParallel
 from .schedule import Progress, TrainConfig, learning_rate_factor, progress_fraction
@@ -34,7 +37,7 @@ class DamagedStateError(ValueError):
 class Trainer:
     """A network, its exponential moving average (EMA) and its optimiser, saved and resumed as one.
 
-    `set_size`: training items of an epoch.
+    `set_size`: training items of an epoch. `origin`: the history of the weights that it began with, empty for fresh ones.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Trainer:
         self.device = device
         self.set_size = set_size
         self.progress = Progress()
+        self.origin: dict[str, Any] = {}
         self.network = self.task.build(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = RunOptimizer(self.network, config)
@@ -102,8 +106,9 @@ class Trainer:
         averages, weights = list(self.ema.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
-    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+    def load_weights(self, tensors: dict[str, Tensor], history: dict[str, Any]) -> None:
         """Copies trained weights, all or some of the network's; the optimiser starts afresh."""
+        self.origin = history
         for target in (self.network, self.ema):
             target.load_state_dict(target.state_dict() | tensors)
 
@@ -123,6 +128,8 @@ class Trainer:
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
             raise DivergenceError(f"the weights are not finite at step {self.progress.step}")
         metadata = {name: repr(value) for name, value in asdict(self.progress).items()}
+        if self.origin:
+            metadata[ORIGIN] = json.dumps(self.origin)
         write_atomically(path, serialize(tensors, metadata | self.identity()), inputs=inputs, overwrite=True)
 
     def identity(self) -> dict[str, str]:
@@ -140,7 +147,7 @@ class Trainer:
         try:
             file = read_tensor_file(path)
             self.check_identity(path, file.metadata)
-            progress = parse_progress(file.metadata)
+            progress, origin = parse_progress(file.metadata), parse_origin(file.metadata)
             self.check_state(file.tensors, progress)
         except OSError as error:
             raise LaaError(f"cannot resume from {path}: {error.strerror or error}") from error
@@ -151,15 +158,21 @@ class Trainer:
             notice(f"{path} is of an older laa and has no SHA-256 to check it by: the next save adds it")
         self.load_state(file.tensors)
         self.progress = progress
+        if origin is not None:  # else that of the weights that the run is said to have begun with
+            self.origin = origin
 
     def branch(self, path: Path, notice: Callable[[str], None] = lambda text: None) -> None:
-        """Loads another run's state as the beginning of this one's schedule: see `resume`."""
+        """Loads another run's state as the beginning of this one's schedule: see `resume`. `origin`: of that run's weights."""
+        weights = self.origin
+        self.origin = weights.get(ORIGIN, {})
         self.resume(path, notice)
+        begun = {"faces": self.progress.faces, "minutes": self.progress.minutes}
+        self.origin = weights | begun | ({ORIGIN: self.origin} if self.origin else {})
         self.progress.start_faces, self.progress.start_minutes = self.progress.faces, self.progress.minutes
 
     def check_identity(self, path: Path, metadata: dict[str, str]) -> None:
         """Raises LaaError where a state is of another run, and DamagedStateError where it is of none."""
-        if unknown := sorted(metadata.keys() - self.identity().keys() - asdict(self.progress).keys()):
+        if unknown := sorted(metadata.keys() - self.identity().keys() - asdict(self.progress).keys() - {ORIGIN}):
             raise DamagedStateError(f"is no state of a run: it has {unknown[0][:50]!r}")
         for name, value in self.identity().items():
             found = metadata.get(name, {"training_faces": value, "optimizer": "adamw"}.get(name))  # which older states lack
@@ -205,6 +218,17 @@ def parse_progress(metadata: dict[str, str]) -> Progress:
     if not (in_order and 0 <= progress.step <= progress.faces < 2**53 and progress.minutes < math.inf):
         raise DamagedStateError("is damaged: its progress cannot be")
     return progress
+
+
+def parse_origin(metadata: dict[str, str]) -> dict[str, Any] | None:
+    """Reads the history of the weights that a run began with; None where it tells none. DamagedStateError where it is bad."""
+    try:
+        origin = parse_json(metadata[ORIGIN]) if ORIGIN in metadata else None
+    except ValueError as error:
+        raise DamagedStateError(f"is damaged: {ORIGIN} cannot be read ({str(error)[:100]})") from error
+    if not isinstance(origin, dict | None):
+        raise DamagedStateError(f"is damaged: {ORIGIN} is no history")
+    return origin
 
 
 def strip_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -194,7 +194,7 @@ def test_a_run_starts_from_weights_of_its_scale_or_from_the_trunk_of_another(tmp
     known = load(path)[0].state_dict()
     initial = TASK.read_initial(path, None, scale, said.append)
     trainer = Trainer(initial.config, CONFIG, CPU)
-    trainer.load_weights(initial.tensors)
+    trainer.load_weights(initial.tensors, initial.history)
     assert trainer.network.config.scale == (scale or 2)
     for state in (trainer.network.state_dict(), trainer.ema.state_dict()):
         for name, value in state.items():

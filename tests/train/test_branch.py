@@ -89,6 +89,33 @@ def test_a_branch_that_was_interrupted_resumes_to_the_same_bits(data: tuple[Path
     assert all(torch.equal(value, weights(whole)[name]) for name, value in weights(parts).items())
 
 
+def test_a_card_names_the_state_that_a_branch_began_with(data: tuple[Path, Path]) -> None:
+    """Also where its trunk went on before the branch was resumed."""
+    trunk = run(data, "trunk", HELD)
+    known = load(branch(data, trunk, "first", 2) / "weights.safetensors")[1].training["init_from"]
+    assert (known["faces"], "init_from" in known) == (8, False)
+    branch(data, trunk, "parts", 2)
+    run(data, "trunk", replace(HELD, faces=16), resume=True)
+    parts = branch(data, trunk, "parts", 6, resume=True)
+    card = load(parts / "weights.safetensors")[1].training
+    assert (card["faces"], card["init_from"]) == (14, known)
+
+
+def test_a_card_keeps_its_origins_through_resumes_and_branches(data: tuple[Path, Path], tmp_path: Path) -> None:
+    origin = tmp_path / "known.safetensors"
+
+    def write(faces: int) -> None:
+        origin.write_bytes(save_bytes(LAATransformer(TINY), ModelCard(TINY, training={"faces": faces, "minutes": 1.5})))
+
+    write(3)
+    trunk = run(data, "trunk", HELD, init_from=origin)
+    write(4)  # another version of the file
+    run(data, "trunk", replace(HELD, faces=12), init_from=origin, resume=True)
+    run(data, "trunk", replace(HELD, faces=16), resume=True)
+    grown = load(branch(data, trunk, "branch", 4) / "weights.safetensors")[1].training["init_from"]
+    assert (grown["faces"], grown["init_from"]) == (16, {"faces": 3, "minutes": 1.5, "name": "unnamed", "base_channels": 2})
+
+
 def test_what_is_no_run_is_no_trunk(tmp_path: Path, data: tuple[Path, Path]) -> None:
     with pytest.raises(LaaError, match="cannot read the weights"):
         branch_config(tmp_path / "none", minutes=1, faces=None, save_minutes=1)

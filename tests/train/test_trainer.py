@@ -131,6 +131,8 @@ def test_a_damaged_state_of_an_older_laa(tmp_path: Path, name: str, change: Any,
         ({"minutes": ""}, "its progress cannot be read"),
         ({"seed": "\n" * 10**6}, "its seed is"),
         ({"more": ""}, "is no state of a run: it has 'more'"),
+        ({"init_from": "{"}, "is damaged: init_from cannot be read"),
+        ({"init_from": "3"}, "is damaged: init_from is no history"),
     ],
 )
 def test_a_state_whose_metadata_cannot_be(tmp_path: Path, changes: dict[str, str], message: str) -> None:
