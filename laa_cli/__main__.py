@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 
 from .errors import Exit, LaaError
+from .utils.amx import avoid_undescribed_amx
 from .utils.signals import ignore_signals, raise_on_signals
 from .utils.streams import guard_standard_streams, occupy_standard_handles, standard_stream
 
@@ -15,6 +16,7 @@ def main() -> None:
     occupy_standard_handles()
     guard_standard_streams()
     raise_on_signals()
+    avoid_undescribed_amx()
     try:
         code = guarded()
     except SystemExit as end:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import torch
 
 from ..errors import UsageError
+from ..utils.amx import avoid_undescribed_amx
 from ..utils.hardware import choose_device
 from ..utils.precision import AUTO, FLOAT32, choose_precision
 
@@ -42,7 +43,9 @@ def choose_runtime(device: str = AUTO, precision: str = AUTO) -> Runtime:
     """Chooses by names: a device of `choose_device`, or "openvino", "openvino:GPU" and so on; and one of `options.PRECISIONS`.
 
     UsageError where there is none of that name, or OpenVINO is not installed. AUTO is never OpenVINO, which begins slowly.
+    Who calls laa from Python begins here, so the CPU's instructions are looked after, too: see `avoid_undescribed_amx`.
     """
+    avoid_undescribed_amx()
     kind, _, openvino = device.partition(":")
     if kind != OPENVINO:
         chosen = choose_device(device)

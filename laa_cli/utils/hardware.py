@@ -17,7 +17,6 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import UsageError
-from .amx import avoid_undescribed_amx
 from .precision import BFLOAT16, FLOAT32
 from .timing import Clock, Timing, summarize, time_rounds
 
@@ -51,11 +50,7 @@ class MachineInfo(TypedDict):
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Returns the device "auto", "cpu", "cuda" (or "cuda:1") or "mps"; UsageError where there is none of that name.
-
-    What computes chooses first, so here the CPU's instructions are looked after, too: see `avoid_undescribed_amx`.
-    """
-    avoid_undescribed_amx()
+    """Returns the device "auto", "cpu", "cuda" (or "cuda:1") or "mps"; UsageError where there is none of that name."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -23,8 +23,8 @@ from ...detect.candidates import CandidateFinder
 from ...detect.mtcnn import smallest_cell_px
 from ...faceset.format import TRAINING_FACE_PX, read_faces, training_sources
 from ...options import ModelOptions
+from ...utils.amx import avoid_undescribed_amx
 from ...utils.atomic import write_atomically
-from ...utils.hardware import choose_device
 from ...utils.inputs import Inputs
 from ..photo_data import decode_photos
 from .fit import fit_classifier
@@ -38,7 +38,7 @@ CONFIG = FaceClassifierConfig()
 def mine(faces: list[Path], photos: Path, output: Path, seed: int = 1) -> None:
     """Writes candidates' crops: `faces` (n, 3, s, s) uint8 RGB, `others` (m, 3, s, s), and the `photo` (m,) of each other."""
     random = torch.Generator().manual_seed(seed)
-    finder = CandidateFinder(choose_device("cpu"), smallest_cell_px(ModelOptions.min_face_px), torch.bfloat16)
+    finder = CandidateFinder(torch.device("cpu"), smallest_cell_px(ModelOptions.min_face_px), torch.bfloat16)
     miner = Miner(finder, CONFIG.image_size)
     pictures = [photo.hr for photo in decode_photos([photos], scale=1, limit_px=None)]
     others = []
@@ -78,6 +78,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    avoid_undescribed_amx()
     command, *names = sys.argv[1:]
     if command == "mine":
         mine([Path(name) for name in names[:-2]], Path(names[-2]), Path(names[-1]))
