@@ -28,12 +28,20 @@ def test_what_was_asked_for_is_done_anywhere(name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("avx512", "amx", "expected"), [(True, False, True), (False, True, True), (True, True, True), (False, False, False)]
+    ("avx512", "amx", "avoided", "expected"),
+    [
+        (True, False, False, True),
+        (False, True, False, True),
+        (True, True, False, True),
+        (True, True, True, False),
+        (False, False, False, False),
+    ],
 )
 def test_either_of_two_sets_of_instructions_will_do(
-    avx512: bool, amx: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+    avx512: bool, amx: bool, avoided: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(precision, "is_amx_undescribed", lambda: avoided)
     assert cpu_has_bfloat16() is expected
