@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from fakes import CPU, TINY, folder_of, grainy_portrait, pictures
+from fakes import CPU, grainy_portrait, pictures
 from torch import Tensor
 
 from laa_cli.interfaces import FaceCrop
@@ -17,9 +16,6 @@ from laa_cli.restore.restorer import NetworkRestorer
 from laa_cli.train import doubt_calibration
 from laa_cli.train.doubt_calibration import calibrate_doubt, draw_pair, fit_quantile, sharper_half
 from laa_cli.train.face_tasks import BlindTask
-from laa_cli.train.refit_doubt import refit
-from models.checkpoint import ModelCard, load, read_checkpoint, save_bytes
-from models.laa.network import LAATransformer
 from models.protocol import resize
 
 
@@ -88,18 +84,3 @@ def test_faces_that_are_left_as_they_are_do_not_count(monkeypatch: pytest.Monkey
     monkeypatch.setattr(restorer, "estimate_fidelity", lambda *_: 0.1)
     monkeypatch.setattr(doubt_calibration, "draw_pair", lambda *_: (torch.rand(3, 128, 128), torch.rand(3, 80, 80)))
     assert calibrate_doubt(restorer, pictures(2, 144), BlindTask().make_single_samples) == ()
-
-
-def test_weights_get_error_bars_and_keep_their_tensors(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    card = ModelCard(TINY, "tiny", {"faces": 3}, {"gain_db": 1.0}, (10, 96))
-    before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
-    before.write_bytes(save_bytes(LAATransformer(TINY), card))
-    found = refit(before, [folder_of(pictures(3, 144), tmp_path / "faces")], after)
-    (old, old_tensors), (new, new_tensors) = read_checkpoint(before), read_checkpoint(after)
-    assert len(found) == FEATURES
-    assert (new.doubt_coefficients, old.doubt_coefficients) == (found, ())
-    assert (new.name, new.training, new.validation, new.crop_px) == (old.name, old.training, old.validation, old.crop_px)
-    assert old_tensors.keys() == new_tensors.keys()
-    assert all(torch.equal(old_tensors[name], new_tensors[name]) for name in old_tensors)
-    assert load(after)[1].verified
