@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import LaaError
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 
 def check_models() -> None:
